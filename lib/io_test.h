@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Members of struct io for tests: what would be on the disk had the power
+ * failed after any write, and what a program does when the n-th call fails.
+ *
+ *	struct io *log = io_log(disk);		write through to disk, and note it
+ *	...
+ *	for (size_t n = 0; n <= io_log_len(log); n++) {
+ *		struct io *after = io_log_replay(log, n);
+ *
+ * io_log_replay(log, n) is the disk as it was when the log was started plus
+ * the first n events.  io_log_lose(log, n, seed) is the same after a power cut:
+ * of the writes since the last flush among those n a seeded choice is lost,
+ * and the last one kept may be torn at a sector border.
+ */
+#ifndef LIB_IO_TEST_H
+#define LIB_IO_TEST_H
+
+#include "lib/io.h"
+
+/* The base must be an io_mem() and outlive the log. */
+struct io *io_log(struct io *base);
+size_t io_log_len(const struct io *log);	/* events: writes, zeroes, resizes, flushes */
+size_t io_log_writes(const struct io *log);	/* of which writes and zeroes */
+size_t io_log_flushes(const struct io *log);
+size_t io_log_reads(const struct io *log);	/* reads, which are counted but no events */
+struct io *io_log_replay(const struct io *log, size_t n);
+struct io *io_log_lose(const struct io *log, size_t n, uint64_t seed);
+
+/*
+ * Count the calls that reach base; from the at-th (counted from 1) fail one
+ * with err.  A write that fails has written its first half when tear is set.
+ */
+struct io *io_fault(struct io *base, size_t at, int err, bool tear);
+size_t io_fault_calls(const struct io *fault);
+
+#endif
