@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A datapath gives a volume a block device in dom0.
+ *
+ * The kernel is the record of what is active: find() asks it, so a process that
+ * died half way leaves nothing that the next call does not see.
+ */
+#ifndef DRIVERS_DATAPATH_H
+#define DRIVERS_DATAPATH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct attachment;
+struct ctx;
+struct sr;
+struct vdi;
+struct vdis;
+
+struct datapath {
+	const char *name;
+	/* Can this datapath serve a VDI of such a format? */
+	bool (*serves)(const struct vdi *vdi);
+	/* Fill at->active, writable, device from the kernel; not active is no error. */
+	int (*find)(struct sr *sr, const struct vdi *vdi, struct attachment *at);
+	/* The same for every member of the list in one look at the kernel. */
+	int (*find_all)(struct sr *sr, struct vdis *l);
+	/* Make the device.  Idempotent for the same mode. */
+	int (*activate)(struct sr *sr, const struct vdi *vdi, bool writable,
+			struct attachment *at);
+	/* Remove it; -E_VDI_IN_USE while somebody has it open. */
+	int (*deactivate)(struct sr *sr, const struct vdi *vdi, const struct attachment *at);
+	/* The volume has grown: show the new size. */
+	int (*refresh)(struct sr *sr, const struct vdi *vdi, const struct attachment *at);
+};
+
+extern const struct datapath datapath_loop;
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * An SR type: one row that says which parts a repository is made of.
+ *
+ *	static const struct sr_type file = {
+ *		.names     = (const char *const[]){ "file", "FileSR", NULL },
+ *		.transport = &transport_local,
+ *		.layout    = &layout_dir,
+ *		.formats   = (const struct format *const[]){ &format_raw, NULL },
+ *		.datapaths = (const struct datapath *const[]){ &datapath_loop, NULL },
+ *		...
+ *	};
+ *	REGISTER(sr_types, file);
+ *
+ * The transport makes the storage reachable, the layout keeps volumes on it, a
+ * format says what is inside a volume, a datapath gives a volume a block device.
+ * An empty slot anywhere means "cannot", and that is the only list of what an
+ * SR type can do: sr_can() and the capabilities of driver_info follow from it.
+ *
+ * An operation runs like this (sm/run.c): the lock is taken, sr_open() binds
+ * a struct sr to the row and the storage, the slots are called, sr_close()
+ * lets go.  Slots call fail() with a clause that names their object.
+ */
+#ifndef DRIVERS_SR_H
+#define DRIVERS_SR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "drivers/vdi.h"
+#include "lib/ctx.h"
+#include "lib/kv.h"
+#include "lib/registry.h"
+#include "lib/uuid.h"
+
+struct datapath;
+struct format;
+struct layout;
+struct sr;
+struct transport;
+
+/* One dconf key. */
+struct key {
+	const char *name;
+	enum key_flags {
+		KEY_TEXT   = 0,
+		KEY_PATH   = 1 << 0,	/* absolute, without ".." */
+		KEY_DEVICE = 1 << 1,	/* a block device, or several with commas */
+		KEY_HOST   = 1 << 2,
+		KEY_MUST   = 1 << 3,	/* needed by every operation on the SR */
+	} flags;
+	const char *help;
+	int missing;			/* error when a KEY_MUST is missing: -E_DCONF_LOCATION */
+};
+
+struct sr_type {
+	const char *const *names;	/* the first is shown and kept in smtab; then "FileSR" … */
+	const char *desc;		/* a line for people */
+	const char *api_name;		/* SMAPIv1 driver_info: name, description */
+	const char *api_desc;
+	const char *srapi1;		/* SR-API 1.0 type: "FILE", "LVM" */
+	const char *content;		/* SMAPIv1 sr_content_type */
+	const char *storage_type;	/* xenstore_data storage-type: "ext", "nfs", "lvm" */
+	const struct key *keys;		/* ends with an empty name */
+	/* SR-API 1.0: turn the dconf string into keys; NULL = the type is not in that API. */
+	int (*dconf_srapi1)(struct ctx *ctx, const char *text, const struct uuid *sr,
+			    struct kvs *dconf);
+	const struct transport *transport;
+	const struct layout *layout;
+	const struct format *const *formats;	/* the first is the default */
+	const struct datapath *const *datapaths;
+	bool thin;			/* space is taken as disks fill */
+	bool shared;			/* several hosts may attach it */
+};
+
+DECLARE_REGISTRY(sr_types, struct sr_type);
+
+/* An opened repository; lives for one operation. */
+struct sr {
+	struct ctx *ctx;
+	const struct sr_type *type;
+	struct uuid uuid;
+	const char *name;		/* as the SR itself or smtab knows it; "" */
+	const char *description;
+	struct kvs dconf;
+	struct kvs sm_config;
+	int dir;			/* the SR's directory, for layouts of files; or -1 */
+	char path[160];			/* where it is mounted; "" while detached */
+	void *transport_data;		/* each part's own, from the arena */
+	void *layout_data;
+};
+
+/* What people and APIs ask of an SR. */
+struct sr_info {
+	struct uuid	uuid;
+	const char	*name, *description;
+	const char	*type;		/* names[0] */
+	const char	*srapi1;
+	bool		attached;
+	const char	*path;		/* NULL while detached */
+	struct kvs	dconf;
+	uint64_t	size, used;	/* of the substrate, bytes; 0 while detached */
+	uint64_t	allocated;	/* sum of the virtual sizes of visible VDIs */
+	size_t		n_vdis;		/* visible ones */
+	const char	*health;	/* "ok", "detached", or a sentence */
+	const char	*location;	/* what SR-API 1.0 shows: "/dev/sdb", "/srv/sr" */
+};
+
+/* Find a row by any of its names, ignoring case; NULL = none. */
+const struct sr_type *sr_type_find(const char *name);
+
+/*
+ * Does dconf suit the type?  Unknown keys, missing ones and malformed values
+ * fail with the key's name.  SRmaster and what else xapi adds is let through.
+ */
+int sr_check_dconf(struct ctx *ctx, const struct sr_type *t, const struct kvs *dconf);
+
+const struct format *sr_format(const struct sr_type *t, const char *name);
+/* A path below SM_ROOT, in the arena: sm_path(ctx, "/run/sr-mount/%s", uuid). */
+char *sm_path(struct ctx *ctx, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

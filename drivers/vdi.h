@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A virtual disk as any API may ask for it.  Plain data: strings and lists
+ * belong to the request's arena, nothing here is open or owned.
+ */
+#ifndef DRIVERS_VDI_H
+#define DRIVERS_VDI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/kv.h"
+#include "lib/uuid.h"
+
+/* How a VDI is attached to this host.  Zeroed: it is not. */
+struct attachment {
+	bool attached;		/* somebody called attach and not yet detach */
+	bool active;		/* and there is a block device */
+	bool writable;
+	char device[64];	/* that device, /dev/loop3; "" while not active */
+	char link[192];		/* /dev/sm/backend/<SR>/<VDI>, under SM_ROOT */
+	const char *backend;	/* name of the datapath that serves it: "loop" */
+};
+
+struct vdi {
+	struct uuid	uuid;
+	const char	*location;	/* key of a scan; the uuid but for ISO and the like */
+	const char	*name;		/* "" when there is none */
+	const char	*description;
+	const char	*format;	/* name of a struct format: "raw", "vhd" */
+	const char	*type;		/* SMAPI's vdi_type: "user", "system" …; "" unknown */
+	uint64_t	virtual_size;	/* bytes a guest sees */
+	uint64_t	physical_size;	/* bytes the substrate has given to it */
+	uint32_t	sector_size;
+	bool		hidden;		/* an inner node of a tree */
+	bool		read_only;
+	struct uuid	parent;		/* "" = none */
+	struct uuid	snapshot_of;	/* "" = none */
+	struct uuid	*children;
+	size_t		n_children;
+	struct kvs	sm_config;	/* what SMAPIv1 calls so */
+	const char	**owners;	/* holders of vdi_lock, "host1:dom3" */
+	size_t		n_owners;
+	struct attachment at;
+
+	/* The layout's own: the volume that holds the image. */
+	char		volume[128];	/* name in the layout: "<uuid>.raw", "LV-<uuid>" */
+};
+
+/* Something wrong with one object that does not stop the others. */
+struct problem {
+	const char *object;	/* a uuid, a file name */
+	const char *what;	/* one sentence */
+	const char *severity;	/* "error" or "warning" */
+	const char *repair;	/* what mends it, or NULL */
+};
+
+/* A list that grows in an arena. */
+struct vdis {
+	struct vdi *v;
+	size_t n, room;
+	struct problem *problems;
+	size_t n_problems, problems_room;
+};
+
+struct arena;
+
+/* A new zeroed member; the pointer holds until the next one is added. */
+struct vdi *vdis_add(struct arena *a, struct vdis *l);
+void vdis_problem(struct arena *a, struct vdis *l, const struct problem *p);
+struct vdi *vdis_find(const struct vdis *l, const struct uuid *u);
+
+#endif

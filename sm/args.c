@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the words of usage strings mean, and the one place where values are judged. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "lib/bytes.h"
+#include "lib/err.h"
+#include "lib/text/size.h"
+#include "lib/utf8.h"
+#include "sm/dconf.h"
+#include "sm/ops.h"
+
+/* Longer names than this fit no table and no lock record. */
+#define TEXT_MOST	((size_t)1024)
+
+static const struct arg args[] = {
+	{ "SR",			ARG_TEXT,   "an SR: uuid, the first 8 or more of its digits, or name" },
+	{ "VDI",		ARG_TEXT,   "a disk: uuid, the first 8 or more of its digits, or name" },
+	{ "NAME",		ARG_TEXT,   "the new name" },
+	{ "UUID",		ARG_UUID,   "the uuid of the SR" },
+	{ "NEWVDI",		ARG_UUID,   "the uuid of the new VDI" },
+	{ "SIZE",		ARG_SIZE,   "bytes, or a number with K, M, G or T" },
+	{ "MB",			ARG_MIB,    "the size in MiB" },
+	{ "FORCE",		ARG_BOOL,   "TRUE or FALSE" },
+	{ "OWNER",		ARG_TEXT,   "who uses the disk" },
+	{ "TARGET",		ARG_TEXT,   "a directory or device to look at" },
+	{ "--sr",		ARG_TEXT,   "the SR that holds the disk" },
+	{ "--type",		ARG_TEXT,   "SR type (sm help types)" },
+	{ "--dconf",		ARG_PAIR,   "where the storage is; VALUE @FILE reads it from a file" },
+	{ "--dconf-file",	ARG_FILE,   "a file of KEY=VALUE lines, - for standard input" },
+	{ "--sm-config",	ARG_PAIR,   "a property of the new disk" },
+	{ "--size",		ARG_SIZE,   "bytes, or a number with K, M, G or T" },
+	{ "--format",		ARG_TEXT,   "image format: raw or vhd" },
+	{ "--name",		ARG_TEXT,   "the name to show" },
+	{ "--description",	ARG_TEXT,   "a longer text beside the name" },
+	{ "--uuid",		ARG_UUID,   "use this uuid instead of a random one" },
+	{ "--owner",		ARG_TEXT,   "who uses the disk" },
+	{ "--force",		ARG_SWITCH, "take the mark from whoever holds it" },
+	{ "--read-only",	ARG_SWITCH, "a device that cannot be written" },
+	{ "--repair",		ARG_SWITCH, "mend what can be mended" },
+};
+
+const struct arg *arg_find(const char *word)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(args); i++)
+		if (!strcmp(args[i].word, word))
+			return &args[i];
+	return NULL;
+}
+
+static int set_text(struct ctx *ctx, const char **to, const struct arg *arg, const char *text)
+{
+	if (strlen(text) > TEXT_MOST)
+		return fail_say(ctx, -E_ARG, "%s is longer than %zu bytes", arg->word, TEXT_MOST);
+	if (!utf8_is_valid(text, strlen(text)))
+		return fail(ctx, -E_TEXT_UTF8, "%s", arg->word);
+	for (const char *p = text; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			return fail_say(ctx, -E_XML_CHAR, "%s holds a control character (0x%02x)",
+					arg->word, (unsigned char)*p);
+	*to = text;
+	return 0;
+}
+
+static int set_uuid(struct ctx *ctx, struct uuid *to, const struct arg *arg, const char *text)
+{
+	int err = uuid_parse(to, text);
+
+	if (err) {
+		hint(ctx, "a UUID has the form 6f0c1a52-3b7e-4d0a-9a51-0d2c4b8f7e11");
+		return fail(ctx, err, "%s '%.64s'", arg->word, text);
+	}
+	return 0;
+}
+
+static int set_size(struct ctx *ctx, struct request *rq, const struct arg *arg, const char *text)
+{
+	uint64_t unit = arg->kind == ARG_MIB ? MiB : 1;
+	uint64_t n;
+	int err = arg->kind == ARG_MIB ? size_parse_plain(text, &n) : size_parse(text, &n);
+
+	if (!err && (!mul_ok(n, unit, &n) || n > INT64_MAX))
+		err = -E_VDI_SIZE;
+	if (err) {
+		hint(ctx, arg->kind == ARG_MIB ? "a number of MiB" : "a number, perhaps with K, M, G or T");
+		return fail(ctx, -E_VDI_SIZE, "%s '%.64s'", arg->word, text);
+	}
+	rq->size = n;
+	rq->has_size = true;
+	return 0;
+}
+
+static int set_bool(struct ctx *ctx, bool *to, const struct arg *arg, const char *text)
+{
+	bool yes = !strcasecmp(text, "true");
+
+	if (!yes && strcasecmp(text, "false"))
+		return fail_say(ctx, -E_ARG, "%s '%.64s' is neither TRUE nor FALSE", arg->word, text);
+	*to = yes;
+	return 0;
+}
+
+static int set_pair(struct ctx *ctx, struct kvs *to, const struct arg *arg, const char *text)
+{
+	const char *eq = strchr(text, '=');
+
+	if (!eq || eq == text) {
+		hint(ctx, "%s key=value", arg->word);
+		return fail_say(ctx, -E_ARG, "%s '%.64s' is not KEY=VALUE", arg->word,
+				eq ? "=…" : text);
+	}
+	return dconf_add(ctx, to, arena_strndup(&ctx->arena, text, (size_t)(eq - text)), eq + 1);
+}
+
+int request_set(struct ctx *ctx, struct request *rq, const struct arg *arg, const char *text)
+{
+	const char *w = arg->word;
+	const struct { const char *word; const char **to; } texts[] = {
+		{ "SR", &rq->sr }, { "--sr", &rq->sr }, { "VDI", &rq->vdi },
+		{ "NAME", &rq->name }, { "--name", &rq->name },
+		{ "--description", &rq->description }, { "--type", &rq->type },
+		{ "--format", &rq->format }, { "OWNER", &rq->owner }, { "--owner", &rq->owner },
+		{ "TARGET", &rq->sr },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		if (!strcmp(w, texts[i].word))
+			return set_text(ctx, texts[i].to, arg, text);
+	switch (arg->kind) {
+	case ARG_SIZE:
+	case ARG_MIB:
+		return set_size(ctx, rq, arg, text);
+	case ARG_UUID:
+		return set_uuid(ctx, &rq->new_uuid, arg, text);
+	case ARG_BOOL:
+		return set_bool(ctx, &rq->force, arg, text);
+	case ARG_PAIR:
+		return set_pair(ctx, !strcmp(w, "--dconf") ? &rq->dconf : &rq->sm_config, arg, text);
+	case ARG_FILE:
+		return dconf_add_file(ctx, &rq->dconf, text);
+	case ARG_SWITCH:
+		if (!strcmp(w, "--force"))
+			rq->force = true;
+		else if (!strcmp(w, "--repair"))
+			rq->repair = true;
+		else
+			rq->writable = false;	/* --read-only */
+		return 0;
+	case ARG_TEXT:
+		break;
+	}
+	return fail(ctx, -E_ARG, "%s", w);
+}

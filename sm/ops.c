@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "lib/bytes.h"
+#include "sm/ops.h"
+
+#define SR_OPEN		(NEEDS_SR | NEEDS_OPEN)
+#define VDI		(NEEDS_SR | NEEDS_VDI | NEEDS_OPEN)
+
+const struct op_row ops[] = {
+	/* --- storage repositories --- */
+	{ OP_SR_CREATE, NEEDS_TYPE | CHANGES | LOCKS_SR,
+	  "sr", "create", "NAME --type=TYPE [--dconf=KEY=VALUE…] [--uuid=UUID] [--description=TEXT]",
+	  "sr_create", "SR",
+	  "Make a new SR on empty storage, remember it in smtab and attach it",
+	  "sm sr create disks --type file --dconf location=/srv/disks" },
+	{ OP_SR_INTRODUCE, NEEDS_TYPE | CHANGES | LOCKS_SR,
+	  "sr", "introduce", "UUID --type=TYPE [--dconf=KEY=VALUE…] [--name=NAME]",
+	  NULL, NULL,
+	  "Remember an SR that exists already and attach it",
+	  "sm sr introduce 6f0c1a52-3b7e-4d0a-9a51-0d2c4b8f7e11 --type file --dconf location=/srv/disks" },
+	{ OP_SR_PROBE, NEEDS_TYPE,
+	  "sr", "probe", "[TARGET] [--type=TYPE] [--dconf=KEY=VALUE…]",
+	  "sr_probe", NULL,
+	  "Which SRs are on this storage, and how to attach them",
+	  "sm sr probe /srv/disks" },
+	{ OP_SR_LIST, 0,
+	  "sr", "list", "", NULL, NULL,
+	  "The SRs of smtab, attached or not",
+	  "sm sr list --json" },
+	{ OP_SR_SHOW, NEEDS_SR,
+	  "sr", "show", "SR", "sr_get_params", "SR",
+	  "One SR: sizes, dconf, health",
+	  "sm sr show disks" },
+	{ OP_SR_ATTACH, NEEDS_SR | CHANGES | LOCKS_SR,
+	  "sr", "attach", "SR", "sr_attach", "SR",
+	  "Make the SR's storage reachable on this host",
+	  "sm sr attach disks" },
+	{ OP_SR_DETACH, NEEDS_SR | CHANGES | LOCKS_SR,
+	  "sr", "detach", "SR", "sr_detach", "SR",
+	  "Let go of the storage; refused while a VDI is attached",
+	  "sm sr detach disks" },
+	{ OP_SR_SCAN, SR_OPEN | CHANGES | LOCKS_SR,
+	  "sr", "scan", "SR", "sr_scan", NULL,
+	  "Look at every VDI again and finish what was left half done",
+	  "sm sr scan disks" },
+	{ OP_SR_CHECK, SR_OPEN | CHANGES | LOCKS_SR,
+	  "sr", "check", "SR [--repair]", NULL, NULL,
+	  "Explain what is wrong with an SR; --repair mends what can be mended",
+	  "sm sr check disks" },
+	{ OP_SR_RENAME, SR_OPEN | CHANGES | LOCKS_SR,
+	  "sr", "rename", "SR NAME [--description=TEXT]", NULL, NULL,
+	  "Give an SR another name",
+	  "sm sr rename disks old-disks" },
+	{ OP_SR_FORGET, NEEDS_SR | CHANGES | LOCKS_SR,
+	  "sr", "forget", "SR", NULL, NULL,
+	  "Detach an SR and remove it from smtab; its data stays",
+	  "sm sr forget disks" },
+	{ OP_SR_DESTROY, NEEDS_SR | CHANGES | LOCKS_SR,
+	  "sr", "destroy", "SR", "sr_delete", "SR",
+	  "Remove an SR that holds no VDI from its storage and from smtab",
+	  "sm sr destroy disks" },
+	{ OP_SR_UPDATE, SR_OPEN,
+	  NULL, NULL, NULL, "sr_update", NULL, "Read the sizes of the SR again", NULL },
+	{ OP_SR_CONTENT_TYPE, NEEDS_TYPE,
+	  NULL, NULL, NULL, "sr_content_type", NULL, "What kind of images the SR keeps", NULL },
+	{ OP_SR_DRIVER_INFO, 0,
+	  NULL, NULL, NULL, "sr_get_driver_info", NULL, "What the driver is and can do", NULL },
+
+	/* --- virtual disks --- */
+	{ OP_VDI_CREATE, SR_OPEN | CHANGES | LOCKS_SR,
+	  "vdi", "create",
+	  "NAME --sr=SR --size=SIZE [--format=FORMAT] [--description=TEXT] [--uuid=UUID] "
+	  "[--sm-config=KEY=VALUE…]",
+	  "vdi_create", "SR NEWVDI MB",
+	  "Make an empty disk",
+	  "sm vdi create root --sr disks --size 20G" },
+	{ OP_VDI_LIST, 0,
+	  "vdi", "list", "[--sr=SR]", NULL, NULL,
+	  "The disks of one SR, or of all that are attached",
+	  "sm vdi list --sr disks" },
+	{ OP_VDI_SHOW, VDI,
+	  "vdi", "show", "VDI [--sr=SR]", "vdi_get_params", "SR VDI",
+	  "One disk: sizes, format, where it is attached",
+	  "sm vdi show root" },
+	{ OP_VDI_ATTACH, VDI | CHANGES | LOCKS_SR | LOCKS_VDI,
+	  "vdi", "attach", "VDI [--sr=SR] [--read-only]", "vdi_attach", "SR VDI",
+	  "Give a disk a block device on this host, and print it",
+	  "sm vdi attach root" },
+	{ OP_VDI_DETACH, VDI | CHANGES | LOCKS_SR | LOCKS_VDI,
+	  "vdi", "detach", "VDI [--sr=SR]", "vdi_detach", "SR VDI",
+	  "Take the block device away; refused while it is open",
+	  "sm vdi detach root" },
+	{ OP_VDI_ACTIVATE, VDI | CHANGES | LOCKS_SR | LOCKS_VDI,
+	  "vdi", "activate", "VDI [--sr=SR] [--read-only]", "vdi_activate", NULL,
+	  "Start the datapath of an attached disk (attach does it too)",
+	  "sm vdi activate root" },
+	{ OP_VDI_DEACTIVATE, VDI | CHANGES | LOCKS_SR | LOCKS_VDI,
+	  "vdi", "deactivate", "VDI [--sr=SR]", "vdi_deactivate", NULL,
+	  "Stop the datapath and leave the disk attached",
+	  "sm vdi deactivate root" },
+	{ OP_VDI_RESIZE, VDI | CHANGES | LOCKS_SR | LOCKS_VDI,
+	  "vdi", "resize", "VDI SIZE [--sr=SR]", "vdi_resize", "SR VDI MB",
+	  "Grow a disk, also while it is attached; disks never shrink",
+	  "sm vdi resize root 40G" },
+	{ OP_VDI_RENAME, VDI | CHANGES | LOCKS_SR,
+	  "vdi", "rename", "VDI NAME [--sr=SR] [--description=TEXT]", NULL, NULL,
+	  "Give a disk another name",
+	  "sm vdi rename root old-root" },
+	{ OP_VDI_DELETE, VDI | CHANGES | LOCKS_SR | LOCKS_VDI,
+	  "vdi", "delete", "VDI [--sr=SR]", "vdi_delete", "SR VDI",
+	  "Delete a disk and its data; refused while it is attached",
+	  "sm vdi delete root" },
+	{ OP_VDI_SNAPSHOT, VDI | CHANGES | LOCKS_SR | LOCKS_VDI,
+	  "vdi", "snapshot", "VDI [NAME] [--sr=SR] [--uuid=UUID]", "vdi_snapshot", "SR VDI NEWVDI",
+	  "Keep the disk as it is now",
+	  "sm vdi snapshot root before-upgrade" },
+	{ OP_VDI_CLONE, VDI | CHANGES | LOCKS_SR | LOCKS_VDI,
+	  "vdi", "clone", "VDI [NAME] [--sr=SR] [--uuid=UUID]", "vdi_clone", "SR VDI NEWVDI",
+	  "A writable copy that shares what has not changed",
+	  "sm vdi clone golden web1" },
+	{ OP_VDI_LOCK, VDI | CHANGES | LOCKS_SR,
+	  "vdi", "lock", "VDI --owner=TEXT [--sr=SR] [--force]", "vdi_lock", "SR VDI FORCE OWNER",
+	  "Mark a disk as used by somebody; --force steals the mark",
+	  "sm vdi lock root --owner host1:dom3" },
+	{ OP_VDI_UNLOCK, VDI | CHANGES | LOCKS_SR,
+	  "vdi", "unlock", "VDI --owner=TEXT [--sr=SR] [--force]", "vdi_unlock", "SR VDI FORCE OWNER",
+	  "Take the mark away",
+	  "sm vdi unlock root --owner host1:dom3" },
+	{ OP_VDI_UPDATE, VDI | CHANGES | LOCKS_SR,
+	  NULL, NULL, NULL, "vdi_update", NULL, "Take over the names that xapi keeps", NULL },
+	{ OP_VDI_INTRODUCE, SR_OPEN | CHANGES | LOCKS_SR,
+	  NULL, NULL, NULL, "vdi_introduce", NULL, "Make a VDI of something that lies there", NULL },
+	{ OP_VDI_COMPOSE, VDI | CHANGES | LOCKS_SR,
+	  NULL, NULL, NULL, "vdi_compose", NULL, "Layer one VDI on top of another", NULL },
+	{ OP_VDI_GENERATE_CONFIG, VDI,
+	  NULL, NULL, NULL, "vdi_generate_config", NULL, "A document for static attach", NULL },
+	{ OP_VDI_ATTACH_FROM_CONFIG, NEEDS_SR | NEEDS_VDI | CHANGES | LOCKS_SR,
+	  NULL, NULL, NULL, "vdi_attach_from_config", NULL, "Static attach, before xapi is up", NULL },
+	{ OP_VDI_DETACH_FROM_CONFIG, VDI | CHANGES | LOCKS_SR | LOCKS_VDI,
+	  NULL, NULL, NULL, "vdi_detach_from_config", NULL, "Undo a static attach", NULL },
+	{ OP_VDI_EPOCH_BEGIN, VDI,
+	  NULL, NULL, NULL, "vdi_epoch_begin", NULL, "A VM starts: reset on boot", NULL },
+	{ OP_VDI_EPOCH_END, VDI,
+	  NULL, NULL, NULL, "vdi_epoch_end", NULL, "A VM has ended", NULL },
+	{ OP_VDI_ENABLE_CBT, VDI | CHANGES | LOCKS_SR,
+	  NULL, NULL, NULL, "vdi_enable_cbt", NULL, "Start to track changed blocks", NULL },
+	{ OP_VDI_DISABLE_CBT, VDI | CHANGES | LOCKS_SR,
+	  NULL, NULL, NULL, "vdi_disable_cbt", NULL, "Stop to track changed blocks", NULL },
+	{ OP_VDI_DATA_DESTROY, VDI | CHANGES | LOCKS_SR,
+	  NULL, NULL, NULL, "vdi_data_destroy", NULL, "Delete the data, keep the change log", NULL },
+	{ OP_VDI_LIST_CHANGED_BLOCKS, VDI,
+	  NULL, NULL, NULL, "vdi_list_changed_blocks", NULL, "What changed between two VDIs", NULL },
+	{ OP_VDI_REVERT, VDI | CHANGES | LOCKS_SR,
+	  NULL, NULL, NULL, "vdi_revert", NULL, "Give a disk the contents of its snapshot", NULL },
+};
+
+const size_t n_ops = ARRAY_SIZE(ops);
+
+const struct op_row *op_row(enum op op)
+{
+	for (size_t i = 0; i < n_ops; i++)
+		if (ops[i].op == op)
+			return &ops[i];
+	return NULL;
+}
+
+const struct op_row *op_by_verb(const char *object, const char *verb)
+{
+	for (size_t i = 0; i < n_ops; i++)
+		if (ops[i].object && !strcmp(ops[i].object, object) && !strcmp(ops[i].verb, verb))
+			return &ops[i];
+	return NULL;
+}
+
+const struct op_row *op_by_api(const char *name)
+{
+	for (size_t i = 0; i < n_ops; i++)
+		if (ops[i].api && !strcmp(ops[i].api, name))
+			return &ops[i];
+	return NULL;
+}
+
+/* --- usage strings --------------------------------------------------------- */
+
+static size_t copy_word(char *to, size_t room, const char *from)
+{
+	size_t n = strcspn(from, "= ]");
+	size_t keep = n < room - 1 ? n : room - 1;
+
+	memcpy(to, from, keep);
+	to[keep] = '\0';
+	return n;
+}
+
+bool usage_next(const char **at, struct usage_word *w)
+{
+	const char *p = *at + strspn(*at, " ");
+	size_t n;
+
+	if (!*p)
+		return false;
+	*w = (struct usage_word){ .optional = *p == '[' };
+	p += w->optional;
+	p += copy_word(w->word, sizeof(w->word), p);
+	if (*p == '=') {
+		/* KEY=VALUE… keeps its own equals sign. */
+		n = strcspn(++p, " ]");
+		if (n >= sizeof(w->value))
+			n = sizeof(w->value) - 1;
+		memcpy(w->value, p, n);
+		p += strcspn(p, " ]");
+		if (n > 3 && !memcmp(w->value + n - 3, "…", 3)) {
+			w->value[n - 3] = '\0';
+			w->many = true;
+		}
+	}
+	*at = p + (*p == ']');
+	return true;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One request struct in, one reply out.  Every front end fills the first and
+ * prints the second; nothing below a front end knows which one it was.
+ *
+ * Strings belong to ctx->arena or argv.
+ */
+#ifndef SM_REQUEST_H
+#define SM_REQUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "drivers/sr.h"
+#include "drivers/vdi.h"
+#include "lib/kv.h"
+#include "lib/uuid.h"
+
+/* Every operation of every door.  The table in ops.c has a row for each. */
+enum op {
+	OP_NONE,
+	OP_SR_DRIVER_INFO,	/* what the type is and can do; needs no SR */
+	OP_SR_CREATE,
+	OP_SR_DESTROY,		/* sr_delete */
+	OP_SR_INTRODUCE,	/* smtab only */
+	OP_SR_FORGET,
+	OP_SR_PROBE,
+	OP_SR_ATTACH,
+	OP_SR_DETACH,
+	OP_SR_SCAN,
+	OP_SR_UPDATE,
+	OP_SR_SHOW,		/* sr_get_params */
+	OP_SR_LIST,
+	OP_SR_RENAME,
+	OP_SR_CHECK,
+	OP_SR_CONTENT_TYPE,
+	OP_VDI_CREATE,
+	OP_VDI_DELETE,
+	OP_VDI_LIST,
+	OP_VDI_SHOW,		/* vdi_get_params */
+	OP_VDI_ATTACH,		/* with rq->activate also the device */
+	OP_VDI_DETACH,		/* with rq->activate the device goes first */
+	OP_VDI_ACTIVATE,
+	OP_VDI_DEACTIVATE,
+	OP_VDI_RESIZE,
+	OP_VDI_RENAME,
+	OP_VDI_UPDATE,
+	OP_VDI_SNAPSHOT,
+	OP_VDI_CLONE,
+	OP_VDI_INTRODUCE,
+	OP_VDI_LOCK,
+	OP_VDI_UNLOCK,
+	OP_VDI_COMPOSE,
+	OP_VDI_GENERATE_CONFIG,
+	OP_VDI_ATTACH_FROM_CONFIG,
+	OP_VDI_DETACH_FROM_CONFIG,
+	OP_VDI_EPOCH_BEGIN,
+	OP_VDI_EPOCH_END,
+	OP_VDI_ENABLE_CBT,
+	OP_VDI_DISABLE_CBT,
+	OP_VDI_DATA_DESTROY,
+	OP_VDI_LIST_CHANGED_BLOCKS,
+	OP_VDI_REVERT,
+	OP_MAX
+};
+
+struct request {
+	enum op op;
+
+	/* Which SR and VDI, as given; sm_run() resolves them into the uuids. */
+	const char *sr;			/* uuid, unique prefix or name; NULL = not given */
+	const char *vdi;
+	struct uuid sr_uuid, vdi_uuid;	/* also set by doors that only know uuids */
+	bool by_uuid;			/* sr and vdi must be whole uuids: the machines' doors */
+
+	const char *type;		/* name of the SR type; NULL = smtab knows it */
+	struct kvs dconf;
+	struct kvs sm_config;		/* vdi_sm_config or sr_sm_config */
+	struct kvs driver_params;
+
+	const char *name;		/* NULL = not given, "" = cleared */
+	const char *description;
+	const char *vdi_type;		/* SMAPI's: user, system … */
+	const char *format;		/* "raw", "vhd"; NULL = default */
+	const char *owner;		/* vdi_lock's user string */
+	uint64_t size;			/* bytes */
+	bool has_size;
+	struct uuid new_uuid;		/* of what is created; "" = random */
+
+	bool writable;			/* attach: default true is set by the door */
+	bool activate;			/* attach and detach include the device */
+	bool keep_tab;			/* people: create and introduce write smtab, attach here */
+	bool idempotent;		/* SR-API 1.0 and SMAPIv1: deleting what is absent succeeds */
+	bool force;
+	bool repair;
+	bool on_boot_reset;
+
+	/* SMAPIv1: call-backs to xapi (sm/xapi.h). */
+	const char *session;		/* session_ref; NULL = none */
+	const char *subtask_of;
+};
+
+enum reply_kind {
+	REPLY_NONE,
+	REPLY_SR,		/* srs[0] */
+	REPLY_SRS,
+	REPLY_VDI,		/* vdis.v[0] */
+	REPLY_VDIS,
+	REPLY_ATTACH,		/* vdis.v[0], and its attachment */
+	REPLY_INFO,		/* type: what driver_info tells */
+	REPLY_TEXT,		/* text: content type, base64 */
+	REPLY_CONFIG,		/* a static attach document is to be made of srs[0], vdis.v[0] */
+	REPLY_PROBE,		/* srs: which SRs are here, with the dconf to attach them */
+	REPLY_CHECK,		/* object, vdis.problems */
+	REPLY_PLAN,		/* a dry run: plan, space */
+};
+
+struct reply {
+	enum reply_kind kind;
+	struct sr_info *srs;
+	size_t n_srs;
+	struct vdis vdis;		/* also carries the problems */
+	const struct sr_type *type;
+	const char *text;
+	const char *object;		/* REPLY_CHECK: what was checked */
+	const char **plan;		/* REPLY_PLAN: one sentence a step */
+	size_t n_plan;
+	uint64_t space;			/* REPLY_PLAN: bytes the steps will take */
+};
+
+#endif
