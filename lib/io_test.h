@@ -11,7 +11,8 @@
  * io_log_replay(log, n) is the disk as it was when the log was started plus
  * the first n events.  io_log_lose(log, n, seed) is the same after a power cut:
  * of the writes since the last flush among those n a seeded choice is lost,
- * and the last one kept may be torn at a sector border.
+ * and the last one kept may be torn at a sector border.  Seed 0 loses all of
+ * them.  The caller closes what either returns.
  */
 #ifndef LIB_IO_TEST_H
 #define LIB_IO_TEST_H
@@ -28,8 +29,10 @@ struct io *io_log_replay(const struct io *log, size_t n);
 struct io *io_log_lose(const struct io *log, size_t n, uint64_t seed);
 
 /*
- * Count the calls that reach base; from the at-th (counted from 1) fail one
- * with err.  A write that fails has written its first half when tear is set.
+ * Count the calls that would reach base, reads and flushes too, and fail the
+ * at-th (counted from 1; 0 for none) with err, a negative number.  A write that
+ * fails has written the whole sectors of its first half when tear is set.
+ * The base must outlive it and is not closed with it.
  */
 struct io *io_fault(struct io *base, size_t at, int err, bool tear);
 size_t io_fault_calls(const struct io *fault);

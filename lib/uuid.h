@@ -24,6 +24,7 @@ bool uuid_is(const char *s);
 int uuid_parse(struct uuid *u, const char *s);
 /* The same for the first n characters of a longer text. */
 int uuid_parse_n(struct uuid *u, const char *s, size_t n);
+/* All zero when u is none. */
 void uuid_bytes(const struct uuid *u, uint8_t b[16]);
 void uuid_from_bytes(struct uuid *u, const uint8_t b[16]);
 /* Sixteen random bytes become a version 4 UUID. */
