@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 # Everything is built in $(O); the source tree is only read.
 #
 #     make dom0_defconfig && make        make O=out V=1        make help
@@ -7,26 +8,53 @@
 #     obj-$(CONFIG_FMT_VHD) += vhd.o
 #     obj-$(CONFIG_LVM2)    += lvm2/          (read that directory too)
 
+VERSION := 0.1.0
+PREFIX  ?= /usr/local
 O       ?= build
 override O := $(abspath $O)
 srctree := $(abspath $(dir $(lastword $(MAKEFILE_LIST))))
 MAKEFLAGS += -rR --no-print-directory
+Q       := $(if $(V),,@)
+say      = $(if $(V),,@printf '  %-7s %s\n' $1 $(@:$O/%=%);)
 
-all: $O/bin/smbox
+ifneq ($(words $O $(srctree)),2)
+$(error Make cannot work in a path with blanks: $O)
+endif
+
+all: $O/bin/smbox $O/bin/.links
+
+# --- order of goals ------------------------------------------------------
+# "make -j2 clean tiny_defconfig all": the first two change what the third
+# reads, so such goals run one at a time.
+
+sets  := $(filter clean %config,$(MAKECMDGOALS))
+mixed := $(and $(sets),$(word 2,$(MAKECMDGOALS)))
+ifdef mixed
+.NOTPARALLEL:
+all $(MAKECMDGOALS): one_by_one ; @:
+one_by_one:
+	@set -e; for goal in $(MAKECMDGOALS); do $(MAKE) $$goal; done
+.PHONY: all one_by_one $(MAKECMDGOALS)
+else
 
 # --- configuration -------------------------------------------------------
 
-kconf = cd $O && srctree=$(srctree) KCONFIG_AUTOCONFIG=auto.conf \
-        KCONFIG_AUTOHEADER=autoconf.h KCONFIG_TRISTATE=tristate.conf
+kconfig = @$(srctree)/configs/kconfig.sh $(srctree) $O
 
-%_defconfig:
-	@mkdir -p $O/include/config && $(kconf) kconfig-conf --defconfig=$(srctree)/configs/$@ $(srctree)/Kconfig >/dev/null
-menuconfig savedefconfig:
-	@$(kconf) kconfig-$(if $(filter menu%,$@),mconf,conf --savedefconfig=defconfig) $(srctree)/Kconfig
-$O/auto.conf: $O/.config $(wildcard $(srctree)/Kconfig $(srctree)/*/Kconfig)
-	@$(kconf) kconfig-conf --silentoldconfig $(srctree)/Kconfig >/dev/null && touch $@
+defconfig: full_defconfig
+%_defconfig: FORCE
+	$(kconfig) defconfig $(srctree)/configs/$@
+menuconfig olddefconfig savedefconfig: | $O/.config
+	$(kconfig) $@
+allnoconfig allyesconfig:
+	$(kconfig) $@
+$O/.config:
+	@echo '  CONFIG  full, for want of another' >&2
+	$(kconfig) defconfig $(srctree)/configs/full_defconfig
+$O/auto.conf: $O/.config $(wildcard $(srctree)/Kconfig $(srctree)/*/Kconfig) $(srctree)/configs/kconfig.sh
+	$(kconfig) sync
 
-unconfigured := %config help clean distclean
+unconfigured := %config clean help deps deps-install layers lint check check-cross demo bench
 ifneq ($(filter-out $(unconfigured),$(or $(MAKECMDGOALS),all)),)
 include $O/auto.conf
 endif
@@ -44,67 +72,132 @@ $(foreach d,arch lib drivers sm,$(eval $(call walk,$d)))
 
 # --- how to build it -----------------------------------------------------
 
-CC       = $(or $(CONFIG_CC:"%"=%),cc)
-CFLAGS  ?= -O2 -g
-ccflags  = -std=gnu11 -D_GNU_SOURCE -fno-strict-aliasing -ffunction-sections -fdata-sections \
+comma    := ,
+sans     := $(subst $(comma), ,$(SAN))
+# Sanitizers with a run-time library need glibc; UBSan alone can trap instead.
+with_rt  := $(filter-out undefined,$(sans))
+cross_cc := $(if $(CROSS_COMPILE),$(or $(notdir $(shell command -v $(CROSS_COMPILE:gnu-=musl-)gcc)),$(CROSS_COMPILE)gcc))
+CC       := $(or $(if $(with_rt),$(CROSS_COMPILE)gcc),$(cross_cc),$(subst ",,$(CONFIG_CC)),musl-gcc)
+triplet  := $(shell command -v $(firstword $(CC)) >/dev/null && $(CC) -dumpmachine)
+musl     := $(findstring musl,$(CC) $(triplet))
+static   := $(and $(musl),$(CONFIG_STATIC))
+ifneq ($(and $(musl),$(with_rt)),)
+$(error SAN=$(SAN) needs glibc: leave CC alone, or give CC=gcc or CC=clang)
+endif
+
+CFLAGS  ?=
+ccflags  = -std=gnu11 -D_GNU_SOURCE -g $(if $(CONFIG_OPTIMIZE_SIZE),-Os,-O2) \
+           -fno-strict-aliasing -ffunction-sections -fdata-sections \
+           -fno-asynchronous-unwind-tables -fno-unwind-tables \
+           $(if $(CONFIG_STACK_PROTECTOR),-fstack-protector-strong,-fno-stack-protector) \
            -Wall -Wextra -Wno-unused-parameter -Wstrict-prototypes -Wmissing-prototypes \
-           -Wvla -Wundef -Wformat=2 -ffile-prefix-map=$(srctree)/= $(if $W,-Werror)
-ldflags  = -Wl,--gc-sections $(if $(CONFIG_STATIC),-static)
+           -Wvla -Wundef -Wformat=2 $(if $W,-Werror) \
+           -gno-record-gcc-switches -ffile-prefix-map=$(CURDIR)=. \
+           -ffile-prefix-map=$(srctree)/= -ffile-prefix-map=$(srctree)=. -ffile-prefix-map=$O=build
+small    = -Wl,-z,norelro,-z,noseparate-code,--build-id=none
+safe     = -Wl,-z,relro,-z,now
+ldflags  = -Wl,--gc-sections,-z,noexecstack $(if $(CONFIG_OPTIMIZE_SIZE),$(small),$(safe))
+includes = -I$(srctree) -I$O/include $(if $(musl),-idirafter $O/uapi)
+ifdef static
+ccflags += -fno-pie
+ldflags += -static -no-pie
+endif
 ifdef SAN
-ccflags += -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
-ldflags += -fsanitize=$(SAN)
+ccflags += -fsanitize=$(SAN) -fno-omit-frame-pointer -O1 \
+           $(if $(musl),-fsanitize-undefined-trap-on-error,-fno-sanitize-recover=all)
+ldflags += $(if $(musl),,-fsanitize=$(SAN))
 endif
 ifdef COV
-ccflags += --coverage
+ccflags += --coverage -O0
 ldflags += --coverage
 endif
 
-# A change of flags rebuilds what it touches.
-$O/.cmd: FORCE
-	@echo '$(CC) $(ccflags) $(CFLAGS)' | cmp -s - $@ || echo '$(CC) $(ccflags) $(CFLAGS)' > $@
+# What was used last time: a change of flags rebuilds what it touches.
+differs = cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+$O/.cc: FORCE
+	@command -v $(firstword $(CC)) >/dev/null || { echo '$(firstword $(CC)) is missing:' \
+		'apt-get install $(if $(musl),musl-tools,$(firstword $(CC))) (or: make deps-install)' >&2; exit 1; }
+	$(file >$@.new,$(CC) $(ccflags) $(CFLAGS) $(includes)) @$(differs)
+$O/.ld: FORCE
+	$(file >$@.new,$(CC) $(ldflags) $(LDFLAGS) $(objs)) @$(differs)
+$O/include/version.h: FORCE
+	@sh $(srctree)/configs/version.sh $(srctree) $(VERSION) $(config_name) >$@.new && { $(differs); }
 
 # musl brings no kernel headers, and /usr/include as a whole would bring glibc's.
-uapi := $O/uapi/.made
-$(uapi):
+uapi := $(if $(musl),$O/uapi/.made)
+$O/uapi/.made: $O/.cc
 	@mkdir -p $(@D) && for d in linux asm asm-generic mtd rdma scsi; do \
-		for h in /usr/include/$$d /usr/include/$$(uname -m)-linux-gnu/$$d; do \
-			test -d $$h && ln -sfn $$h $(@D)/$$d; done; done; touch $@
+		for h in /usr/include/$$d /usr/include/$(triplet)/$$d /usr/$(triplet)/include/$$d; do \
+			[ ! -d $$h ] || ln -sfn $$h $(@D)/$$d; done; done
+	@[ -e $(@D)/linux/loop.h ] && [ -e $(@D)/asm/types.h ] && touch $@ || { echo \
+		'the kernel headers are missing: apt-get install linux-libc-dev (or: make deps-install)' >&2; exit 1; }
 
-Q    := $(if $(V),,@)
-say   = $(if $(V),,@printf '  %-7s %s\n' $1 $(patsubst $O/%,%,$@);)
-
-$O/bin/smbox: $(objs)
+$O/obj/%.o: $(srctree)/%.c $O/.cc | $(uapi) $O/include/version.h
 	@mkdir -p $(@D)
-	$(call say,LD)$(CC) $(ldflags) -o $@ $^
-$O/obj/%.o: $(srctree)/%.c $O/auto.conf $O/.cmd | $(uapi)
+	$(call say,CC)$(CC) $(ccflags) $(CFLAGS) $(includes) -MMD -MP -c -o $@ $<
+$O/bin/smbox: $(objs) $O/.ld
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) $(ccflags) $(CFLAGS) -I$(srctree) -idirafter $O/uapi -include $O/autoconf.h -MMD -MP -c -o $@ $<
+	$(call say,LD)$(CC) $(ldflags) -o $@ $(objs) $(LDFLAGS)
+$O/bin/smbox.stripped: $O/bin/smbox
+	$(call say,STRIP)$(CROSS_COMPILE)strip -s -R .comment -o $@ $<
 
--include $(objs:.o=.d)
+# Only a program can name its applets; across machines its native twin does.
+$O/applets: $O/bin/smbox
+ifdef CROSS_COMPILE
+	@mkdir -p $O/native && cp $O/.config $O/native/
+	@env -u MAKEFLAGS -u MFLAGS -u CROSS_COMPILE $(MAKE) -C $(srctree) O=$O/native $O/native/applets
+	$Qcp $O/native/applets $@
+else
+	$Q$< --list >$@
+endif
+$O/bin/.links: $(if $(CROSS_COMPILE),$O/bin/smbox,$O/applets)
+	$Qfind $(@D) -type l -delete
+	$Qfor a in $$(cat $O/applets); do ln -s smbox $(@D)/$$a; done; touch $@
+install: $O/bin/smbox.stripped $O/applets
+	$Qinstall -D -m 755 $< $(DESTDIR)$(PREFIX)/bin/smbox
+	$Qfor a in $$(cat $O/applets); do ln -sfn smbox $(DESTDIR)$(PREFIX)/bin/$$a; done
 
 # --- checks --------------------------------------------------------------
 
 unit := $(patsubst $(srctree)/%.c,$O/obj/%.o,$(wildcard $(srctree)/tests/unit/*.c))
-$O/bin/unit: $(unit) $(filter-out $O/obj/sm/main.o,$(objs))
-	@mkdir -p $(@D)
-	$(call say,LD)$(CC) $(ldflags) -o $@ $^
-
-check: unit layers bats
+$O/bin/unit: $(unit) $(filter-out $O/obj/sm/main.o,$(objs)) $O/.ld
+	@$(if $(CONFIG_UNIT_TESTS),mkdir -p $(@D),echo 'unit tests need CONFIG_UNIT_TESTS: make full_defconfig' >&2; exit 1)
+	$(call say,LD)$(CC) $(ldflags) -o $@ $(filter %.o,$^) $(LDFLAGS)
 unit: $O/bin/unit
-	$(Q)$<
-bats: $O/bin/smbox
-	$(Q)PATH=$O/bin:$$PATH bats $(srctree)/tests
+	$Q$< $(T)
+
+-include $(patsubst %.o,%.d,$(objs) $(unit))
+
+tests := $(srctree)/tests
+size: $O/bin/smbox.stripped
+	$Qsh $(tests)/build/objects.sh $O $(objs)
+	$Q$(tests)/build/size.sh $O/size
+check: deps-install
+	$Q$(tests)/check.sh $O/check
+check-cross:
+	$Q$(tests)/cross/check.sh $O/cross
+lint:
+	$Q$(tests)/lint/lint.sh $O/lint
 layers:
-	$(Q)sh $(srctree)/tests/layers.sh $(srctree)
+	$Q$(tests)/layers.sh
+demo:
+	$Q$(tests)/demo.sh $O/demo
+bench:
+	$Q$(tests)/bench.sh $O/bench
+deps:
+	$Q$(tests)/deps.sh list
+deps-install:
+	$Q$(tests)/deps.sh install
 
 help:
-	@echo 'Configure: full_ dom0_ rescue_ tiny_ fault_defconfig, menuconfig, savedefconfig'
-	@echo 'Build:     all, install, clean; O=DIR V=1 W=1 SAN=address,undefined COV=1'
-	@echo 'Check:     check (= unit layers bats), fuzz, lab, size'
+	@sed 's/^/  /' $(srctree)/configs/help.txt
 
 clean:
-	$(Q)rm -rf $O
+	@[ ! -e $O ] || [ -e $O/include ] || { echo '$O does not look like a build folder: remove it yourself' >&2; exit 1; }
+	$Qrm -rf $O
 
 FORCE:
-.PHONY: FORCE all help clean check unit bats layers menuconfig savedefconfig
+.PHONY: FORCE all install unit size check check-cross lint layers demo bench deps deps-install \
+	help clean defconfig menuconfig olddefconfig savedefconfig allnoconfig allyesconfig
 .DELETE_ON_ERROR:
+endif

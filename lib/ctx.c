@@ -6,6 +6,7 @@
 #include "lib/ctx.h"
 #include "lib/err.h"
 
+__attribute__((format(printf, 3, 0)))
 static void prepend(struct ctx *ctx, const char *rest, const char *fmt, va_list ap)
 {
 	char inner[sizeof(ctx->why)];

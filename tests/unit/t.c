@@ -1,26 +1,91 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 #include "tests/unit/t.h"
 
 static bool failed;
 
-void t_fail(const char *file, int line, const char *what, long long got, long long want)
+bool t_ok(const char *file, int line, const char *what, bool ok)
 {
-	printf("# %s:%d: %s: got %lld, want %lld\n", file, line, what, got, want);
+	if (!ok) {
+		printf("# %s:%d: not so: %s\n", file, line, what);
+		failed = true;
+	}
+	return ok;
+}
+
+bool t_eq(const char *file, int line, const char *what, long long got, long long want)
+{
+	if (got != want) {
+		printf("# %s:%d: %s: got %lld (%#llx), want %lld (%#llx)\n",
+		       file, line, what, got, got, want, want);
+		failed = true;
+	}
+	return got == want;
+}
+
+bool t_str_eq(const char *file, int line, const char *what, const char *got, const char *want)
+{
+	if (got == want || (got && want && !strcmp(got, want)))
+		return true;
+	printf("# %s:%d: %s:\n#  got \"%s\"\n# want \"%s\"\n",
+	       file, line, what, got ? got : "(null)", want ? want : "(null)");
 	failed = true;
+	return false;
+}
+
+/* The bytes from the line of 16 in which the two first differ. */
+bool t_mem_eq(const char *file, int line, const char *what, const void *got, const void *want,
+	      size_t n)
+{
+	const uint8_t *side[2] = { got, want };
+	size_t at = 0;
+
+	while (at < n && side[0][at] == side[1][at])
+		at++;
+	if (at == n)
+		return true;
+
+	printf("# %s:%d: %s: byte %zu of %zu differs\n", file, line, what, at, n);
+	for (int i = 0; i < 2; i++) {
+		printf("# %s %06zx:", i ? "want" : " got", at & ~(size_t)15);
+		for (size_t k = at & ~(size_t)15; k < n && k < (at | 15) + 1; k++)
+			printf(" %02x", side[i][k]);
+		printf("\n");
+	}
+	failed = true;
+	return false;
+}
+
+static bool wanted(const char *name, char **part)
+{
+	bool all = !*part;
+
+	for (; *part; part++)
+		if (strstr(name, *part))
+			return true;
+	return all;
 }
 
 int main(int argc, char **argv)
 {
 	int n = 0, bad = 0;
 
-	printf("1..%d\n", (int)(__stop_unit_tests - __start_unit_tests));
+	setvbuf(stdout, NULL, _IOLBF, 0);	/* a crash must not swallow what was said */
+	for_each_registered(unit_tests, t)
+		n += wanted((*t)->name, argv + 1);
+	printf("1..%d\n", n);
+	if (!n)
+		printf("# no test of that name\n");
+
+	n = 0;
 	for_each_registered(unit_tests, t) {
+		if (!wanted((*t)->name, argv + 1))
+			continue;
 		failed = false;
 		(*t)->run();
 		printf("%sok %d - %s\n", failed ? "not " : "", ++n, (*t)->name);
 		bad += failed;
 	}
-	return bad != 0;
+	return bad || !n;
 }
