@@ -24,6 +24,7 @@ struct attachment {
 
 struct vdi {
 	struct uuid	uuid;
+	struct uuid	sr;		/* which SR holds it; filled in by the core */
 	const char	*location;	/* key of a scan; the uuid but for ISO and the like */
 	const char	*name;		/* "" when there is none */
 	const char	*description;

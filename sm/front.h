@@ -31,4 +31,7 @@ struct front {
 
 DECLARE_REGISTRY(fronts, struct front);
 
+/* The front end that such a call belongs to; NULL when nobody claims it. */
+const struct front *front_for(int argc, char **argv);
+
 #endif

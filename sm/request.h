@@ -98,6 +98,8 @@ struct request {
 	/* SMAPIv1: call-backs to xapi (sm/xapi.h). */
 	const char *session;		/* session_ref; NULL = none */
 	const char *subtask_of;
+
+	void *door;			/* the front end's own, from parse() to emit() */
 };
 
 enum reply_kind {
