@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/text/text.h"
+
+int text_error(struct text_where *where, const char *doc, size_t at, int err)
+{
+	if (!where)
+		return err;
+	*where = (struct text_where){ .at = at, .line = 1 };
+	for (size_t i = 0; i < at; i++)
+		where->line += doc[i] == '\n';
+	return err;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct text_key *x = a, *y = b;
+	int order = strcmp(x->s, y->s);
+
+	return order ? order : (x->at > y->at) - (x->at < y->at);
+}
+
+bool text_twice(struct text_key *keys, size_t n, size_t *at)
+{
+	bool found = false;
+
+	if (n)
+		qsort(keys, n, sizeof(*keys), by_name);
+	for (size_t i = 1; i < n; i++) {
+		if (strcmp(keys[i - 1].s, keys[i].s) || (found && keys[i].at > *at))
+			continue;
+		*at = keys[i].at;
+		found = true;
+	}
+	return found;
+}
