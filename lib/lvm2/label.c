@@ -37,7 +37,7 @@ static bool id_char(char c)
 /* Does a dash follow the i-th character, counted from 1? */
 static bool dash_after(int i)
 {
-	return i >= 6 && i < 32 && (i - 6) % 4 == 0;
+	return i >= 6 && i <= 26 && (i - 6) % 4 == 0;
 }
 
 int lvm_id_parse(struct lvm_id *id, const char *s, size_t n)

@@ -54,12 +54,15 @@ unsigned int lvm_text_line(const struct lvm_text *t)
 	return line;
 }
 
-/* Over white space and comments; how many lines ended on the way. */
+/*
+ * Over white space and comments; how many lines ended on the way, those that
+ * hold nothing but a comment not counted.
+ */
 static unsigned int skip(struct lvm_text *t)
 {
 	unsigned int lines = 0;
 
-	for (; t->at < t->end; t->at++) {
+	while (t->at < t->end) {
 		if (*t->at == '#') {
 			const char *nl = memchr(t->at, '\n', t->end - t->at);
 
@@ -67,11 +70,15 @@ static unsigned int skip(struct lvm_text *t)
 				t->at = t->end;
 				break;
 			}
-			t->at = nl;
+			t->at = nl + (lines > 0);
+			if (t->at == t->end)
+				break;
+			if (lines)
+				continue;
 		}
 		if (!is(t, SPACE))
 			break;
-		lines += *t->at == '\n';
+		lines += *t->at++ == '\n';
 	}
 	return lines;
 }
@@ -182,11 +189,10 @@ static struct lvm_value *value_add(struct arena *a, struct lvm_node *n)
 
 static int list(struct lvm_text *t, struct arena *a, struct lvm_node *n)
 {
-	bool comma = false;
+	bool comma = false, new_line = skip(t) > 0;
 
 	n->kind = LVM_LIST;
 	for (;;) {
-		bool new_line = skip(t) > 0;
 		struct lvm_value *v;
 		int err;
 
@@ -201,9 +207,9 @@ static int list(struct lvm_text *t, struct arena *a, struct lvm_node *n)
 		err = scalar(t, a, v);
 		if (err)
 			return err;
-		skip(t);
+		new_line = skip(t) > 0;
 		comma = eat(t, ',');
-		/* A line end between value and comma would be lost; LVM2 writes none. */
+		new_line |= skip(t) > 0;
 	}
 }
 
@@ -212,7 +218,7 @@ int lvm_text_next(struct lvm_text *t, struct lvm_node *n)
 	unsigned int lines = skip(t);
 	const char *from = t->at;
 
-	*n = (struct lvm_node){ .blank = lines > 1 };
+	*n = (struct lvm_node){ .blanks = lines > 1 ? lines - 1 : 0 };
 	if (t->at == t->end)
 		return t->depth ? -E_TEXT : 0;
 	if (t->depth && eat(t, '}')) {
@@ -254,13 +260,10 @@ int lvm_text_body(struct lvm_text *t, struct arena *a, struct lvm_node *n)
 	int err = 0, more;
 
 	if (n->kind == LVM_SECTION) {
-		n->end = &n->first;
-		for (;;) {
-			struct lvm_node child;
+		struct lvm_node child;
 
-			more = lvm_text_next(t, &child);
-			if (more <= 0)
-				break;
+		n->end = &n->first;
+		while ((more = lvm_text_next(t, &child)) > 0) {
 			*n->end = arena_copy(a, &child, sizeof(child));
 			err = lvm_text_body(t, a, *n->end);
 			if (err)
@@ -268,6 +271,7 @@ int lvm_text_body(struct lvm_text *t, struct arena *a, struct lvm_node *n)
 			n->end = &(*n->end)->next;
 		}
 		err = more;
+		n->end_blanks = child.blanks;
 	} else {
 		err = value(t, a, n);
 	}

@@ -47,7 +47,8 @@ struct lvm_node {
 	struct lvm_node *next;
 	struct view key;
 	enum lvm_node_kind kind;
-	bool blank;			/* there was an empty line in front of it */
+	uint32_t blanks;		/* empty lines in front of it */
+	uint32_t end_blanks;		/* of a section: in front of its closing brace */
 	bool new_line;			/* a list's bracket closed on a line of its own */
 	struct lvm_node *first, **end;	/* of a section */
 	struct lvm_value *value;	/* of a scalar (one) or a list */

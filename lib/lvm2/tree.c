@@ -126,7 +126,7 @@ static struct lvm_node *fresh(struct arena *a, struct lvm_node *section,
 	}
 	n = arena_alloc(a, sizeof(*n));
 	n->key = view_of(key);
-	n->blank = order[mine].name && order[mine].blank;
+	n->blanks = order[mine].name && order[mine].blank;
 	/* Behind the last entry that the table has before this one. */
 	for (struct lvm_node **p = at; *p; p = &(*p)->next)
 		if (rank(order, (*p)->key) < mine)
@@ -220,6 +220,12 @@ static void print_list(struct buf *b, const struct lvm_node *n)
 	buf_puts(b, n->new_line ? "\n]" : "]");
 }
 
+static void print_blanks(struct buf *b, uint32_t n)
+{
+	while (n--)
+		buf_putc(b, '\n');
+}
+
 /* A key that was quoted in the text keeps its quotes. */
 static void print_key(struct buf *b, const struct lvm_node *n)
 {
@@ -231,8 +237,7 @@ static void print_key(struct buf *b, const struct lvm_node *n)
 
 void lvm_print(struct buf *b, const struct lvm_node *n)
 {
-	if (n->blank)
-		buf_putc(b, '\n');
+	print_blanks(b, n->blanks);
 	if (n->kind == LVM_RAW) {
 		buf_add(b, n->raw.p, n->raw.n);
 		buf_putc(b, '\n');
@@ -243,6 +248,7 @@ void lvm_print(struct buf *b, const struct lvm_node *n)
 		buf_puts(b, " {\n");
 		for (const struct lvm_node *c = n->first; c; c = c->next)
 			lvm_print(b, c);
+		print_blanks(b, n->end_blanks);
 		buf_puts(b, "}\n");
 		return;
 	}
