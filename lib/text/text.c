@@ -14,6 +14,31 @@ int text_error(struct text_where *where, const char *doc, size_t at, int err)
 	return err;
 }
 
+bool text_u64(const char *s, uint64_t *out)
+{
+	uint64_t n = 0;
+
+	if (!*s)
+		return false;
+	for (; *s; s++)
+		if (*s < '0' || *s > '9' || !mul_ok(n, 10, &n) ||
+		    !add_ok(n, (uint64_t)(*s - '0'), &n))
+			return false;
+	*out = n;
+	return true;
+}
+
+bool text_i64(const char *s, int64_t *out)
+{
+	bool negative = *s == '-';
+	uint64_t n;
+
+	if (!text_u64(s + (*s == '-' || *s == '+'), &n) || n > INT64_MAX + (uint64_t)negative)
+		return false;
+	*out = (int64_t)(negative ? -n : n);
+	return true;
+}
+
 static int by_name(const void *a, const void *b)
 {
 	const struct text_key *x = a, *y = b;

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "lib/bytes.h"
 
@@ -22,6 +23,13 @@ struct text_where {
 
 /* Set where to a place in doc, and return err. */
 int text_error(struct text_where *where, const char *doc, size_t at, int err);
+
+/*
+ * Decimal digits and nothing else; a signed one may have a '-' or a '+' before
+ * them.  False, and *out left alone, for anything else and for what does not fit.
+ */
+bool text_u64(const char *s, uint64_t *out);
+bool text_i64(const char *s, int64_t *out);
 
 /* The keys of one object, to find a key that is given twice. */
 struct text_key {

@@ -44,30 +44,10 @@ static bool digits(const char **s)
 	return *s > from;
 }
 
-static int integer(const char *s, int64_t *i)
+static bool boolean(const char *s, int64_t *i)
 {
-	bool negative = *s == '-';
-	uint64_t v = 0, most = INT64_MAX + (uint64_t)negative;
-
-	s += *s == '-' || *s == '+';
-	if (!*s)
-		return -E_TEXT_KIND;
-	for (; *s; s++) {
-		if (*s < '0' || *s > '9')
-			return -E_TEXT_KIND;
-		if (!mul_ok(v, 10, &v) || !add_ok(v, (uint64_t)(*s - '0'), &v) || v > most)
-			return -E_TEXT_KIND;
-	}
-	*i = (int64_t)(negative ? -v : v);
-	return 0;
-}
-
-static int boolean(const char *s, int64_t *i)
-{
-	if ((*s != '0' && *s != '1') || s[1])
-		return -E_TEXT_KIND;
 	*i = *s == '1';
-	return 0;
+	return (*s == '0' || *s == '1') && !s[1];
 }
 
 /* 1, -1.5 or 2.5e-3: as wide as what is sent, and nothing that is not a number. */
@@ -98,8 +78,8 @@ static int scalar(struct reader *r, const struct xml_node *node, struct xval *v)
 		{ "dateTime.iso8601", XVAL_DATETIME }, { "base64", XVAL_BASE64 },
 		{ "nil", XVAL_NIL },
 	};
+	bool ok = true;
 	size_t k = 0;
-	int err = 0;
 
 	while (k < ARRAY_SIZE(known) && strcmp(node->name, known[k].name))
 		k++;
@@ -108,14 +88,14 @@ static int scalar(struct reader *r, const struct xml_node *node, struct xval *v)
 	v->kind = known[k].kind;
 	v->text = node->text;
 	if (v->kind == XVAL_INT)
-		err = integer(v->text, &v->i);
+		ok = text_i64(v->text, &v->i);
 	else if (v->kind == XVAL_BOOL)
-		err = boolean(v->text, &v->i);
+		ok = boolean(v->text, &v->i);
 	else if (v->kind == XVAL_DOUBLE)
-		err = is_double(v->text) ? 0 : -E_TEXT_KIND;
+		ok = is_double(v->text);
 	else if (v->kind == XVAL_NIL)
-		err = v->text[0] ? -E_TEXT_KIND : 0;
-	return err ? bad(r, node, err) : 0;
+		ok = !v->text[0];
+	return ok ? 0 : bad(r, node, -E_TEXT_KIND);
 }
 
 static int value(struct reader *r, const struct xml_node *node, struct xval **out);

@@ -41,19 +41,12 @@ int xval_i64(const struct xval *v, int64_t *out)
 
 int xval_u64(const struct xval *v, uint64_t *out)
 {
-	uint64_t n = 0;
-
 	if (v && v->kind == XVAL_INT && v->i >= 0) {
 		*out = (uint64_t)v->i;
 		return 0;
 	}
-	if (!v || v->kind != XVAL_STRING || !v->text[0])
+	if (!v || v->kind != XVAL_STRING || !text_u64(v->text, out))
 		return -E_TEXT_KIND;
-	for (const char *s = v->text; *s; s++)
-		if (*s < '0' || *s > '9' || !mul_ok(n, 10, &n) ||
-		    !add_ok(n, (uint64_t)(*s - '0'), &n))
-			return -E_TEXT_KIND;
-	*out = n;
 	return 0;
 }
 
