@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Block devices: their sizes, what holds them, and their names in sysfs. */
+#ifndef ARCH_BLK_H
+#define ARCH_BLK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct arena;
+
+struct blk_info {
+	dev_t dev;
+	uint64_t size;		/* bytes */
+	uint32_t sector;	/* smallest unit it can address: 512 or 4096 */
+	uint32_t physical;	/* smallest unit it writes without reading first */
+	bool read_only;
+	bool partition;		/* a part of a disk, not a whole one */
+};
+
+/* An open block device; -ENOTBLK for anything else. */
+int blk_info(int fd, struct blk_info *b);
+
+/*
+ * Open a block device that nobody has mounted, put under device-mapper or
+ * opened by this call, and keep it so until the descriptor is closed: -EBUSY
+ * otherwise.  Who merely reads or writes it without O_EXCL is not seen.
+ */
+int blk_open_excl(const char *path, bool write);
+/* Is it held in that sense?  1, 0 or -errno. */
+int blk_is_held(const char *path);
+
+/* "sdb1", "dm-3", "loop0": what sysfs calls the device, at most n - 1 characters. */
+int blk_name(dev_t dev, char *name, size_t n);
+/* The devices stacked on it (device-mapper, md), by those names; none is 0 of them. */
+int blk_holders(dev_t dev, struct arena *a, const char ***names, size_t *n);
+
+/* Write out and forget what the kernel has cached of the device itself. */
+int blk_drop_cache(int fd);
+
+/*
+ * The node for a device, made if it is missing and nobody else makes it
+ * (no devtmpfs).  A node of this path that is another device is -EEXIST.
+ */
+int blk_node(const char *path, mode_t type, dev_t dev);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Children of our own, for work that may never return: a system call on a file
+ * system whose server is gone.
+ */
+#ifndef ARCH_PROC_H
+#define ARCH_PROC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct ctx;
+
+/*
+ * Run fn(ctx, arg) in a child and return what it returned, with its sentence
+ * and hint in ctx.  size bytes at arg come back as fn left them, if it returned
+ * at all; pointers within mean nothing here.  What else the child allocates,
+ * opens or changes in memory dies with it, and it dies with us.
+ *
+ * -E_DEADLINE when fn has not returned by then (monotonic clock, ns; 0 for no
+ * limit): the child is killed and reaped.  One that not even SIGKILL ends within
+ * a second, because it sleeps in the kernel, is left behind; it is reaped by
+ * init after we are gone, and until then it holds what it shares with us: open
+ * files, though no lock that was released by lock_drop().
+ * -EIO when the child died without an answer; -errno when there was none.
+ */
+int proc_run(struct ctx *ctx, int (*fn)(struct ctx *ctx, void *arg), void *arg, size_t size,
+	     uint64_t deadline);
+
+#endif
