@@ -36,6 +36,13 @@ int blk_name(dev_t dev, char *name, size_t n);
 /* The devices stacked on it (device-mapper, md), by those names; none is 0 of them. */
 int blk_holders(dev_t dev, struct arena *a, const char ***names, size_t *n);
 
+/*
+ * The smallest unit of the disk on which an open file lies: what direct I/O to
+ * it must be a multiple of.  -ENODEV where there is no such disk, or no single
+ * one (tmpfs, NFS, btrfs).
+ */
+int blk_sector_below(int file, uint32_t *sector);
+
 /* Write out and forget what the kernel has cached of the device itself. */
 int blk_drop_cache(int fd);
 

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/registry.h"
+
 struct attachment;
 struct ctx;
 struct sr;
@@ -35,6 +37,6 @@ struct datapath {
 	int (*refresh)(struct sr *sr, const struct vdi *vdi, const struct attachment *at);
 };
 
-extern const struct datapath datapath_loop;
+DECLARE_REGISTRY(datapaths, struct datapath);
 
 #endif

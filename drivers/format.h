@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/registry.h"
+
 struct ctx;
 struct io;
 struct vdi;
@@ -25,6 +27,6 @@ struct format {
 	bool direct;		/* a volume's bytes are the disk's: loop and linear can serve it */
 };
 
-extern const struct format format_raw;
+DECLARE_REGISTRY(formats, struct format);
 
 #endif

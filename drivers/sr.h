@@ -6,14 +6,15 @@
  *		.names     = (const char *const[]){ "file", "FileSR", NULL },
  *		.transport = &transport_local,
  *		.layout    = &layout_dir,
- *		.formats   = (const struct format *const[]){ &format_raw, NULL },
- *		.datapaths = (const struct datapath *const[]){ &datapath_loop, NULL },
+ *		.formats   = (const char *const[]){ "raw", NULL },
+ *		.datapaths = (const char *const[]){ "loop", NULL },
  *		...
  *	};
  *	REGISTER(sr_types, file);
  *
  * The transport makes the storage reachable, the layout keeps volumes on it, a
  * format says what is inside a volume, a datapath gives a volume a block device.
+ * Formats and datapaths are named: one that is not built in is not offered.
  * An empty slot anywhere means "cannot", and that is the only list of what an
  * SR type can do: sr_can() and the capabilities of driver_info follow from it.
  *
@@ -67,8 +68,8 @@ struct sr_type {
 			    struct kvs *dconf);
 	const struct transport *transport;
 	const struct layout *layout;
-	const struct format *const *formats;	/* the first is the default */
-	const struct datapath *const *datapaths;
+	const char *const *formats;	/* by name; the first that is built in is the default */
+	const char *const *datapaths;	/* by name, the best first */
 	bool thin;			/* space is taken as disks fill */
 	bool shared;			/* several hosts may attach it */
 };
@@ -110,12 +111,17 @@ struct sr_info {
 const struct sr_type *sr_type_find(const char *name);
 
 /*
- * Does dconf suit the type?  Unknown keys, missing ones and malformed values
- * fail with the key's name.  SRmaster and what else xapi adds is let through.
+ * Does dconf suit the type?  Missing keys and malformed values fail with the
+ * key's name; unknown ones only where a person gave them (strict), since xapi
+ * and its tools add keys of their own.
  */
-int sr_check_dconf(struct ctx *ctx, const struct sr_type *t, const struct kvs *dconf);
+int sr_check_dconf(struct ctx *ctx, const struct sr_type *t, const struct kvs *dconf, bool strict);
 
+/* The format of that name, if the type offers it; NULL else. */
 const struct format *sr_format(const struct sr_type *t, const char *name);
+/* What is built in of the type's formats and datapaths, by number; NULL behind the last. */
+const struct format *sr_format_at(const struct sr_type *t, size_t i);
+const struct datapath *sr_datapath_at(const struct sr_type *t, size_t i);
 /* A path below SM_ROOT, in the arena: sm_path(ctx, "/run/sr-mount/%s", uuid). */
 char *sm_path(struct ctx *ctx, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -22,8 +22,8 @@ struct transport {
 	 * it may make what is missing (one directory level).
 	 */
 	int (*stage)(struct sr *sr, bool create);
-	/* After the layout has removed its data: undo what stage() made. */
-	int (*unstage)(struct sr *sr);
+	/* Creation failed: remove what stage(create) made, and only that. NULL = nothing. */
+	void (*unstage)(struct sr *sr);
 	int (*attach)(struct sr *sr);
 	/* -E_SR_IN_USE while anybody has something of it open. */
 	int (*detach)(struct sr *sr);

@@ -54,7 +54,7 @@ static int set_text(struct ctx *ctx, const char **to, const struct arg *arg, con
 {
 	if (strlen(text) > TEXT_MOST)
 		return fail_say(ctx, -E_ARG, "%s is longer than %zu bytes", arg->word, TEXT_MOST);
-	if (!utf8_is_valid(text, strlen(text)))
+	if (utf8_good(text, strlen(text)) != strlen(text))
 		return fail(ctx, -E_TEXT_UTF8, "%s", arg->word);
 	for (const char *p = text; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
@@ -79,13 +79,17 @@ static int set_size(struct ctx *ctx, struct request *rq, const struct arg *arg, 
 {
 	uint64_t unit = arg->kind == ARG_MIB ? MiB : 1;
 	uint64_t n;
-	int err = arg->kind == ARG_MIB ? size_parse_plain(text, &n) : size_parse(text, &n);
+	int err = size_parse(text, &n);
 
-	if (!err && (!mul_ok(n, unit, &n) || n > INT64_MAX))
+	/* MiB are a bare number: "10G" of them would be a surprise. */
+	if (arg->kind == ARG_MIB && (!*text || text[strspn(text, "0123456789")]))
 		err = -E_VDI_SIZE;
+
+	else if (!err && (!mul_ok(n, unit, &n) || n > INT64_MAX))
+		err = -E_SIZE_BIG;
 	if (err) {
 		hint(ctx, arg->kind == ARG_MIB ? "a number of MiB" : "a number, perhaps with K, M, G or T");
-		return fail(ctx, -E_VDI_SIZE, "%s '%.64s'", arg->word, text);
+		return fail(ctx, err, "%s '%.64s'", arg->word, text);
 	}
 	rq->size = n;
 	rq->has_size = true;

@@ -5,6 +5,7 @@
 #include <linux/fs.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -18,9 +19,11 @@
 /* No device has more; one that claims so is not believed. */
 #define HOLDERS_MOST 4096
 
-static void sysfs_path(char path[64], dev_t dev, const char *file)
+#define SYSFS_PATH 96
+
+static void sysfs_path(char path[SYSFS_PATH], dev_t dev, const char *file)
 {
-	snprintf(path, 64, "/sys/dev/block/%u:%u%s", major(dev), minor(dev), file);
+	snprintf(path, SYSFS_PATH, "/sys/dev/block/%u:%u%s", major(dev), minor(dev), file);
 }
 
 /* These four answer from memory, without touching the medium. */
@@ -29,7 +32,7 @@ int blk_info(int fd, struct blk_info *b)
 	int sector, read_only;
 	unsigned physical;
 	uint64_t size;
-	char path[64];
+	char path[SYSFS_PATH];
 	struct stat st;
 
 	if (fstat(fd, &st))
@@ -77,7 +80,7 @@ int blk_is_held(const char *path)
 /* /sys/dev/block/MAJOR:MINOR is a link whose last component is the name. */
 int blk_name(dev_t dev, char *name, size_t n)
 {
-	char path[64], target[PATH_MAX];
+	char path[SYSFS_PATH], target[PATH_MAX];
 	const char *last;
 	ssize_t len;
 
@@ -99,7 +102,7 @@ int blk_holders(dev_t dev, struct arena *a, const char ***names, size_t *n)
 	const char **v = NULL;
 	size_t count = 0, room = 0;
 	struct dirent *e;
-	char path[64];
+	char path[SYSFS_PATH];
 	DIR *d;
 
 	sysfs_path(path, dev, "/holders");
@@ -136,4 +139,35 @@ int blk_node(const char *path, mode_t type, dev_t dev)
 	if (stat(path, &st))
 		return -errno;
 	return (st.st_mode & S_IFMT) == type && st.st_rdev == dev ? 0 : -EEXIST;
+}
+
+int blk_sector_below(int file, uint32_t *sector)
+{
+	/* A partition has no queue of its own: its disk is the directory above. */
+	static const char *const where[] = {
+		"/queue/logical_block_size", "/../queue/logical_block_size",
+	};
+	struct stat st;
+
+	if (fstat(file, &st))
+		return -errno;
+	for (size_t i = 0; i < sizeof(where) / sizeof(where[0]); i++) {
+		_close_ int fd = -1;
+		char path[SYSFS_PATH], text[16];
+		unsigned long n;
+		ssize_t got;
+
+		sysfs_path(path, st.st_dev, where[i]);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		got = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+		if (got <= 0)
+			continue;
+		text[got] = '\0';
+		n = strtoul(text, NULL, 10);
+		if (n < 512 || n > 4096 || n & (n - 1))
+			return -EINVAL;
+		*sector = (uint32_t)n;
+		return 0;
+	}
+	return -ENODEV;
 }

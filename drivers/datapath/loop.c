@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * loop: a raw image file as /dev/loopN.
+ *
+ * The kernel is the record: a loop device is ours for a VDI when it shows the
+ * VDI's file (device and inode) under the name that we gave it, the VDI's uuid.
+ * A loop device that somebody else made of the same file is left alone.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "arch/blk.h"
+#include "arch/fs.h"
+#include "arch/loop.h"
+#include "drivers/datapath.h"
+#include "drivers/format.h"
+#include "drivers/layout.h"
+#include "drivers/sr.h"
+#include "lib/cleanup.h"
+#include "lib/err.h"
+
+static bool serves(const struct vdi *vdi)
+{
+	return !strcmp(vdi->format, "raw");
+}
+
+static void fill(struct attachment *at, const struct loop_info_now *info)
+{
+	at->active = true;
+	at->writable = !info->read_only;
+	at->backend = "loop";
+	snprintf(at->device, sizeof(at->device), "/dev/loop%d", info->n);
+}
+
+static bool is_ours(const struct loop_info_now *info, const struct fs_id *file, const char *uuid)
+{
+	return fs_id_equal(&info->file, file) && !strcmp(info->name, uuid);
+}
+
+static int find_file(struct sr *sr, const struct vdi *vdi, struct loop_info_now *found)
+{
+	struct loop_info_now *all;
+	struct fs_id id;
+	size_t n;
+	int err = fs_id(sr->dir, vdi->volume, &id);
+
+	if (err)
+		return fail(sr->ctx, err, "%s", vdi->volume);
+	err = loop_list(&sr->ctx->arena, &all, &n);
+	if (err)
+		return fail(sr->ctx, err, "list the loop devices");
+	for (size_t i = 0; i < n; i++)
+		if (is_ours(&all[i], &id, vdi->uuid.s)) {
+			*found = all[i];
+			return 1;
+		}
+	return 0;
+}
+
+static int find(struct sr *sr, const struct vdi *vdi, struct attachment *at)
+{
+	struct loop_info_now info = { 0 };
+	int err = find_file(sr, vdi, &info);
+
+	if (err > 0)
+		fill(at, &info);
+	return err < 0 ? err : 0;
+}
+
+static int find_all(struct sr *sr, struct vdis *l)
+{
+	struct loop_info_now *all;
+	size_t n;
+	int err = loop_list(&sr->ctx->arena, &all, &n);
+
+	if (err)
+		return fail(sr->ctx, err, "list the loop devices");
+	for (size_t i = 0; i < n; i++) {
+		struct uuid u;
+		struct fs_id id;
+		struct vdi *vdi;
+
+		if (uuid_parse(&u, all[i].name))
+			continue;
+		vdi = vdis_find(l, &u);
+		if (vdi && !fs_id(sr->dir, vdi->volume, &id) && is_ours(&all[i], &id, u.s))
+			fill(&vdi->at, &all[i]);
+	}
+	return 0;
+}
+
+static int activate(struct sr *sr, const struct vdi *vdi, bool writable,
+			 struct attachment *at)
+{
+	struct loop_options o = { .read_only = !writable, .direct_io = true, .name = vdi->uuid.s };
+	_close_ int fd = -1;
+	uint32_t sector;
+	int n;
+
+	n = sr->type->layout->volume_open(sr, vdi, writable, &fd);
+	if (n)
+		return n;
+	/* Direct I/O needs the sector of the disk below; the size must fit it. */
+	o.block_size = blk_sector_below(fd, &sector) ? 512 : sector;
+	if (vdi->virtual_size % o.block_size)
+		o.block_size = 512;
+	n = loop_attach(fd, &o, NULL);	/* commit */
+	if (n < 0) {
+		hint(sr->ctx, "is the loop module loaded, and /dev/loop-control there?");
+		return fail(sr->ctx, n, "bind a loop device");
+	}
+	at->active = true;
+	at->writable = writable;
+	at->backend = "loop";
+	snprintf(at->device, sizeof(at->device), "/dev/loop%d", n);
+	return 0;
+}
+
+static int number(const struct attachment *at, int *n)
+{
+	return sscanf(at->device, "/dev/loop%d", n) == 1 && *n >= 0 ? 0 : -EINVAL;
+}
+
+static int deactivate(struct sr *sr, const struct vdi *vdi, const struct attachment *at)
+{
+	struct fs_id id;
+	int n;
+	int err = number(at, &n);
+
+	if (!err)
+		err = fs_id(sr->dir, vdi->volume, &id);
+	if (!err)
+		err = loop_detach(n, &id);	/* commit */
+	if (err == -EBUSY) {
+		hint(sr->ctx, "see who has it open: fuser %s", at->device);
+		return fail(sr->ctx, -E_VDI_IN_USE, "%s is open", at->device);
+	}
+	return err ? fail(sr->ctx, err, "release %s", at->device) : 0;
+}
+
+static int refresh(struct sr *sr, const struct vdi *vdi, const struct attachment *at)
+{
+	int n;
+	int err = number(at, &n);
+
+	if (!err)
+		err = loop_resize(n);
+	return err ? fail(sr->ctx, err, "grow %s", at->device) : 0;
+}
+
+static const struct datapath loop = {
+	.name = "loop",
+	.serves = serves,
+	.find = find,
+	.find_all = find_all,
+	.activate = activate,
+	.deactivate = deactivate,
+	.refresh = refresh,
+};
+REGISTER(datapaths, loop);

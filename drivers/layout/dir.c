@@ -1,0 +1,584 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Volumes as files of a directory.
+ *
+ *	<SR>/<uuid>.raw		the images, upstream's names
+ *	<SR>/.sm/sr		uuid, type, name: this directory is an SR
+ *	<SR>/.sm/vdi/<uuid>	name, description, type of a VDI
+ *	<SR>/.sm/tmp/		volumes being made or removed
+ *
+ * The rename into or out of .sm/tmp is the commit of every creation and
+ * deletion.  What a dead process left in .sm/tmp is therefore either not yet or
+ * no longer a VDI, and the next verb that changes the SR removes it together
+ * with its record (dir_recover).
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "arch/fs.h"
+#include "drivers/format.h"
+#include "drivers/layout.h"
+#include "drivers/layout/dir.h"
+#include "drivers/layout/record.h"
+#include "drivers/sr.h"
+#include "lib/bytes.h"
+#include "lib/cleanup.h"
+#include "lib/err.h"
+#include "lib/file.h"
+#include "lib/io.h"
+
+int dir_sub(struct sr *sr, const char *name, int *fd)
+{
+	*fd = openat(sr->dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return *fd < 0 ? -errno : 0;
+}
+
+DIR *dir_entries(int dir)
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!d && fd >= 0)
+		close(fd);
+	return d;
+}
+
+static void cleanup_dir(DIR **d)
+{
+	if (*d)
+		closedir(*d);
+}
+#define _closedir_ __attribute__((cleanup(cleanup_dir)))
+
+/* "<uuid>.raw": which VDI, which format?  Not a volume's name: NULL. */
+static const struct format *volume_name(const struct sr *sr, const char *name, struct uuid *u)
+{
+	size_t n = strlen(name);
+
+	if (n < UUID_LEN + 2 || name[UUID_LEN] != '.' || uuid_parse_n(u, name, UUID_LEN))
+		return NULL;
+	return sr_format(sr->type, name + UUID_LEN + 1);
+}
+
+static void set_volume(struct vdi *vdi, const char *format)
+{
+	snprintf(vdi->volume, sizeof(vdi->volume), "%s.%s", vdi->uuid.s, format);
+}
+
+/* --- the SR --------------------------------------------------------------- */
+
+static int read_marker(struct sr *sr, int dir, struct kvs *marker)
+{
+	_close_ int sm = openat(dir, ".sm", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (sm < 0)
+		return -errno;
+	return record_read(&sr->ctx->arena, sm, "sr", marker);
+}
+
+static int write_marker(struct sr *sr)
+{
+	struct arena *a = &sr->ctx->arena;
+	struct kvs marker = { 0 };
+	_close_ int sm = -1;
+	int err = dir_sub(sr, ".sm", &sm);
+
+	if (err)
+		return err;
+	/* Keys of later versions stay. */
+	record_read(a, sm, "sr", &marker);
+	kv_set(a, &marker, "uuid", sr->uuid.s);
+	kv_set(a, &marker, "type", sr->type->names[0]);
+	kv_set(a, &marker, "name", sr->name ? sr->name : "");
+	kv_set(a, &marker, "description", sr->description ? sr->description : "");
+	return record_write(a, sm, "sr", &marker);
+}
+
+/* Nothing of anybody's may lie here.  lost+found is the file system's own. */
+static int must_be_empty(struct sr *sr)
+{
+	_closedir_ DIR *d = dir_entries(sr->dir);
+	struct dirent *e;
+
+	if (!d)
+		return fail(sr->ctx, -errno, "read the directory");
+	while (errno = 0, (e = readdir(d))) {
+		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") ||
+		    !strcmp(e->d_name, ".sm") || !strcmp(e->d_name, "lost+found"))
+			continue;
+		hint(sr->ctx, "choose an empty directory");
+		return fail_say(sr->ctx, -E_SR_EXISTS, "the directory is not empty: it holds %.64s",
+				e->d_name);
+	}
+	return errno ? fail(sr->ctx, -errno, "read the directory") : 0;
+}
+
+static int dir_probe(struct sr *sr, struct sr_info *found)
+{
+	struct kvs marker = { 0 };
+	const char *uuid;
+	int err = read_marker(sr, sr->dir, &marker);
+
+	if (err == -ENOENT)
+		return -E_SR_MISSING;
+	if (err)
+		return fail(sr->ctx, err, "read .sm/sr");
+	uuid = kv_get(&marker, "uuid");
+	if (!uuid || uuid_parse(&found->uuid, uuid))
+		return fail_say(sr->ctx, -E_DAMAGED, ".sm/sr names no SR: it has no valid uuid");
+	found->name = kv_get(&marker, "name");
+	found->description = kv_get(&marker, "description");
+	found->type = kv_get(&marker, "type");
+	return 0;
+}
+
+/*
+ * Directories first, then the marker: the SR exists once .sm/sr does.  What a
+ * death before that leaves is an empty .sm, which the next create() takes over.
+ */
+static int dir_create(struct sr *sr)
+{
+	static const char *const dirs[] = { ".sm", ".sm/vdi", ".sm/tmp" };
+	struct sr_info there = { 0 };
+	int err = dir_probe(sr, &there);
+
+	if (!err) {
+		hint(sr->ctx, "sm sr introduce %s --type %s", there.uuid.s, sr->type->names[0]);
+		return fail_say(sr->ctx, -E_SR_EXISTS, "SR %s is here already", there.uuid.s);
+	}
+	if (err != -E_SR_MISSING)
+		return err;
+	err = must_be_empty(sr);
+	if (err)
+		return err;
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
+		if (mkdirat(sr->dir, dirs[i], 0700) && errno != EEXIST)
+			return fail(sr->ctx, errno == EROFS ? -E_SR_READ_ONLY : -errno, "make %s",
+				    dirs[i]);
+	err = write_marker(sr);			/* commit */
+	if (!err)
+		err = fs_sync_dir(sr->dir);
+	return err ? fail(sr->ctx, err, "write .sm/sr") : 0;
+}
+
+/* Remove what is in a directory of ours, and it; a foreign subdirectory stays. */
+static int remove_all_in(struct sr *sr, const char *name)
+{
+	_close_ int fd = -1;
+	_closedir_ DIR *d = NULL;
+	struct dirent *e;
+	int err = dir_sub(sr, name, &fd);
+
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	d = dir_entries(fd);
+	if (!d)
+		return -errno;
+	while (errno = 0, (e = readdir(d)))
+		if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") &&
+		    unlinkat(fd, e->d_name, 0) && errno != EISDIR && errno != EPERM && errno != ENOENT)
+			return -errno;
+	return errno ? -errno : rmdir_quiet(sr->dir, name);
+}
+
+static int dir_destroy(struct sr *sr)
+{
+	struct vdis l = { 0 };
+	_close_ int sm = -1;
+	int err = dir_list(sr, &l);
+
+	if (err)
+		return err;
+	if (l.n || l.n_problems) {
+		hint(sr->ctx, "sm vdi list --sr %s", sr->uuid.s);
+		return fail_say(sr->ctx, -E_SR_NOT_EMPTY, "%zu VDIs still exist in the SR",
+				l.n + l.n_problems);
+	}
+	err = dir_sub(sr, ".sm", &sm);
+	if (err)
+		return err == -ENOENT ? 0 : fail(sr->ctx, err, "open .sm");
+	if (unlinkat(sm, "sr", 0) && errno != ENOENT)	/* commit */
+		return fail(sr->ctx, errno == EROFS ? -E_SR_READ_ONLY : -errno, "remove .sm/sr");
+	err = fs_sync_dir(sm);
+	if (!err)
+		err = remove_all_in(sr, ".sm/vdi");
+	if (!err)
+		err = remove_all_in(sr, ".sm/tmp");
+	if (!err)
+		err = unlink_quiet(sr->dir, ".sm/.sr.new");
+	if (!err)
+		err = rmdir_quiet(sr->dir, ".sm");
+	return err ? fail(sr->ctx, err, "clear .sm") : 0;
+}
+
+static int dir_rename(struct sr *sr, const char *name, const char *description)
+{
+	int err;
+
+	if (mkdirat(sr->dir, ".sm", 0700) && errno != EEXIST)	/* an SR of upstream's */
+		return fail(sr->ctx, -errno, "make .sm");
+	if (name)
+		sr->name = name;
+	if (description)
+		sr->description = description;
+	err = write_marker(sr);			/* commit */
+	return err ? fail(sr->ctx, err, "write .sm/sr") : 0;
+}
+
+/*
+ * Everything in .sm/tmp belongs to a process that has died: the SR lock is ours.
+ * The record goes first, so that a death in here leaves the file to be found.
+ */
+static int dir_recover(struct sr *sr)
+{
+	_close_ int tmp = -1, vdi = -1;
+	_closedir_ DIR *d = NULL;
+	struct dirent *e;
+	int err = dir_sub(sr, ".sm/tmp", &tmp);
+
+	if (err)
+		return err == -ENOENT ? 0 : fail(sr->ctx, err, "open .sm/tmp");
+	d = dir_entries(tmp);
+	if (!d)
+		return fail(sr->ctx, -errno, "read .sm/tmp");
+	while (errno = 0, (e = readdir(d))) {
+		struct uuid u;
+		struct vdi there = { 0 };
+
+		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+			continue;
+		if (vdi < 0)
+			dir_sub(sr, ".sm/vdi", &vdi);
+		if (vdi >= 0 && volume_name(sr, e->d_name, &u) &&
+		    dir_find(sr, &u, &there) == -E_VDI_MISSING) {
+			err = unlink_quiet(vdi, u.s);
+			if (err)
+				return fail(sr->ctx, err, "remove the record %s", u.s);
+		}
+		fail_clear(sr->ctx);
+		if (unlinkat(tmp, e->d_name, 0) && errno != ENOENT)
+			return fail(sr->ctx, -errno, "remove .sm/tmp/%s", e->d_name);
+	}
+	return errno ? fail(sr->ctx, -errno, "read .sm/tmp") : 0;
+}
+
+static int dir_open(struct sr *sr, bool recover)
+{
+	struct kvs marker = { 0 };
+	const char *uuid;
+	int err = read_marker(sr, sr->dir, &marker);
+
+	/* An SR of upstream's has no marker: its uuid is what the caller says. */
+	if (err && err != -ENOENT)
+		return fail(sr->ctx, err, "read .sm/sr");
+	uuid = kv_get(&marker, "uuid");
+	if (uuid && strcmp(uuid, sr->uuid.s)) {
+		hint(sr->ctx, "sm sr introduce %.36s --type %s", uuid, sr->type->names[0]);
+		return fail_say(sr->ctx, -E_SR_MISSING, "another SR lives here: %.36s", uuid);
+	}
+	if (!err) {
+		sr->name = kv_get(&marker, "name");
+		sr->description = kv_get(&marker, "description");
+	}
+	return recover ? dir_recover(sr) : 0;
+}
+
+static int dir_stat(struct sr *sr, struct sr_info *info)
+{
+	struct fs_space s;
+	int err = fs_space(sr->dir, &s);
+
+	if (err)
+		return fail(sr->ctx, err, "ask for the file system's size");
+	info->size = s.size;
+	info->used = s.size - s.free;
+	return 0;
+}
+
+/* --- VDIs ----------------------------------------------------------------- */
+
+static void read_record(struct sr *sr, int records, struct vdi *vdi)
+{
+	struct kvs kvs = { 0 };
+	const char *s;
+
+	vdi->name = vdi->description = vdi->type = "";
+	if (records < 0 || record_read(&sr->ctx->arena, records, vdi->uuid.s, &kvs))
+		return;
+	if ((s = kv_get(&kvs, "name")))
+		vdi->name = s;
+	if ((s = kv_get(&kvs, "description")))
+		vdi->description = s;
+	if ((s = kv_get(&kvs, "type")))
+		vdi->type = s;
+	if ((s = kv_get(&kvs, "snapshot_of")))
+		uuid_parse(&vdi->snapshot_of, s);
+}
+
+/* What one file is.  The error says what is wrong with it. */
+static int load(struct sr *sr, int records, const struct format *f, struct vdi *vdi)
+{
+	_io_close_ struct io *io = NULL;
+	struct stat st;
+	int err;
+
+	vdi->format = f->name;
+	vdi->location = arena_strdup(&sr->ctx->arena, vdi->uuid.s);
+	vdi->sector_size = SECTOR_SIZE;
+	set_volume(vdi, f->name);
+	if (fstatat(sr->dir, vdi->volume, &st, AT_SYMLINK_NOFOLLOW))
+		return errno == ENOENT ? -E_VDI_MISSING : fail(sr->ctx, -errno, "%s", vdi->volume);
+	if (!S_ISREG(st.st_mode))
+		return fail_say(sr->ctx, -E_VDI_LOAD, "%s is %s, not an image file", vdi->volume,
+				S_ISDIR(st.st_mode) ? "a directory" :
+				S_ISLNK(st.st_mode) ? "a symbolic link" : "a special file");
+	/* Only in blocks on the disk: a sparse image costs what it holds. */
+	vdi->physical_size = (uint64_t)st.st_blocks * 512;
+	if (f->direct) {
+		vdi->virtual_size = (uint64_t)st.st_size;
+	} else {
+		err = io_open(&io, sr->dir, vdi->volume, IO_NOFOLLOW);
+		if (!err)
+			err = f->load(sr->ctx, io, vdi);
+		if (err)
+			return fail(sr->ctx, err, "%s", vdi->volume);
+	}
+	if (!vdi->virtual_size || vdi->virtual_size % SECTOR_SIZE)
+		return fail_say(sr->ctx, -E_VDI_LOAD, "%s has %llu bytes, which is no number of sectors",
+				vdi->volume, (unsigned long long)vdi->virtual_size);
+	if (!strcmp(f->name, "raw"))
+		kv_set(&sr->ctx->arena, &vdi->sm_config, "type", "raw");
+	vdi->read_only = !(st.st_mode & 0222);
+	read_record(sr, records, vdi);
+	return 0;
+}
+
+int dir_list(struct sr *sr, struct vdis *l)
+{
+	struct arena *a = &sr->ctx->arena;
+	_close_ int records = -1;
+	_closedir_ DIR *d = dir_entries(sr->dir);
+	struct dirent *e;
+
+	if (!d)
+		return fail(sr->ctx, -errno, "read the directory");
+	dir_sub(sr, ".sm/vdi", &records);
+	while (errno = 0, (e = readdir(d))) {
+		const struct format *f;
+		struct vdi vdi = { 0 };
+		int err;
+
+		f = volume_name(sr, e->d_name, &vdi.uuid);
+		if (!f)
+			continue;
+		err = load(sr, records, f, &vdi);
+		if (err == -E_VDI_MISSING)	/* deleted while we read */
+			continue;
+		if (err) {
+			vdis_problem(a, l, &(struct problem){
+				.object = arena_strdup(a, vdi.uuid.s),
+				.what = arena_strdup(a, sr->ctx->why[0] ? sr->ctx->why : err_text(err)),
+				.severity = "error",
+			});
+			fail_clear(sr->ctx);
+			continue;
+		}
+		*vdis_add(a, l) = vdi;
+	}
+	return errno ? fail(sr->ctx, -errno, "read the directory") : 0;
+}
+
+int dir_find(struct sr *sr, const struct uuid *uuid, struct vdi *vdi)
+{
+	_close_ int records = -1;
+
+	dir_sub(sr, ".sm/vdi", &records);
+	for (size_t i = 0; sr_format_at(sr->type, i); i++) {
+		int err;
+
+		*vdi = (struct vdi){ .uuid = *uuid };
+		err = load(sr, records, sr_format_at(sr->type, i), vdi);
+		if (err != -E_VDI_MISSING)
+			return err;
+	}
+	return -E_VDI_MISSING;
+}
+
+static int dir_describe(struct sr *sr, const struct vdi *vdi)
+{
+	struct arena *a = &sr->ctx->arena;
+	struct kvs kvs = { 0 };
+	_close_ int records = -1;
+	int err = dir_sub(sr, ".sm/vdi", &records);
+
+	if (err == -ENOENT) {		/* an SR of upstream's */
+		if ((mkdirat(sr->dir, ".sm", 0700) && errno != EEXIST) ||
+		    (mkdirat(sr->dir, ".sm/vdi", 0700) && errno != EEXIST))
+			return fail(sr->ctx, -errno, "make .sm/vdi");
+		err = dir_sub(sr, ".sm/vdi", &records);
+	}
+	if (err)
+		return fail(sr->ctx, err, "open .sm/vdi");
+	record_read(a, records, vdi->uuid.s, &kvs);
+	kv_set(a, &kvs, "name", vdi->name ? vdi->name : "");
+	kv_set(a, &kvs, "description", vdi->description ? vdi->description : "");
+	kv_set(a, &kvs, "type", vdi->type ? vdi->type : "");
+	err = record_write(a, records, vdi->uuid.s, &kvs);	/* commit */
+	return err ? fail(sr->ctx, err, "write the record of VDI %s", vdi->uuid.s) : 0;
+}
+
+/* The image itself, in .sm/tmp, with all its bytes on the disk. */
+static int make_image(struct sr *sr, int tmp, struct vdi *vdi, const struct volume_spec *spec)
+{
+	_io_close_ struct io *io = NULL;
+	int err = io_open(&io, tmp, vdi->volume, IO_RDWR | IO_CREATE);
+
+	if (!err)
+		err = spec->format->create(sr->ctx, io, vdi);
+	if (!err && spec->thick)
+		err = fs_allocate(io->fd, 0, io->size);
+	if (!err)
+		err = io_flush(io);
+	if (!err && fsync(io->fd))
+		err = -errno;
+	if (err == -ENOSPC || err == -EDQUOT)
+		err = -E_SR_NO_SPACE;
+	if (err == -EFBIG)
+		err = -E_VDI_SIZE;
+	if (err == -EROFS)
+		err = -E_SR_READ_ONLY;
+	return err ? fail(sr->ctx, err, "make %s", vdi->volume) : 0;
+}
+
+/*
+ * The file in .sm/tmp, the record, the contents, and then the name (commit).
+ * A death before it leaves the file in .sm/tmp, by which dir_recover() finds the
+ * record as well.
+ */
+static int dir_volume_create(struct sr *sr, struct vdi *vdi, const struct volume_spec *spec)
+{
+	_close_ int tmp = -1, records = -1;
+	struct vdi there;
+	int err = dir_find(sr, &vdi->uuid, &there);
+
+	if (err != -E_VDI_MISSING) {
+		fail_clear(sr->ctx);
+		return fail_say(sr->ctx, -E_VDI_EXISTS, "VDI %s already exists", vdi->uuid.s);
+	}
+	if ((mkdirat(sr->dir, ".sm", 0700) && errno != EEXIST) ||
+	    (mkdirat(sr->dir, ".sm/tmp", 0700) && errno != EEXIST))
+		return fail(sr->ctx, errno == EROFS ? -E_SR_READ_ONLY :
+			    errno == ENOSPC ? -E_SR_NO_SPACE : -errno, "make .sm/tmp");
+	err = dir_sub(sr, ".sm/tmp", &tmp);
+	if (err)
+		return fail(sr->ctx, err, "open .sm/tmp");
+	set_volume(vdi, spec->format->name);
+	vdi->format = spec->format->name;
+	vdi->virtual_size = spec->virtual_size;
+	err = make_image(sr, tmp, vdi, spec);
+	if (err)
+		goto undo_image;
+	err = dir_describe(sr, vdi);
+	if (err)
+		goto undo_record;
+	err = fs_rename_new(tmp, vdi->volume, sr->dir, vdi->volume);	/* commit */
+	if (!err)
+		err = fs_sync_dir(sr->dir);
+	if (err) {
+		fail(sr->ctx, err, "name %s", vdi->volume);
+		goto undo_record;
+	}
+	return dir_find(sr, &vdi->uuid, vdi);
+
+undo_record:
+	if (!dir_sub(sr, ".sm/vdi", &records)) {
+		char new[UUID_LEN + 6];
+
+		snprintf(new, sizeof(new), ".%s.new", vdi->uuid.s);
+		unlink_quiet(records, vdi->uuid.s);
+		unlink_quiet(records, new);
+	}
+undo_image:
+	unlink_quiet(tmp, vdi->volume);
+	return err == -ENOSPC || err == -EDQUOT ? -E_SR_NO_SPACE : err;
+}
+
+/* Out of sight (commit), then the record, then the space. */
+static int dir_volume_delete(struct sr *sr, const struct vdi *vdi)
+{
+	_close_ int tmp = -1, records = -1;
+	int err;
+
+	if ((mkdirat(sr->dir, ".sm", 0700) && errno != EEXIST) ||
+	    (mkdirat(sr->dir, ".sm/tmp", 0700) && errno != EEXIST))
+		return fail(sr->ctx, errno == EROFS ? -E_SR_READ_ONLY : -errno, "make .sm/tmp");
+	err = dir_sub(sr, ".sm/tmp", &tmp);
+	if (err)
+		return fail(sr->ctx, err, "open .sm/tmp");
+	if (renameat(sr->dir, vdi->volume, tmp, vdi->volume) && errno != ENOENT)	/* commit */
+		return fail(sr->ctx, errno == EROFS ? -E_SR_READ_ONLY : -errno, "remove %s",
+			    vdi->volume);
+	err = fs_sync_dir(sr->dir);
+	if (!err && !dir_sub(sr, ".sm/vdi", &records))
+		err = unlink_quiet(records, vdi->uuid.s);
+	if (!err)
+		err = unlink_quiet(tmp, vdi->volume);
+	return err ? fail(sr->ctx, err, "remove %s", vdi->volume) : 0;
+}
+
+static int dir_volume_resize(struct sr *sr, struct vdi *vdi, uint64_t virtual_size)
+{
+	const struct format *f = sr_format(sr->type, vdi->format);
+	_io_close_ struct io *io = NULL;
+	int err;
+
+	err = io_open(&io, sr->dir, vdi->volume, IO_RDWR | IO_NOFOLLOW);
+	if (err)
+		return fail(sr->ctx, err, "open %s", vdi->volume);
+	if (!f->resize)
+		return fail(sr->ctx, -E_UNSUPPORTED, "resize a disk of format %s", f->name);
+	err = f->resize(sr->ctx, io, virtual_size);	/* commit */
+	if (!err && fsync(io->fd))
+		err = fail(sr->ctx, -errno, "flush %s", vdi->volume);
+	return err ? err : dir_find(sr, &vdi->uuid, vdi);
+}
+
+static int dir_volume_open(struct sr *sr, const struct vdi *vdi, bool writable, int *fd)
+{
+	struct stat st;
+
+	*fd = openat(sr->dir, vdi->volume,
+		     (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (*fd < 0)
+		return fail(sr->ctx, errno == ENOENT ? -E_VDI_MISSING : -errno, "open %s", vdi->volume);
+	/* It may have been replaced since it was listed. */
+	if (fstat(*fd, &st) || !S_ISREG(st.st_mode)) {
+		close(*fd);
+		*fd = -1;
+		return fail_say(sr->ctx, -E_VDI_LOAD, "%s is not an image file", vdi->volume);
+	}
+	return 0;
+}
+
+const struct layout layout_dir = {
+	.name = "dir",
+	.create = dir_create,
+	.destroy = dir_destroy,
+	.probe = dir_probe,
+	.open = dir_open,
+	.rename = dir_rename,
+	.stat = dir_stat,
+	.list = dir_list,
+	.find = dir_find,
+	.volume_create = dir_volume_create,
+	.volume_delete = dir_volume_delete,
+	.volume_resize = dir_volume_resize,
+	.volume_describe = dir_describe,
+	.volume_open = dir_volume_open,
+	.check = dir_check,
+};

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the files of the core share: run.c, resolve.c, sr.c, vdi.c. */
+#ifndef SM_CORE_H
+#define SM_CORE_H
+
+#include "drivers/datapath.h"
+#include "drivers/format.h"
+#include "drivers/layout.h"
+#include "drivers/sr.h"
+#include "drivers/transport.h"
+#include "sm/ops.h"
+#include "sm/request.h"
+
+/* One request on its way through the core. */
+struct run {
+	struct ctx *ctx;
+	struct request *rq;
+	struct reply *rp;
+	const struct op_row *row;
+	struct sr sr;		/* bound when the row needs an SR or a type */
+	struct vdi vdi;		/* found when the row needs a VDI */
+	int sr_lock, vdi_lock;
+};
+
+/* --- resolve.c: which SR, which VDI ---------------------------------------- */
+
+/* Bind sr to the type and the dconf of the request or of smtab; opens nothing. */
+int bind_sr(struct run *r);
+/* For a verb of people without --sr: find the attached SR that holds rq->vdi. */
+int find_sr_of_vdi(struct run *r);
+/* Find rq->vdi in the opened SR. */
+int bind_vdi(struct run *r);
+
+/* --- opened SRs ------------------------------------------------------------ */
+
+/* Open an attached SR, and finish what a dead process left when recover is set. */
+int sr_open(struct sr *sr, bool recover);
+/* Reach the storage of an SR that need not be attached. */
+int sr_stage(struct sr *sr, bool create);
+/* Undoes either; the struct may be opened again. */
+void sr_close(struct sr *sr);
+/* -E_SR_MISSING when the staged storage holds another SR than sr->uuid, or (must) none. */
+int sr_identify(struct sr *sr, bool must);
+/* Everything that sr list and sr show tell.  A detached SR is no error. */
+int sr_describe(struct sr *sr, struct sr_info *info, struct vdis *l);
+/* All VDIs with parents, attachments and the SR's uuid filled in. */
+int sr_vdis(struct sr *sr, struct vdis *l);
+/* The same for one. */
+int vdi_complete(struct sr *sr, struct vdi *vdi);
+const struct datapath *vdi_datapath(const struct sr *sr, const struct vdi *vdi);
+
+/* --- handlers: 0 or an error, the reply in r->rp --------------------------- */
+
+int do_sr_create(struct run *r);
+int do_sr_introduce(struct run *r);
+int do_sr_destroy(struct run *r);
+int do_sr_forget(struct run *r);
+int do_sr_probe(struct run *r);
+int do_sr_attach(struct run *r);
+int do_sr_detach(struct run *r);
+int do_sr_scan(struct run *r);
+int do_sr_check(struct run *r);
+int do_sr_rename(struct run *r);
+int do_sr_show(struct run *r);
+int do_sr_list(struct run *r);
+int do_vdi_create(struct run *r);
+int do_vdi_list(struct run *r);
+int do_vdi_show(struct run *r);
+int do_vdi_attach(struct run *r);
+int do_vdi_detach(struct run *r);
+int do_vdi_activate(struct run *r);
+int do_vdi_deactivate(struct run *r);
+int do_vdi_resize(struct run *r);
+int do_vdi_rename(struct run *r);
+int do_vdi_delete(struct run *r);
+int do_vdi_config(struct run *r);
+int do_vdi_attach_from_config(struct run *r);
+
+/* A dry run: one sentence for each step that would be taken. */
+int plan(struct run *r, uint64_t space, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* From what a caller names to one SR and one VDI. */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "arch/clock.h"
+#include "lib/err.h"
+#include "sm/core.h"
+#include "sm/smtab.h"
+
+static int bind_type(struct run *r, const char *name)
+{
+	r->sr.type = sr_type_find(name);
+	if (r->sr.type)
+		return 0;
+	hint(r->ctx, "sm help types");
+	return fail(r->ctx, -E_SR_TYPE, "type '%.64s'", name);
+}
+
+/* The uuid that a new SR gets: the caller's, or a random one. */
+static int bind_new_uuid(struct run *r)
+{
+	struct request *rq = r->rq;
+
+	if (rq->new_uuid.s[0])
+		r->sr.uuid = rq->new_uuid;
+	else if (rq->sr_uuid.s[0])
+		r->sr.uuid = rq->sr_uuid;
+	else if (rq->op == OP_SR_CREATE && rq->sr && rq->by_uuid)
+		return uuid_parse(&r->sr.uuid, rq->sr) ?
+			fail(r->ctx, -E_UUID, "SR '%.64s'", rq->sr) : 0;
+	else
+		random_uuid(&r->sr.uuid);
+	return 0;
+}
+
+static int bind_given(struct run *r)
+{
+	struct request *rq = r->rq;
+
+	if (rq->sr_uuid.s[0]) {
+		r->sr.uuid = rq->sr_uuid;
+		return 0;
+	}
+	if (rq->sr && !uuid_parse(&r->sr.uuid, rq->sr))
+		return 0;
+	hint(r->ctx, rq->by_uuid ? "an SR is given by its whole uuid" :
+	     "with --type and --dconf an SR is given by its whole uuid (sm sr probe tells it)");
+	return fail(r->ctx, -E_UUID, "SR '%.64s'", rq->sr ? rq->sr : "");
+}
+
+static int bind_from_tab(struct run *r)
+{
+	const struct smtab_entry *e;
+	struct smtab tab;
+	int err = smtab_read(r->ctx, &tab);
+
+	if (!err)
+		err = smtab_find(r->ctx, &tab, r->rq->sr ? r->rq->sr : r->rq->sr_uuid.s, &e);
+	if (!err)
+		err = bind_type(r, e->type);
+	if (err)
+		return err;
+	if (r->rq->type && sr_type_find(r->rq->type) != r->sr.type)
+		return fail_say(r->ctx, -E_ARG, "SR %s is of type %s, not %s", e->uuid.s, e->type,
+				r->rq->type);
+	r->sr.uuid = e->uuid;
+	r->sr.name = e->name;
+	r->sr.dconf = e->dconf;
+	return 0;
+}
+
+int bind_sr(struct run *r)
+{
+	struct request *rq = r->rq;
+	bool fresh = r->row->flags & NEEDS_TYPE;
+	int err;
+
+	r->sr = (struct sr){ .ctx = r->ctx, .dir = -1, .name = "", .description = "" };
+	if (!fresh && !(rq->type && (rq->dconf.n || rq->by_uuid))) {
+		err = bind_from_tab(r);
+	} else if (!rq->type) {
+		hint(r->ctx, "--type file (sm help types lists them)");
+		return fail_say(r->ctx, -E_USAGE, "the type of the SR is missing");
+	} else {
+		err = bind_type(r, rq->type);
+		r->sr.dconf = rq->dconf;
+		r->sr.sm_config = rq->sm_config;
+		if (!err)
+			err = fresh ? bind_new_uuid(r) : bind_given(r);
+	}
+	if (!err)
+		err = sr_check_dconf(r->ctx, r->sr.type, &r->sr.dconf, !rq->by_uuid);
+	return err;
+}
+
+/* How surely does text stand for this VDI?  0 = not at all. */
+static int match(const struct vdi *vdi, const char *text)
+{
+	if (!strcasecmp(vdi->uuid.s, text))
+		return 3;
+	if (vdi->name && !strcmp(vdi->name, text))
+		return 2;
+	if (uuid_is_prefix(text) && !strncasecmp(vdi->uuid.s, text, strlen(text)))
+		return 1;
+	return 0;
+}
+
+struct hits {
+	int best;
+	size_t n;
+	struct uuid vdi, sr;
+};
+
+static void count(struct ctx *ctx, struct hits *h, const struct vdis *l, const char *text)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		int how = match(&l->v[i], text);
+
+		if (!how || how < h->best)
+			continue;
+		if (how > h->best)
+			h->n = 0;
+		h->best = how;
+		if (h->n++)
+			hint(ctx, "say which: %s or %s", h->vdi.s, l->v[i].uuid.s);
+		h->vdi = l->v[i].uuid;
+		h->sr = l->v[i].sr;
+	}
+}
+
+static int judge(struct ctx *ctx, const struct hits *h, const char *text)
+{
+	if (h->n == 1)
+		return 0;
+	if (h->n)
+		return fail_say(ctx, -E_AMBIGUOUS, "%zu VDIs are called %.128s", h->n, text);
+	hint(ctx, "sm vdi list");
+	return fail(ctx, -E_VDI_MISSING, "VDI %.128s", text);
+}
+
+int find_sr_of_vdi(struct run *r)
+{
+	struct hits h = { 0 };
+	struct smtab tab;
+	bool some = false;
+	int err = smtab_read(r->ctx, &tab);
+
+	for (size_t i = 0; !err && i < tab.n; i++) {
+		struct run one = *r;
+		struct request rq = { .op = r->rq->op, .sr = tab.v[i].uuid.s };
+		struct vdis l = { 0 };
+
+		one.rq = &rq;
+		/* An SR that cannot be read is not the one, unless none is. */
+		if (!bind_sr(&one) && !sr_open(&one.sr, false)) {
+			some = true;
+			if (!one.sr.type->layout->list(&one.sr, &l)) {
+				for (size_t k = 0; k < l.n; k++)
+					l.v[k].sr = one.sr.uuid;
+				fail_clear(r->ctx);
+				count(r->ctx, &h, &l, r->rq->vdi);
+			}
+		}
+		sr_close(&one.sr);
+		if (!h.n)
+			fail_clear(r->ctx);
+	}
+	if (err)
+		return err;
+	if (!some) {
+		hint(r->ctx, "sm sr attach SR, or name the SR: --sr SR");
+		return fail(r->ctx, -E_SR_DETACHED, "VDI %.128s: no SR is attached", r->rq->vdi);
+	}
+	err = judge(r->ctx, &h, r->rq->vdi);
+	if (err)
+		return err;
+	r->rq->sr = arena_strdup(&r->ctx->arena, h.sr.s);
+	r->rq->vdi = arena_strdup(&r->ctx->arena, h.vdi.s);
+	return 0;
+}
+
+int bind_vdi(struct run *r)
+{
+	const struct layout *layout = r->sr.type->layout;
+	const char *text = r->rq->vdi ? r->rq->vdi : r->rq->vdi_uuid.s;
+	struct hits h = { 0 };
+	struct vdis l = { 0 };
+	struct uuid u;
+	int err;
+
+	if (!uuid_parse(&u, text)) {
+		err = layout->find(&r->sr, &u, &r->vdi);
+		/* A disk may be called like a uuid: look at the names before giving up. */
+		if (err != -E_VDI_MISSING || r->rq->by_uuid)
+			goto found;
+	} else if (r->rq->by_uuid) {
+		hint(r->ctx, "a VDI is given by its whole uuid");
+		return fail(r->ctx, -E_UUID, "VDI '%.64s'", text);
+	}
+	err = layout->list(&r->sr, &l);
+	if (err)
+		return err;
+	count(r->ctx, &h, &l, text);
+	if (!h.n && uuid_is_prefix(text))
+		for (size_t i = 0; i < l.n_problems; i++)
+			if (!strncasecmp(l.problems[i].object, text, strlen(text)))
+				return fail_say(r->ctx, -E_VDI_LOAD, "%s", l.problems[i].what);
+	err = judge(r->ctx, &h, text);
+	if (err)
+		return err;
+	err = layout->find(&r->sr, &h.vdi, &r->vdi);
+found:
+	if (err == -E_VDI_MISSING) {
+		hint(r->ctx, "sm vdi list --sr %s", r->sr.uuid.s);
+		return fail(r->ctx, err, "VDI %.64s", text);
+	}
+	return err ? err : vdi_complete(&r->sr, &r->vdi);
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "arch/lock.h"
+#include "lib/err.h"
+#include "lib/log.h"
+#include "sm/core.h"
+#include "sm/locks.h"
+#include "sm/run.h"
+#include "sm/xapi.h"
+
+static int do_nothing(struct run *r)
+{
+	return 0;
+}
+
+static int do_info(struct run *r)
+{
+	r->sr.type = r->rq->type ? sr_type_find(r->rq->type) : NULL;
+	if (!r->sr.type)
+		return fail(r->ctx, -E_SR_TYPE, "type '%.64s'", r->rq->type ? r->rq->type : "");
+	r->rp->kind = REPLY_INFO;
+	r->rp->type = r->sr.type;
+	return 0;
+}
+
+static int do_content_type(struct run *r)
+{
+	r->rp->kind = REPLY_TEXT;
+	r->rp->text = r->sr.type->content;
+	return 0;
+}
+
+/* A VM starts: only a disk that forgets at each start needs anything done. */
+static int do_epoch_begin(struct run *r)
+{
+	return r->rq->on_boot_reset ? fail(r->ctx, -E_UNSUPPORTED, "reset on boot") : 0;
+}
+
+/* An operation without a handler is one that no driver can do yet. */
+static int (*const handlers[OP_MAX])(struct run *r) = {
+	[OP_SR_DRIVER_INFO] = do_info,
+	[OP_SR_CREATE] = do_sr_create,
+	[OP_SR_DESTROY] = do_sr_destroy,
+	[OP_SR_INTRODUCE] = do_sr_introduce,
+	[OP_SR_FORGET] = do_sr_forget,
+	[OP_SR_PROBE] = do_sr_probe,
+	[OP_SR_ATTACH] = do_sr_attach,
+	[OP_SR_DETACH] = do_sr_detach,
+	[OP_SR_SCAN] = do_sr_scan,
+	[OP_SR_UPDATE] = do_nothing,
+	[OP_SR_SHOW] = do_sr_show,
+	[OP_SR_LIST] = do_sr_list,
+	[OP_SR_RENAME] = do_sr_rename,
+	[OP_SR_CHECK] = do_sr_check,
+	[OP_SR_CONTENT_TYPE] = do_content_type,
+	[OP_VDI_CREATE] = do_vdi_create,
+	[OP_VDI_DELETE] = do_vdi_delete,
+	[OP_VDI_LIST] = do_vdi_list,
+	[OP_VDI_SHOW] = do_vdi_show,
+	[OP_VDI_ATTACH] = do_vdi_attach,
+	[OP_VDI_DETACH] = do_vdi_detach,
+	[OP_VDI_ACTIVATE] = do_vdi_activate,
+	[OP_VDI_DEACTIVATE] = do_vdi_deactivate,
+	[OP_VDI_RESIZE] = do_vdi_resize,
+	[OP_VDI_RENAME] = do_vdi_rename,
+	[OP_VDI_UPDATE] = do_nothing,
+	[OP_VDI_GENERATE_CONFIG] = do_vdi_config,
+	[OP_VDI_ATTACH_FROM_CONFIG] = do_vdi_attach_from_config,
+	[OP_VDI_DETACH_FROM_CONFIG] = do_vdi_detach,
+	[OP_VDI_EPOCH_BEGIN] = do_epoch_begin,
+	[OP_VDI_EPOCH_END] = do_nothing,
+};
+
+bool sr_can(const struct sr_type *t, enum op op)
+{
+	const struct layout *l = t->layout;
+	const struct datapath *d = sr_datapath_at(t, 0);
+
+	if (!handlers[op])
+		return false;
+	switch (op) {
+	case OP_SR_CREATE:	return l->create && t->transport->stage;
+	case OP_SR_DESTROY:	return l->destroy && t->transport->stage;
+	case OP_SR_PROBE:	return l->probe && t->transport->stage;
+	case OP_SR_ATTACH:	return t->transport->attach;
+	case OP_SR_DETACH:	return t->transport->detach;
+	case OP_SR_SCAN:	return l->list;
+	case OP_SR_UPDATE:	return l->stat;
+	case OP_SR_RENAME:	return l->rename;
+	case OP_SR_CHECK:	return l->list;
+	case OP_VDI_CREATE:	return l->volume_create;
+	case OP_VDI_DELETE:	return l->volume_delete;
+	case OP_VDI_RESIZE:	return l->volume_resize;
+	case OP_VDI_RENAME:
+	case OP_VDI_UPDATE:	return l->volume_describe;
+	case OP_VDI_ATTACH:
+	case OP_VDI_ACTIVATE:
+	case OP_VDI_GENERATE_CONFIG:
+	case OP_VDI_ATTACH_FROM_CONFIG:	return d && d->activate;
+	case OP_VDI_DETACH:
+	case OP_VDI_DEACTIVATE:
+	case OP_VDI_DETACH_FROM_CONFIG:	return d && d->deactivate;
+	case OP_VDI_EPOCH_BEGIN:
+	case OP_VDI_EPOCH_END:	return false;	/* answered, but nothing is reset */
+	default:		return true;
+	}
+}
+
+int plan(struct run *r, uint64_t space, const char *fmt, ...)
+{
+	struct reply *rp = r->rp;
+	va_list ap;
+
+	rp->kind = REPLY_PLAN;
+	rp->plan = arena_grow(&r->ctx->arena, rp->plan, rp->n_plan, rp->n_plan + 1,
+			      sizeof(*rp->plan));
+	va_start(ap, fmt);
+	rp->plan[rp->n_plan++] = arena_vprintf(&r->ctx->arena, fmt, ap);
+	va_end(ap);
+	rp->space += space;
+	return 0;
+}
+
+/* Can it be done at all?  Asked before anything is locked or opened. */
+static int check_can(struct run *r)
+{
+	enum op op = r->rq->op;
+
+	if (op == OP_VDI_EPOCH_BEGIN || op == OP_VDI_EPOCH_END || sr_can(r->sr.type, op))
+		return 0;
+	if (!handlers[op])
+		return fail(r->ctx, -E_UNSUPPORTED, "%s", r->row->api ? r->row->api : r->row->verb);
+	return fail(r->ctx, -E_UNSUPPORTED, "type %s", r->sr.type->names[0]);
+}
+
+static int take_locks(struct run *r)
+{
+	/* A dry run writes nothing, not even a lock file. */
+	if (r->ctx->dry_run || !(r->row->flags & LOCKS_SR) || !r->sr.uuid.s[0])
+		return 0;
+	return lock_host(r->ctx, r->sr.uuid.s, "sr", &r->sr_lock);
+}
+
+static int open_and_find(struct run *r)
+{
+	int err;
+
+	if (r->row->flags & NEEDS_OPEN) {
+		err = sr_open(&r->sr, r->row->flags & CHANGES && !r->ctx->dry_run);
+		if (err)
+			return err;
+	}
+	if (!(r->row->flags & NEEDS_VDI) || !(r->row->flags & NEEDS_OPEN))
+		return 0;
+	err = bind_vdi(r);
+	if (!err && r->row->flags & LOCKS_VDI && !r->ctx->dry_run)
+		err = lock_host(r->ctx, r->vdi.uuid.s, "vdi", &r->vdi_lock);
+	return err;
+}
+
+static int run_row(struct run *r)
+{
+	struct request *rq = r->rq;
+	bool with_sr = r->row->flags & NEEDS_SR ||
+		(r->row->flags & NEEDS_TYPE && (rq->op != OP_SR_PROBE || rq->type));
+	int err = xapi_check(r->ctx, rq);
+
+	if (!err && r->row->flags & NEEDS_VDI && !rq->sr && !rq->sr_uuid.s[0] && !rq->type)
+		err = find_sr_of_vdi(r);
+	if (!err && rq->op == OP_VDI_LIST && (rq->sr || rq->type))
+		with_sr = true;
+	if (!err && with_sr)
+		err = bind_sr(r);
+	if (!err && with_sr)
+		err = check_can(r);
+	if (!err && with_sr)
+		err = take_locks(r);
+	if (!err && with_sr)
+		err = open_and_find(r);
+	/* Deleting what is not there has been done. */
+	if (err == -E_VDI_MISSING && rq->op == OP_VDI_DELETE && rq->idempotent) {
+		fail_clear(r->ctx);
+		return 0;
+	}
+	if (!err && !handlers[rq->op])
+		err = fail(r->ctx, -E_UNSUPPORTED, "%s", r->row->api ? r->row->api : r->row->verb);
+	return err ? err : handlers[rq->op](r);
+}
+
+static const char *what(const struct run *r)
+{
+	return r->row->object ? arena_printf(&r->ctx->arena, "%s %s", r->row->object, r->row->verb)
+			      : r->row->api;
+}
+
+int sm_run(struct ctx *ctx, struct request *rq, struct reply *rp)
+{
+	struct run r = {
+		.ctx = ctx, .rq = rq, .rp = rp, .row = op_row(rq->op),
+		.sr = { .ctx = ctx, .dir = -1 }, .sr_lock = -1, .vdi_lock = -1,
+	};
+	bool changes;
+	int err;
+
+	if (!r.row)
+		return fail(ctx, -E_USAGE, "no operation");
+	changes = r.row->flags & CHANGES && !ctx->dry_run;
+	if (changes)
+		logf_info(ctx, "%s: SR %s VDI %s", what(&r), rq->sr ? rq->sr : "-",
+			 rq->vdi ? rq->vdi : "-");
+	err = run_row(&r);
+	sr_close(&r.sr);
+	lock_drop(&r.vdi_lock);
+	lock_drop(&r.sr_lock);
+	if (err && r.sr.uuid.s[0] && r.row->flags & NEEDS_SR)
+		fail(ctx, err, "SR %s", r.sr.uuid.s);
+	if (err)
+		logf_err(ctx, "%s: %s", what(&r), ctx->why[0] ? ctx->why : err_text(err));
+	else if (changes)
+		logf_info(ctx, "%s: done", what(&r));
+	return err;
+}

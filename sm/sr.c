@@ -1,0 +1,517 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Verbs on SRs. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/err.h"
+#include "lib/log.h"
+#include "sm/core.h"
+#include "sm/smtab.h"
+#include "sm/state.h"
+
+/* --- opening --------------------------------------------------------------- */
+
+void sr_close(struct sr *sr)
+{
+	if (!sr->type)
+		return;
+	if (sr->type->layout->close)
+		sr->type->layout->close(sr);
+	if (sr->type->transport->close)
+		sr->type->transport->close(sr);
+	if (sr->dir >= 0)
+		close(sr->dir);
+	sr->dir = -1;
+	sr->layout_data = NULL;
+}
+
+int sr_open(struct sr *sr, bool recover)
+{
+	int err = sr->type->transport->open(sr);
+
+	if (err == -E_SR_DETACHED) {
+		hint(sr->ctx, "sm sr attach %s", sr->uuid.s);
+		return fail(sr->ctx, err, "SR %s", sr->uuid.s);
+	}
+	if (!err && sr->type->layout->open)
+		err = sr->type->layout->open(sr, recover);
+	return err;
+}
+
+int sr_stage(struct sr *sr, bool create)
+{
+	return sr->type->transport->stage(sr, create);
+}
+
+int sr_identify(struct sr *sr, bool must)
+{
+	struct sr_info found = { 0 };
+	int err;
+
+	if (!sr->type->layout->probe)
+		return 0;
+	err = sr->type->layout->probe(sr, &found);
+	if (err == -E_SR_MISSING && !must)
+		return 0;
+	if (err)
+		return err == -E_SR_MISSING ? fail(sr->ctx, err, "there is no SR here") : err;
+	if (uuid_equal(&found.uuid, &sr->uuid)) {
+		sr->name = found.name && *found.name ? found.name : sr->name;
+		sr->description = found.description ? found.description : sr->description;
+		return 0;
+	}
+	hint(sr->ctx, "sm sr introduce %s --type %s", found.uuid.s, sr->type->names[0]);
+	return fail_say(sr->ctx, -E_SR_MISSING, "another SR lives here: %s", found.uuid.s);
+}
+
+/* --- telling --------------------------------------------------------------- */
+
+static void sum_up(struct sr_info *info, const struct vdis *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		if (l->v[i].hidden)
+			continue;
+		info->n_vdis++;
+		info->allocated += l->v[i].virtual_size;
+	}
+}
+
+static void fill_static(const struct sr *sr, struct sr_info *info)
+{
+	const struct key *k = sr->type->keys;
+
+	*info = (struct sr_info){
+		.uuid = sr->uuid, .name = sr->name ? sr->name : "",
+		.description = sr->description ? sr->description : "",
+		.type = sr->type->names[0], .srapi1 = sr->type->srapi1, .dconf = sr->dconf,
+		.health = "detached", .location = "",
+	};
+	for (; k && k->name; k++)
+		if (k->flags & KEY_MUST && kv_get(&sr->dconf, k->name)) {
+			info->location = kv_get(&sr->dconf, k->name);
+			break;
+		}
+}
+
+int sr_describe(struct sr *sr, struct sr_info *info, struct vdis *l)
+{
+	int err = sr->dir >= 0 ? 0 : sr->type->transport->open(sr);
+
+	fill_static(sr, info);
+	if (err == -E_SR_DETACHED)
+		return 0;
+	if (!err && sr->type->layout->open)
+		err = sr->type->layout->open(sr, false);
+	if (err)
+		return err;
+	fill_static(sr, info);		/* the SR knows its name better than smtab */
+	info->attached = true;
+	info->path = sr->path[0] ? arena_strdup(&sr->ctx->arena, sr->path) : NULL;
+	err = sr->type->layout->stat(sr, info);
+	if (!err)
+		err = sr_vdis(sr, l);
+	if (err)
+		return err;
+	sum_up(info, l);
+	info->health = l->n_problems ?
+		arena_printf(&sr->ctx->arena, "%zu damaged", l->n_problems) : "ok";
+	return 0;
+}
+
+static int reply_sr(struct run *r)
+{
+	struct reply *rp = r->rp;
+
+	rp->kind = REPLY_SR;
+	rp->n_srs = 1;
+	rp->srs = arena_alloc(&r->ctx->arena, sizeof(*rp->srs));
+	return sr_describe(&r->sr, rp->srs, &rp->vdis);
+}
+
+int do_sr_show(struct run *r)
+{
+	return reply_sr(r);
+}
+
+int do_sr_list(struct run *r)
+{
+	struct reply *rp = r->rp;
+	struct arena *a = &r->ctx->arena;
+	struct smtab tab;
+	int err = smtab_read(r->ctx, &tab);
+
+	if (err)
+		return err;
+	rp->kind = REPLY_SRS;
+	rp->srs = arena_array(a, tab.n, sizeof(*rp->srs));
+	for (size_t i = 0; i < tab.n; i++) {
+		struct request rq = { .op = OP_SR_SHOW, .sr = tab.v[i].uuid.s };
+		struct run one = { .ctx = r->ctx, .rq = &rq, .rp = rp, .row = op_row(OP_SR_SHOW) };
+		struct sr_info *info = &rp->srs[rp->n_srs++];
+		struct vdis l = { 0 };
+
+		err = bind_sr(&one);
+		if (!err)
+			err = sr_describe(&one.sr, info, &l);
+		sr_close(&one.sr);
+		if (!err)
+			continue;
+		/* One that cannot be read must not hide the others. */
+		info->uuid = tab.v[i].uuid;
+		info->name = tab.v[i].name;
+		info->description = "";
+		info->type = tab.v[i].type;
+		info->dconf = tab.v[i].dconf;
+		info->health = arena_strdup(a, r->ctx->why[0] ? r->ctx->why : err_text(err));
+		vdis_problem(a, &rp->vdis, &(struct problem){
+			.object = info->uuid.s, .what = info->health, .severity = "error" });
+		fail_clear(r->ctx);
+	}
+	if (tab.bad_line)
+		vdis_problem(a, &rp->vdis, &(struct problem){
+			.object = sm_path(r->ctx, "/etc/smtab"),
+			.what = arena_printf(a, "line %zu is not UUID TYPE NAME key=value …", tab.bad_line),
+			.severity = "error", .repair = "mend the line by hand" });
+	return 0;
+}
+
+/* --- making and removing --------------------------------------------------- */
+
+static int put_tab(struct run *r)
+{
+	struct smtab_entry e = {
+		.uuid = r->sr.uuid, .type = r->sr.type->names[0],
+		.name = r->sr.name ? r->sr.name : "", .dconf = r->sr.dconf,
+	};
+
+	return smtab_put(r->ctx, &e);
+}
+
+static int must_be_new(struct run *r)
+{
+	const struct smtab_entry *e;
+	struct smtab tab;
+	int err = smtab_read(r->ctx, &tab);
+
+	if (err)
+		return err;
+	if (!smtab_find(r->ctx, &tab, r->sr.uuid.s, &e)) {
+		hint(r->ctx, "sm sr forget %s", r->sr.uuid.s);
+		return fail_say(r->ctx, -E_SR_EXISTS, "SR %s is in smtab already", r->sr.uuid.s);
+	}
+	fail_clear(r->ctx);
+	return 0;
+}
+
+/*
+ * The layout's marker makes the SR (commit); smtab and the mount follow.  A
+ * death between leaves an SR that "sr introduce" takes up, as a second "sr
+ * create" says.
+ */
+int do_sr_create(struct run *r)
+{
+	struct sr *sr = &r->sr;
+	int err = r->rq->keep_tab ? must_be_new(r) : 0;
+
+	if (err)
+		return err;
+	if (r->ctx->dry_run) {
+		plan(r, 0, "make SR %s of type %s", sr->uuid.s, sr->type->names[0]);
+		return r->rq->keep_tab ? plan(r, 0, "add it to smtab and attach it") : 0;
+	}
+	sr->name = r->rq->name ? r->rq->name : "";
+	sr->description = r->rq->description ? r->rq->description : "";
+	err = sr_stage(sr, true);
+	if (!err)
+		err = sr->type->layout->create(sr);
+	sr_close(sr);
+	if (err) {
+		if (sr->type->transport->unstage)
+			sr->type->transport->unstage(sr);
+		return err;
+	}
+	logf_info(r->ctx, "sr create: SR %s made", sr->uuid.s);
+	if (!r->rq->keep_tab)
+		return 0;
+	err = put_tab(r);
+	if (!err)
+		err = sr->type->transport->attach(sr);
+	if (err) {
+		hint(r->ctx, "sm sr attach %s", sr->uuid.s);
+		return fail(r->ctx, err, "SR %s was made, but", sr->uuid.s);
+	}
+	return reply_sr(r);
+}
+
+int do_sr_introduce(struct run *r)
+{
+	struct sr *sr = &r->sr;
+	int err;
+
+	if (!r->rq->new_uuid.s[0])
+		return fail_say(r->ctx, -E_USAGE, "the uuid of the SR is missing");
+	sr->name = r->rq->name ? r->rq->name : "";
+	err = sr_stage(sr, false);
+	if (!err)
+		err = sr_identify(sr, false);
+	sr_close(sr);
+	if (err)
+		return err;
+	if (r->rq->name)
+		sr->name = r->rq->name;
+	if (r->ctx->dry_run)
+		return plan(r, 0, "add SR %s to smtab and attach it", sr->uuid.s);
+	err = put_tab(r);
+	if (!err)
+		err = sr->type->transport->attach(sr);
+	return err ? err : reply_sr(r);
+}
+
+/* Nothing of the SR may be in use on this host. */
+static int must_be_idle(struct run *r)
+{
+	struct uuid vdi;
+	int err = state_any(&r->sr, &vdi);
+
+	if (err || !vdi.s[0])
+		return err;
+	hint(r->ctx, "sm vdi detach %s", vdi.s);
+	return fail_say(r->ctx, -E_SR_IN_USE, "VDI %s is attached", vdi.s);
+}
+
+static int detach(struct run *r)
+{
+	int err = r->sr.type->transport->detach(&r->sr);
+
+	if (!err)
+		state_forget(&r->sr);
+	return err;
+}
+
+/*
+ * The layout's removal of its marker is the commit.  Everything that can refuse
+ * is asked before the SR is even detached.
+ */
+int do_sr_destroy(struct run *r)
+{
+	struct sr *sr = &r->sr;
+	struct vdis l = { 0 };
+	int err = must_be_idle(r);
+
+	if (err)
+		return err;
+	err = sr_stage(sr, false);
+	if (!err)
+		err = sr_identify(sr, !r->rq->idempotent);
+	if (!err)
+		err = sr->type->layout->list(sr, &l);
+	if ((err_kind(err) == -ENOENT) && r->rq->idempotent) {
+		fail_clear(r->ctx);
+		return 0;
+	}
+	if (err)
+		return err;
+	if (l.n || l.n_problems) {
+		hint(r->ctx, "sm vdi list --sr %s", sr->uuid.s);
+		return fail_say(r->ctx, -E_SR_NOT_EMPTY, "%zu VDIs still exist in the SR",
+				l.n + l.n_problems);
+	}
+	if (r->ctx->dry_run)
+		return plan(r, 0, "detach SR %s and remove it from its storage", sr->uuid.s);
+	err = detach(r);
+	if (!err)
+		err = sr->type->layout->destroy(sr);
+	if (!err && r->rq->keep_tab)
+		err = smtab_remove(r->ctx, &sr->uuid);
+	return err;
+}
+
+int do_sr_forget(struct run *r)
+{
+	int err = must_be_idle(r);
+
+	if (err)
+		return err;
+	if (r->ctx->dry_run)
+		return plan(r, 0, "detach SR %s and remove it from smtab", r->sr.uuid.s);
+	err = detach(r);
+	return err ? err : smtab_remove(r->ctx, &r->sr.uuid);
+}
+
+/* --- attaching ------------------------------------------------------------- */
+
+int do_sr_attach(struct run *r)
+{
+	struct sr *sr = &r->sr;
+	int err = sr_stage(sr, false);
+
+	if (err == -ENOENT)
+		err = fail(r->ctx, -E_SR_MISSING, "the storage is not there");
+	if (!err)
+		err = sr_identify(sr, false);
+	sr_close(sr);
+	if (err)
+		return err;
+	if (r->ctx->dry_run)
+		return plan(r, 0, "attach SR %s", sr->uuid.s);
+	err = sr->type->transport->attach(sr);
+	if (!err)
+		err = sr_open(sr, true);	/* and finish what a dead process left */
+	return err ? err : reply_sr(r);
+}
+
+int do_sr_detach(struct run *r)
+{
+	int err = must_be_idle(r);
+
+	if (!err && r->ctx->dry_run)
+		return plan(r, 0, "detach SR %s", r->sr.uuid.s);
+	return err ? err : detach(r);
+}
+
+/* --- looking --------------------------------------------------------------- */
+
+/* Does the key of a type that names the storage fit what lies at target? */
+static const char *key_for(const struct sr_type *t, const char *target)
+{
+	struct stat st;
+
+	if (stat(target, &st))
+		return NULL;
+	for (const struct key *k = t->keys; k && k->name; k++)
+		if (k->flags & KEY_MUST && ((k->flags & KEY_PATH && S_ISDIR(st.st_mode)) ||
+					    (k->flags & KEY_DEVICE && S_ISBLK(st.st_mode))))
+			return k->name;
+	return NULL;
+}
+
+static int probe_one(struct run *r, struct sr *sr)
+{
+	struct reply *rp = r->rp;
+	struct sr_info found = { 0 };
+	int err = sr_stage(sr, false);
+
+	if (!err)
+		err = sr->type->layout->probe(sr, &found);
+	if (!err) {
+		rp->srs = arena_grow(&r->ctx->arena, rp->srs, rp->n_srs, rp->n_srs + 1,
+				     sizeof(*rp->srs));
+		sr->uuid = found.uuid;
+		sr->name = found.name;
+		sr->description = found.description;
+		fill_static(sr, &rp->srs[rp->n_srs++]);
+	}
+	sr_close(sr);
+	return err;
+}
+
+static int probe_target(struct run *r)
+{
+	const char *target = r->rq->sr;
+
+	if (access(target, F_OK))
+		return fail(r->ctx, -errno, "%s", target);
+	for_each_registered(sr_types, t) {
+		const char *key = (*t)->layout->probe ? key_for(*t, target) : NULL;
+		struct sr sr = { .ctx = r->ctx, .type = *t, .dir = -1 };
+
+		if (!key)
+			continue;
+		kv_set(&r->ctx->arena, &sr.dconf, key, target);
+		/* Not one of this type is the usual answer; what is wrong with it is told. */
+		if (sr_check_dconf(r->ctx, *t, &sr.dconf, true) ||
+		    probe_one(r, &sr) != -E_SR_MISSING) {
+			if (r->ctx->why[0])
+				vdis_problem(&r->ctx->arena, &r->rp->vdis, &(struct problem){
+					.object = target, .severity = "error",
+					.what = arena_strdup(&r->ctx->arena, r->ctx->why) });
+		}
+		fail_clear(r->ctx);
+	}
+	return 0;
+}
+
+int do_sr_probe(struct run *r)
+{
+	int err;
+
+	r->rp->kind = REPLY_PROBE;
+	r->rp->type = r->sr.type;
+	if (r->rq->type) {
+		err = probe_one(r, &r->sr);
+	} else if (r->rq->sr) {
+		err = probe_target(r);
+	} else {
+		hint(r->ctx, "sm sr probe /dev/sdb, or --type and --dconf");
+		return fail_say(r->ctx, -E_USAGE, "what to probe is missing");
+	}
+	if (err == -E_SR_MISSING || (!err && !r->rp->n_srs && !r->rp->vdis.n_problems)) {
+		/* An agent asks for a list, which may be empty; a person for an SR. */
+		if (r->rq->by_uuid)
+			return 0;
+		return fail(r->ctx, -E_SR_MISSING, "%s", r->rq->sr ? r->rq->sr : r->rq->type);
+	}
+	if (!err && !r->rp->n_srs)
+		err = fail_say(r->ctx, -E_DAMAGED, "%s", r->rp->vdis.problems[0].what);
+	return err;
+}
+
+int do_sr_scan(struct run *r)
+{
+	const struct problem *p;
+	int err = reply_sr(r);
+
+	if (err || !r->rp->vdis.n_problems || !r->rq->by_uuid)
+		return err;
+	/* For xapi a scan that misses a disk would mean that it is gone. */
+	p = &r->rp->vdis.problems[0];
+	return fail_say(r->ctx, -E_SR_SCAN, "uuid=%s: %s", p->object, p->what);
+}
+
+int do_sr_check(struct run *r)
+{
+	struct sr *sr = &r->sr;
+	struct vdis l = { 0 };
+	int err = sr->type->layout->list(sr, &l);
+
+	r->rp->kind = REPLY_CHECK;
+	r->rp->object = sr->uuid.s[0] ? arena_strdup(&r->ctx->arena, sr->uuid.s) : "";
+	if (!err && sr->type->layout->check)
+		err = sr->type->layout->check(sr, r->rq->repair && !r->ctx->dry_run, &l);
+	r->rp->vdis = l;
+	if (err)
+		return err;
+	for (size_t i = 0; i < l.n_problems; i++)
+		if (!strcmp(l.problems[i].severity, "error"))
+			return fail_say(r->ctx, -E_DAMAGED, "%zu problems were found", l.n_problems);
+	return 0;
+}
+
+int do_sr_rename(struct run *r)
+{
+	int err;
+
+	if (r->ctx->dry_run)
+		return plan(r, 0, "call SR %s '%s'", r->sr.uuid.s, r->rq->name);
+	err = r->sr.type->layout->rename(&r->sr, r->rq->name, r->rq->description);	/* commit */
+	if (!err) {
+		struct smtab tab;
+		const struct smtab_entry *e;
+
+		/* smtab has a copy of the name, if it has the SR. */
+		err = smtab_read(r->ctx, &tab);
+		if (!err && !smtab_find(r->ctx, &tab, r->sr.uuid.s, &e)) {
+			struct smtab_entry new = *e;
+
+			new.name = r->rq->name;
+			err = smtab_put(r->ctx, &new);
+		} else if (!err) {
+			fail_clear(r->ctx);
+		}
+	}
+	return err ? err : reply_sr(r);
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "arch/clock.h"
+#include "lib/cleanup.h"
+#include "lib/err.h"
+#include "lib/file.h"
+#include "sm/state.h"
+
+/* A record is two lines: the mode, and the boot that it is true for. */
+#define RECORD_ROOM	64
+
+static char *state_dir(struct sr *sr)
+{
+	return sm_path(sr->ctx, "/run/sm/attached/%s", sr->uuid.s);
+}
+
+static int open_state(struct sr *sr, bool make)
+{
+	const char *path = state_dir(sr);
+	int fd, err;
+
+	if (make && (err = mkdir_p(path, 0700)))
+		return err;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static void set_link(struct sr *sr, const struct uuid *vdi, struct attachment *at)
+{
+	const char *path = sm_path(sr->ctx, "/dev/sm/backend/%s/%s", sr->uuid.s, vdi->s);
+
+	snprintf(at->link, sizeof(at->link), "%s", path);
+}
+
+static int read_state(struct sr *sr, int dir, const struct uuid *vdi, struct attachment *at)
+{
+	struct uuid boot;
+	struct view text;
+	int err = file_read_small(dir, vdi->s, &sr->ctx->arena, RECORD_ROOM, &text);
+
+	if (err == -ENOENT)
+		return 0;
+	if (!err)
+		err = boot_id(&boot);
+	if (err)
+		return fail(sr->ctx, err, "read %s/%s", state_dir(sr), vdi->s);
+	if (text.n < 3 + UUID_LEN || memcmp((const char *)text.p + 3, boot.s, UUID_LEN))
+		return 0;		/* of an earlier boot */
+	at->attached = true;
+	at->writable = !memcmp(text.p, "rw", 2);
+	return 0;
+}
+
+int state_get(struct sr *sr, const struct uuid *vdi, struct attachment *at)
+{
+	_close_ int dir = open_state(sr, false);
+
+	set_link(sr, vdi, at);
+	if (dir == -ENOENT)
+		return 0;
+	if (dir < 0)
+		return fail(sr->ctx, dir, "open %s", state_dir(sr));
+	return read_state(sr, dir, vdi, at);
+}
+
+int state_get_all(struct sr *sr, struct vdis *l)
+{
+	_close_ int dir = open_state(sr, false);
+	struct dirent *e;
+	DIR *d;
+	int err = 0;
+
+	for (size_t i = 0; i < l->n; i++)
+		set_link(sr, &l->v[i].uuid, &l->v[i].at);
+	if (dir == -ENOENT)
+		return 0;
+	if (dir < 0)
+		return fail(sr->ctx, dir, "open %s", state_dir(sr));
+	d = fdopendir(dup(dir));
+	if (!d)
+		return fail(sr->ctx, -errno, "read %s", state_dir(sr));
+	while (!err && (e = readdir(d))) {
+		struct uuid u;
+		struct vdi *vdi;
+
+		if (!uuid_parse(&u, e->d_name) && (vdi = vdis_find(l, &u)))
+			err = read_state(sr, dir, &u, &vdi->at);
+	}
+	closedir(d);
+	return err;
+}
+
+int state_put(struct sr *sr, const struct uuid *vdi, bool writable)
+{
+	_close_ int dir = open_state(sr, true);
+	char text[RECORD_ROOM];
+	struct uuid boot;
+	int err = dir < 0 ? dir : boot_id(&boot);
+
+	if (!err) {
+		snprintf(text, sizeof(text), "%s\n%s\n", writable ? "rw" : "ro", boot.s);
+		err = file_replace(dir, vdi->s, text, strlen(text), 0600);
+	}
+	return err ? fail(sr->ctx, err, "record in %s", state_dir(sr)) : 0;
+}
+
+int state_remove(struct sr *sr, const struct uuid *vdi)
+{
+	_close_ int dir = open_state(sr, false);
+	int err = dir < 0 ? dir : unlink_quiet(dir, vdi->s);
+
+	return err && err != -ENOENT ? fail(sr->ctx, err, "change %s", state_dir(sr)) : 0;
+}
+
+int state_any(struct sr *sr, struct uuid *vdi)
+{
+	_close_ int dir = open_state(sr, false);
+	struct dirent *e;
+	DIR *d;
+	int err = 0;
+
+	*vdi = (struct uuid){ "" };
+	if (dir == -ENOENT)
+		return 0;
+	if (dir < 0)
+		return fail(sr->ctx, dir, "open %s", state_dir(sr));
+	d = fdopendir(dup(dir));
+	if (!d)
+		return fail(sr->ctx, -errno, "read %s", state_dir(sr));
+	while (!err && !vdi->s[0] && (e = readdir(d))) {
+		struct attachment at = { 0 };
+		struct uuid u;
+
+		if (uuid_parse(&u, e->d_name))
+			continue;
+		err = read_state(sr, dir, &u, &at);
+		if (at.attached)
+			*vdi = u;
+	}
+	closedir(d);
+	return err;
+}
+
+void state_forget(struct sr *sr)
+{
+	/* Each stays while anything is in it: that is what rmdir is for. */
+	rmdir(state_dir(sr));
+	rmdir(sm_path(sr->ctx, "/dev/sm/backend/%s", sr->uuid.s));
+}
+
+int link_make(struct sr *sr, const struct uuid *vdi, const char *device)
+{
+	const char *dir = sm_path(sr->ctx, "/dev/sm/backend/%s", sr->uuid.s);
+	char *path = arena_printf(&sr->ctx->arena, "%s/%s", dir, vdi->s);
+	char *new = arena_printf(&sr->ctx->arena, "%s/.%s.new", dir, vdi->s);
+	char was[64];
+	ssize_t n;
+	int err = mkdir_p(dir, 0755);
+
+	if (err)
+		return fail(sr->ctx, err, "make %s", dir);
+	n = readlink(path, was, sizeof(was));
+	if (n == (ssize_t)strlen(device) && !memcmp(was, device, (size_t)n))
+		return 0;
+	unlink(new);
+	if (symlink(device, new) || rename(new, path))
+		return fail(sr->ctx, -errno, "link %s to %s", path, device);
+	return 0;
+}
+
+int link_remove(struct sr *sr, const struct uuid *vdi)
+{
+	const char *path = sm_path(sr->ctx, "/dev/sm/backend/%s/%s", sr->uuid.s, vdi->s);
+
+	if (unlink(path) && errno != ENOENT && errno != ENOTDIR)
+		return fail(sr->ctx, -errno, "remove %s", path);
+	return 0;
+}

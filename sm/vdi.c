@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Verbs on VDIs. */
+#include <stdio.h>
+#include <string.h>
+
+#include "arch/clock.h"
+#include "lib/err.h"
+#include "lib/log.h"
+#include "lib/text/size.h"
+#include "sm/core.h"
+#include "sm/smtab.h"
+#include "sm/state.h"
+
+const struct datapath *vdi_datapath(const struct sr *sr, const struct vdi *vdi)
+{
+	const struct datapath *d;
+
+	for (size_t i = 0; (d = sr_datapath_at(sr->type, i)); i++)
+		if (d->serves(vdi))
+			return d;
+	return NULL;
+}
+
+int vdi_complete(struct sr *sr, struct vdi *vdi)
+{
+	const struct datapath *d = vdi_datapath(sr, vdi);
+	bool asked;
+	int err;
+
+	vdi->sr = sr->uuid;
+	err = state_get(sr, &vdi->uuid, &vdi->at);
+	if (err || !d)
+		return err;
+	/* How it was asked for counts until there is a device, then what the kernel says. */
+	asked = vdi->at.writable;
+	err = d->find(sr, vdi, &vdi->at);
+	if (!vdi->at.active)
+		vdi->at.writable = asked;
+	return err;
+}
+
+int sr_vdis(struct sr *sr, struct vdis *l)
+{
+	const struct datapath *d;
+	int err = sr->type->layout->list(sr, l);
+
+	if (!err)
+		err = state_get_all(sr, l);
+	for (size_t i = 0; !err && (d = sr_datapath_at(sr->type, i)); i++)
+		if (d->find_all)
+			err = d->find_all(sr, l);
+	for (size_t i = 0; i < l->n; i++)
+		l->v[i].sr = sr->uuid;
+	return err;
+}
+
+static int reply_vdi(struct run *r, enum reply_kind kind)
+{
+	*vdis_add(&r->ctx->arena, &r->rp->vdis) = r->vdi;
+	r->rp->kind = kind;
+	r->rp->type = r->sr.type;
+	r->rp->n_srs = 1;
+	r->rp->srs = arena_alloc(&r->ctx->arena, sizeof(*r->rp->srs));
+	r->rp->srs->uuid = r->sr.uuid;
+	r->rp->srs->type = r->sr.type->names[0];
+	r->rp->srs->dconf = r->sr.dconf;
+	return 0;
+}
+
+int do_vdi_show(struct run *r)
+{
+	return reply_vdi(r, REPLY_VDI);
+}
+
+static int list_sr(struct run *r, struct sr *sr)
+{
+	struct vdis l = { 0 };
+	int err = sr_open(sr, false);
+
+	if (!err)
+		err = sr_vdis(sr, &l);
+	for (size_t i = 0; !err && i < l.n; i++)
+		*vdis_add(&r->ctx->arena, &r->rp->vdis) = l.v[i];
+	for (size_t i = 0; !err && i < l.n_problems; i++)
+		vdis_problem(&r->ctx->arena, &r->rp->vdis, &l.problems[i]);
+	return err;
+}
+
+int do_vdi_list(struct run *r)
+{
+	struct smtab tab;
+	int err;
+
+	r->rp->kind = REPLY_VDIS;
+	if (r->sr.type)
+		return list_sr(r, &r->sr);
+	err = smtab_read(r->ctx, &tab);
+	for (size_t i = 0; !err && i < tab.n; i++) {
+		struct request rq = { .op = OP_VDI_LIST, .sr = tab.v[i].uuid.s };
+		struct run one = { .ctx = r->ctx, .rq = &rq, .rp = r->rp, .row = r->row };
+		int bad = bind_sr(&one);
+
+		if (!bad)
+			bad = list_sr(r, &one.sr);
+		sr_close(&one.sr);
+		if (bad && bad != -E_SR_DETACHED)
+			vdis_problem(&r->ctx->arena, &r->rp->vdis, &(struct problem){
+				.object = tab.v[i].uuid.s, .severity = "error",
+				.what = arena_strdup(&r->ctx->arena, r->ctx->why[0] ? r->ctx->why :
+						     err_text(bad)) });
+		fail_clear(r->ctx);
+	}
+	return err;
+}
+
+/* --- making, growing, deleting --------------------------------------------- */
+
+static int choose_format(struct run *r, const struct format **f)
+{
+	const char *name = r->rq->format ? r->rq->format : kv_get(&r->rq->sm_config, "type");
+
+	*f = name ? sr_format(r->sr.type, name) : sr_format_at(r->sr.type, 0);
+	if (*f)
+		return 0;
+	if (sr_format_at(r->sr.type, 0))
+		hint(r->ctx, "this SR makes disks of format %s", sr_format_at(r->sr.type, 0)->name);
+	return fail(r->ctx, -E_VDI_TYPE, "format '%.32s'", name ? name : "");
+}
+
+static int check_space(struct run *r, uint64_t need)
+{
+	struct sr_info info = { 0 };
+	int err = r->sr.type->layout->stat(&r->sr, &info);
+
+	if (err || need <= info.size - info.used)
+		return err;
+	return fail_say(r->ctx, -E_SR_NO_SPACE, "the SR is full: %s asked, %s free",
+			SIZE_STR(need), SIZE_STR(info.size - info.used));
+}
+
+int do_vdi_create(struct run *r)
+{
+	struct request *rq = r->rq;
+	const char *allocation = kv_get(&rq->sm_config, "allocation");
+	struct volume_spec spec = { .thick = allocation && !strcmp(allocation, "thick") };
+	int err = choose_format(r, &spec.format);
+
+	if (!err && !rq->has_size)
+		err = fail_say(r->ctx, -E_USAGE, "the size is missing");
+	if (!err)
+		err = spec.format->round(r->ctx, rq->size, &spec.virtual_size);
+	if (!err && allocation && !spec.thick && strcmp(allocation, "thin"))
+		err = fail_say(r->ctx, -E_ARG, "allocation '%.32s' is neither thick nor thin", allocation);
+	if (!err && spec.thick)
+		err = check_space(r, spec.virtual_size);
+	if (err)
+		return err;
+	r->vdi.name = rq->name ? rq->name : "";
+	r->vdi.description = rq->description ? rq->description : "";
+	r->vdi.type = rq->vdi_type ? rq->vdi_type : "user";
+	if (rq->new_uuid.s[0])
+		r->vdi.uuid = rq->new_uuid;
+	else if (rq->vdi_uuid.s[0])
+		r->vdi.uuid = rq->vdi_uuid;
+	else
+		random_uuid(&r->vdi.uuid);
+	if (r->ctx->dry_run)
+		return plan(r, spec.thick ? spec.virtual_size : 0, "make VDI %s of %llu bytes, format %s",
+			    r->vdi.uuid.s, (unsigned long long)spec.virtual_size, spec.format->name);
+	err = r->sr.type->layout->volume_create(&r->sr, &r->vdi, &spec);
+	if (err)
+		return err;
+	logf_info(r->ctx, "vdi create: VDI %s made", r->vdi.uuid.s);
+	err = vdi_complete(&r->sr, &r->vdi);
+	return err ? err : reply_vdi(r, REPLY_VDI);
+}
+
+int do_vdi_delete(struct run *r)
+{
+	struct vdi *vdi = &r->vdi;
+	int err;
+
+	if (vdi->at.attached || vdi->at.active) {
+		hint(r->ctx, "sm vdi detach %s", vdi->uuid.s);
+		return fail_say(r->ctx, -E_VDI_IN_USE, "VDI %s is attached", vdi->uuid.s);
+	}
+	if (r->ctx->dry_run)
+		return plan(r, 0, "delete VDI %s, which frees %llu bytes", vdi->uuid.s,
+			    (unsigned long long)vdi->physical_size);
+	err = r->sr.type->layout->volume_delete(&r->sr, vdi);
+	if (!err)
+		err = link_remove(&r->sr, &vdi->uuid);
+	return err ? fail(r->ctx, err, "VDI %s", vdi->uuid.s) : 0;
+}
+
+int do_vdi_resize(struct run *r)
+{
+	const struct datapath *d = vdi_datapath(&r->sr, &r->vdi);
+	const struct format *f = sr_format(r->sr.type, r->vdi.format);
+	struct vdi *vdi = &r->vdi;
+	uint64_t size;
+	int err;
+
+	if (!r->rq->has_size)
+		return fail_say(r->ctx, -E_USAGE, "the size is missing");
+	if (vdi->hidden)
+		return fail(r->ctx, -E_VDI_HIDDEN, "VDI %s", vdi->uuid.s);
+	/* The size as asked: rounding must not turn a shrink into nothing to do. */
+	if (r->rq->size < vdi->virtual_size && r->rq->size)
+		return fail_say(r->ctx, -E_VDI_SIZE, "VDI %s: shrinking is not allowed (it has %llu bytes)",
+				vdi->uuid.s, (unsigned long long)vdi->virtual_size);
+	err = f ? f->round(r->ctx, r->rq->size, &size) : -E_VDI_TYPE;
+	if (err)
+		return err;
+	if (r->ctx->dry_run)
+		return plan(r, 0, "grow VDI %s to %llu bytes", vdi->uuid.s, (unsigned long long)size);
+	if (size != vdi->virtual_size) {
+		err = r->sr.type->layout->volume_resize(&r->sr, vdi, size);
+		if (err)
+			return fail(r->ctx, err, "VDI %s", vdi->uuid.s);
+		err = vdi_complete(&r->sr, vdi);
+	}
+	/* Also when the size was right already: a death may have come before this. */
+	if (!err && vdi->at.active && d && d->refresh)
+		err = d->refresh(&r->sr, vdi, &vdi->at);
+	return err ? err : reply_vdi(r, REPLY_VDI);
+}
+
+int do_vdi_rename(struct run *r)
+{
+	int err;
+
+	r->vdi.name = r->rq->name;
+	if (r->rq->description)
+		r->vdi.description = r->rq->description;
+	if (r->ctx->dry_run)
+		return plan(r, 0, "call VDI %s '%s'", r->vdi.uuid.s, r->vdi.name);
+	err = r->sr.type->layout->volume_describe(&r->sr, &r->vdi);
+	return err ? err : reply_vdi(r, REPLY_VDI);
+}
+
+/* --- attaching -------------------------------------------------------------- */
+
+/* Make the device, if there is none, and the link to it. */
+static int activate(struct run *r, bool writable)
+{
+	const struct datapath *d = vdi_datapath(&r->sr, &r->vdi);
+	struct vdi *vdi = &r->vdi;
+	int err = 0;
+
+	if (!d)
+		return fail_say(r->ctx, -E_UNSUPPORTED, "no datapath serves a disk of format %s",
+				vdi->format);
+	if (writable && vdi->read_only) {
+		hint(r->ctx, "sm vdi attach %s --read-only", vdi->uuid.s);
+		return fail_say(r->ctx, -E_VDI_UNAVAILABLE, "VDI %s is read-only", vdi->uuid.s);
+	}
+	if (vdi->at.active && vdi->at.writable != writable) {
+		hint(r->ctx, "sm vdi detach %s", vdi->uuid.s);
+		return fail_say(r->ctx, -E_VDI_IN_USE, "VDI %s is active %s", vdi->uuid.s,
+				vdi->at.writable ? "for writing" : "read-only");
+	}
+	if (!vdi->at.active)
+		err = d->activate(&r->sr, vdi, writable, &vdi->at);
+	else if (d->refresh)
+		err = d->refresh(&r->sr, vdi, &vdi->at);
+	return err ? err : link_make(&r->sr, &vdi->uuid, vdi->at.device);
+}
+
+static int deactivate(struct run *r)
+{
+	const struct datapath *d = vdi_datapath(&r->sr, &r->vdi);
+	struct vdi *vdi = &r->vdi;
+	int err = 0;
+
+	if (vdi->at.active && d)
+		err = d->deactivate(&r->sr, vdi, &vdi->at);
+	if (err)
+		return err;
+	vdi->at.active = false;
+	vdi->at.device[0] = '\0';
+	return link_remove(&r->sr, &vdi->uuid);
+}
+
+/*
+ * The record (commit), the device, the link.  Each step finds what an earlier
+ * run left; a record without a device is an attach that detach can undo.
+ */
+int do_vdi_attach(struct run *r)
+{
+	struct vdi *vdi = &r->vdi;
+	bool fresh = !vdi->at.attached;
+	int err = 0;
+
+	if (vdi->hidden && r->rq->writable)
+		return fail(r->ctx, -E_VDI_HIDDEN, "VDI %s", vdi->uuid.s);
+	if (!fresh && vdi->at.writable != r->rq->writable) {
+		hint(r->ctx, "sm vdi detach %s", vdi->uuid.s);
+		return fail_say(r->ctx, -E_VDI_IN_USE, "VDI %s is attached %s", vdi->uuid.s,
+				vdi->at.writable ? "for writing" : "read-only");
+	}
+	if (r->ctx->dry_run)
+		return plan(r, 0, "attach VDI %s %s", vdi->uuid.s,
+			    r->rq->writable ? "for writing" : "read-only");
+	if (fresh)
+		err = state_put(&r->sr, &vdi->uuid, r->rq->writable);
+	if (err)
+		return err;
+	vdi->at.attached = true;
+	if (r->rq->activate)
+		err = activate(r, r->rq->writable);
+	else
+		vdi->at.writable = r->rq->writable;
+	if (err && fresh && !vdi->at.active)
+		state_remove(&r->sr, &vdi->uuid);
+	return err ? err : reply_vdi(r, REPLY_ATTACH);
+}
+
+/* The link, the device (commit), the record. */
+int do_vdi_detach(struct run *r)
+{
+	int err;
+
+	if (r->ctx->dry_run)
+		return plan(r, 0, "detach VDI %s", r->vdi.uuid.s);
+	err = deactivate(r);
+	if (!err)
+		err = state_remove(&r->sr, &r->vdi.uuid);
+	return err;
+}
+
+int do_vdi_activate(struct run *r)
+{
+	struct vdi *vdi = &r->vdi;
+	int err;
+
+	if (!vdi->at.attached) {
+		hint(r->ctx, "sm vdi attach %s", vdi->uuid.s);
+		return fail_say(r->ctx, -E_VDI_UNAVAILABLE, "VDI %s is not attached", vdi->uuid.s);
+	}
+	if (r->rq->writable && !vdi->at.writable) {
+		/* A person who attached read-only and says no more wants just that. */
+		if (r->rq->by_uuid)
+			return fail_say(r->ctx, -E_VDI_IN_USE, "VDI %s is attached read-only",
+					vdi->uuid.s);
+		r->rq->writable = false;
+	}
+	if (r->ctx->dry_run)
+		return plan(r, 0, "activate VDI %s", vdi->uuid.s);
+	err = activate(r, r->rq->writable);
+	return err ? err : reply_vdi(r, REPLY_ATTACH);
+}
+
+int do_vdi_deactivate(struct run *r)
+{
+	if (r->ctx->dry_run)
+		return plan(r, 0, "deactivate VDI %s", r->vdi.uuid.s);
+	return deactivate(r);
+}
+
+/* --- static attach ----------------------------------------------------------- */
+
+int do_vdi_config(struct run *r)
+{
+	return reply_vdi(r, REPLY_CONFIG);
+}
+
+/* Before xapi is up: reach the SR, then attach and activate at once. */
+int do_vdi_attach_from_config(struct run *r)
+{
+	int err = r->sr.type->transport->attach(&r->sr);
+
+	if (!err)
+		err = sr_open(&r->sr, true);
+	if (!err)
+		err = bind_vdi(r);
+	if (err) {
+		hint(r->ctx, "is the storage of the static VDI reachable?");
+		return fail(r->ctx, -E_SR_MISSING, "Unable to attach from config");
+	}
+	r->rq->writable = r->rq->activate = true;
+	return do_vdi_attach(r);
+}
