@@ -89,6 +89,8 @@ void *arena_grow(struct arena *a, const void *old, size_t n_old, size_t n, size_
 {
 	void *p = arena_array(a, n, size);
 
+	if (n_old > n)
+		n_old = n;
 	if (n_old)
 		memcpy(p, old, n_old * size);
 	return p;
@@ -103,10 +105,11 @@ void *arena_copy(struct arena *a, const void *p, size_t n)
 
 char *arena_strndup(struct arena *a, const char *s, size_t n)
 {
-	char *copy = arena_alloc(a, n + 1);
+	size_t len = n ? strnlen(s, n) : 0;
+	char *copy = arena_alloc(a, len + 1);
 
-	if (n)
-		memcpy(copy, s, n);
+	if (len)
+		memcpy(copy, s, len);
 	return copy;
 }
 
@@ -147,7 +150,7 @@ void arena_reset(struct arena *a)
 	while (a->top && a->top->below) {
 		struct arena_chunk *below = a->top->below;
 
-		/* The newest chunk is the largest: keep that one. */
+		/* The newest is large enough for most of what came: keep that one. */
 		a->top->below = below->below;
 		free(below);
 	}

@@ -9,14 +9,19 @@
 __attribute__((format(printf, 3, 0)))
 static void prepend(struct ctx *ctx, const char *rest, const char *fmt, va_list ap)
 {
-	char inner[sizeof(ctx->why)];
-	size_t n;
+	char clause[sizeof(ctx->why)] = "";
+	const char *inner = ctx->why[0] ? ctx->why : rest;
+	size_t n, len = strlen(inner);
 
-	snprintf(inner, sizeof(inner), "%s", ctx->why[0] ? ctx->why : rest);
-	vsnprintf(ctx->why, sizeof(ctx->why), fmt, ap);
-	n = strlen(ctx->why);
-	if (inner[0])
-		snprintf(ctx->why + n, sizeof(ctx->why) - n, ": %s", inner);
+	/* Formatted aside: the sentence so far may be among the arguments. */
+	vsnprintf(clause, sizeof(clause), fmt, ap);
+	n = strlen(clause);
+	/* Clauses that are too long give way: the cause stands at the end. */
+	if (len + 2 + n >= sizeof(clause))
+		n = len + 2 < sizeof(clause) ? sizeof(clause) - 3 - len : 0;
+	if (len)
+		snprintf(clause + n, sizeof(clause) - n, "%s%s", n ? ": " : "", inner);
+	memcpy(ctx->why, clause, sizeof(clause));
 }
 
 int fail(struct ctx *ctx, int err, const char *fmt, ...)

@@ -82,6 +82,7 @@ int file_read_small(int dir, const char *name, struct arena *a, size_t max, stru
 	_close_ int fd = openat(dir, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	_buf_free_ struct buf b = { 0 };
 	struct stat st;
+	char *text;
 	int err;
 
 	if (fd < 0)
@@ -93,7 +94,10 @@ int file_read_small(int dir, const char *name, struct arena *a, size_t max, stru
 	err = read_to_end(fd, &b, max);
 	if (err)
 		return err;
-	*out = (struct view){ arena_strndup(a, b.p, b.n), b.n };
+	text = arena_alloc(a, b.n + 1);
+	if (b.n)
+		memcpy(text, b.p, b.n);
+	*out = (struct view){ text, b.n };
 	return 0;
 }
 

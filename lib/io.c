@@ -9,6 +9,8 @@
 #include "lib/err.h"
 #include "lib/io.h"
 
+#define ZERO_CHUNK ((size_t)256 << 10)
+
 int io_read(struct io *io, uint64_t at, void *buf, size_t len)
 {
 	if (!range_ok(at, len, io->size))
@@ -32,11 +34,27 @@ int io_flush(struct io *io)
 	return io->read_only ? 0 : io->ops->flush(io);
 }
 
+static int write_zeroes(struct io *io, uint64_t at, uint64_t len)
+{
+	size_t room = len < ZERO_CHUNK ? (size_t)len : ZERO_CHUNK;
+	void *zeroes = must_alloc(room);
+	int err = 0;
+
+	while (len && !err) {
+		size_t n = len < room ? (size_t)len : room;
+
+		err = io->ops->write(io, at, zeroes, n);
+		at += n;
+		len -= n;
+	}
+	free(zeroes);
+	return err;
+}
+
 int io_zero(struct io *io, uint64_t at, uint64_t len)
 {
-	static const uint8_t zeroes[64 << 10];
 	uint64_t end;
-	int err = 0;
+	int err = -EOPNOTSUPP;
 
 	if (io->read_only)
 		return -EROFS;
@@ -44,20 +62,9 @@ int io_zero(struct io *io, uint64_t at, uint64_t len)
 		return -EFBIG;
 	if (!len)
 		return 0;
-	if (io->ops->zero) {
+	if (io->ops->zero)
 		err = io->ops->zero(io, at, len);
-		if (err != -EOPNOTSUPP)
-			return err;
-		err = 0;
-	}
-	for (; len && !err; ) {
-		size_t n = len < sizeof(zeroes) ? (size_t)len : sizeof(zeroes);
-
-		err = io->ops->write(io, at, zeroes, n);
-		at += n;
-		len -= n;
-	}
-	return err;
+	return err == -EOPNOTSUPP ? write_zeroes(io, at, len) : err;
 }
 
 int io_resize(struct io *io, uint64_t size)
@@ -124,6 +131,15 @@ static int mem_write(struct io *io, uint64_t at, const void *buf, size_t len)
 	return err;
 }
 
+static int mem_zero(struct io *io, uint64_t at, uint64_t len)
+{
+	int err = at + len > io->size ? mem_resize(io, at + len) : 0;
+
+	if (!err)
+		memset(((struct mem *)io)->p + at, 0, (size_t)len);
+	return err;
+}
+
 static int mem_flush(struct io *io)
 {
 	return 0;
@@ -159,7 +175,7 @@ static void mem_close(struct io *io)
 }
 
 static const struct io_ops mem_ops = {
-	.read = mem_read, .write = mem_write, .flush = mem_flush,
+	.read = mem_read, .write = mem_write, .flush = mem_flush, .zero = mem_zero,
 	.resize = mem_resize, .extent = mem_extent, .close = mem_close,
 };
 

@@ -14,7 +14,9 @@
  * grows a file, and is -ENOSPC on anything else.
  *
  * The members of this header do no locking.  An io is used by one thread,
- * except that io_read() and io_write() of a file or device may run in several.
+ * except that io_read() and io_write() of a file or device may run in several,
+ * as long as no write makes a file grow and, with IO_DIRECT, no two of them
+ * touch the same 4 KiB at once: a part of a block is written by reading it first.
  */
 #ifndef LIB_IO_H
 #define LIB_IO_H

@@ -16,14 +16,18 @@
 #include "lib/err.h"
 #include "lib/io.h"
 
-/* O_DIRECT wants memory, offset and length aligned; 4096 suits every device. */
-#define DIRECT_ALIGN	((size_t)4096)
+/*
+ * O_DIRECT wants memory, offset and length aligned: on a device to its sector,
+ * so that a sector is written alone; under a file any device may lie.
+ */
+#define FILE_ALIGN	4096
 #define DIRECT_CHUNK	((size_t)1 << 20)
 
 struct file {
 	struct io io;
 	bool device;
 	bool direct;
+	uint32_t align;
 };
 
 int write_all(int fd, const void *buf, size_t len)
@@ -37,6 +41,8 @@ int write_all(int fd, const void *buf, size_t len)
 			continue;
 		if (n < 0)
 			return -errno;
+		if (!n)
+			return -ENOSPC;
 		p += n;
 		len -= (size_t)n;
 	}
@@ -83,60 +89,108 @@ int pwrite_all(int fd, const void *buf, size_t len, uint64_t at)
 	return 0;
 }
 
-static bool is_aligned(const void *buf, uint64_t at, size_t len)
+static bool is_aligned(const struct file *f, const void *buf, uint64_t at, size_t len)
 {
-	return !(((uintptr_t)buf | at | len) % DIRECT_ALIGN);
+	return !(((uintptr_t)buf | at | len) % f->align);
+}
+
+/* A part of an unaligned transfer, and the whole blocks it lies in. */
+struct part {
+	uint64_t start;		/* of the blocks */
+	size_t whole;		/* bytes of the blocks, at most DIRECT_CHUNK */
+	size_t skip;		/* where the part begins in them */
+	size_t n;		/* bytes of the part */
+};
+
+static struct part part_of(const struct file *f, uint64_t at, size_t len)
+{
+	size_t skip = (size_t)(at % f->align);
+	size_t n = len < DIRECT_CHUNK - skip ? len : DIRECT_CHUNK - skip;
+
+	return (struct part){
+		.start = at - skip,
+		.whole = (skip + n + f->align - 1) / f->align * f->align,
+		.skip = skip,
+		.n = n,
+	};
+}
+
+/* The blocks as far as they exist: those at the end of a file are cut short by it. */
+static int fill(struct file *f, const struct part *p, char *bounce)
+{
+	uint64_t left = f->io.size > p->start ? f->io.size - p->start : 0;
+	size_t want = left < p->whole ? (size_t)left : p->whole;
+
+	for (size_t got = 0; got < want; ) {
+		ssize_t n = pread(f->io.fd, bounce + got, p->whole - got, (off_t)(p->start + got));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (!n)
+			return -E_SHORT;
+		got += (size_t)n;
+	}
+	return 0;
 }
 
 /*
- * A direct transfer of any alignment goes through a bounce buffer of whole
- * blocks; a write reads the blocks it covers in part first.  The end of a
- * device or file that is no multiple of the block is read short: the caller's
- * range was checked against the size, so what is missing was not asked for.
+ * The last block of a file may be no whole one.  Written as one it would make
+ * the file too long for a moment, and for good if we died then: whoever looks
+ * for a footer at the end would not find it.  So this part goes by way of the
+ * page cache, which the kernel keeps in step with direct transfers.
  */
-static int direct(struct file *f, uint64_t at, char *in, const char *out, size_t len)
+static int write_tail(struct file *f, uint64_t at, const char *out, size_t n)
+{
+	int flags = fcntl(f->io.fd, F_GETFL), err;
+
+	if (flags < 0 || fcntl(f->io.fd, F_SETFL, flags & ~O_DIRECT))
+		return -errno;
+	err = pwrite_all(f->io.fd, out, n, at);
+	if (fcntl(f->io.fd, F_SETFL, flags) && !err)
+		err = -errno;
+	return err;
+}
+
+static int write_part(struct file *f, const struct part *p, const char *out, char *bounce)
+{
+	uint64_t at = p->start + p->skip;
+	uint64_t end = at + p->n > f->io.size ? at + p->n : f->io.size;
+	int err = 0;
+
+	if (p->start + p->whole > end)
+		return write_tail(f, at, out, p->n);
+	if (p->n != p->whole)
+		err = fill(f, p, bounce);
+	if (err)
+		return err;
+	memcpy(bounce + p->skip, out, p->n);
+	return pwrite_all(f->io.fd, bounce, p->whole, p->start);
+}
+
+/* A direct transfer of any alignment, in (a read) or out (a write). */
+static int unaligned(struct file *f, uint64_t at, char *in, const char *out, size_t len)
 {
 	void *bounce;
 	int err = 0;
 
-	if (posix_memalign(&bounce, DIRECT_ALIGN, DIRECT_CHUNK))
+	if (posix_memalign(&bounce, FILE_ALIGN, DIRECT_CHUNK))
 		return -ENOMEM;
 	while (len && !err) {
-		uint64_t start = at - at % DIRECT_ALIGN;
-		size_t skip = (size_t)(at - start);
-		size_t n = DIRECT_CHUNK - skip;
-		size_t whole;
-		ssize_t got;
+		struct part p = part_of(f, at, len);
 
-		if (n > len)
-			n = len;
-		whole = (skip + n + DIRECT_ALIGN - 1) / DIRECT_ALIGN * DIRECT_ALIGN;
-		/* A device's last block may be half one of ours. */
-		if (f->device && start + whole > f->io.size)
-			whole = (size_t)(f->io.size - start);
-		got = whole;
-		if (in || skip || n != whole) {
-			do {
-				got = pread(f->io.fd, bounce, whole, (off_t)start);
-			} while (got < 0 && errno == EINTR);
-			if (got < 0)
-				err = -errno;
+		if (in) {
+			err = fill(f, &p, bounce);
+			if (!err)
+				memcpy(in, (char *)bounce + p.skip, p.n);
+			in += p.n;
+		} else {
+			err = write_part(f, &p, out, bounce);
+			out += p.n;
 		}
-		if (!err && in) {
-			if ((size_t)got < skip + n)
-				err = -E_SHORT;
-			else
-				memcpy(in, (char *)bounce + skip, n);
-			in += n;
-		} else if (!err) {
-			if ((size_t)got < whole)
-				memset((char *)bounce + got, 0, whole - (size_t)got);
-			memcpy((char *)bounce + skip, out, n);
-			err = pwrite_all(f->io.fd, bounce, whole, start);
-			out += n;
-		}
-		at += n;
-		len -= n;
+		at += p.n;
+		len -= p.n;
 	}
 	free(bounce);
 	return err;
@@ -146,8 +200,8 @@ static int file_read(struct io *io, uint64_t at, void *buf, size_t len)
 {
 	struct file *f = (struct file *)io;
 
-	if (f->direct && !is_aligned(buf, at, len))
-		return direct(f, at, buf, NULL, len);
+	if (f->direct && !is_aligned(f, buf, at, len))
+		return unaligned(f, at, buf, NULL, len);
 	return pread_all(io->fd, buf, len, at);
 }
 
@@ -155,21 +209,22 @@ static int file_write(struct io *io, uint64_t at, const void *buf, size_t len)
 {
 	struct file *f = (struct file *)io;
 	uint64_t end = at + len;
+	struct stat st;
 	int err;
 
 	if (f->device && end > io->size)
 		return -ENOSPC;
-	if (f->direct && !is_aligned(buf, at, len)) {
-		err = direct(f, at, NULL, buf, len);
-		/* Whole blocks were written: give the file its size back. */
-		if (!err && !f->device && end % DIRECT_ALIGN &&
-		    ftruncate(io->fd, (off_t)(end > io->size ? end : io->size)))
-			err = -errno;
-	} else {
+	if (f->direct && !is_aligned(f, buf, at, len))
+		err = unaligned(f, at, NULL, buf, len);
+	else
 		err = pwrite_all(io->fd, buf, len, at);
-	}
-	if (!err && end > io->size)
+	if (end <= io->size)
+		return err;
+	/* A write that failed may have grown the file all the same. */
+	if (!err)
 		io->size = end;
+	else if (!fstat(io->fd, &st))
+		io->size = (uint64_t)st.st_size;
 	return err;
 }
 
@@ -255,9 +310,9 @@ int io_from_fd(struct io **io, int fd, int flags)
 	struct file *f;
 	struct stat st;
 	uint64_t size;
-	int sector = 512;
+	int sector = 512, how = fcntl(fd, F_GETFL);
 
-	if (fstat(fd, &st))
+	if (how < 0 || fstat(fd, &st))
 		return -errno;
 	if (S_ISBLK(st.st_mode)) {
 		if (ioctl(fd, BLKGETSIZE64, &size) || ioctl(fd, BLKSSZGET, &sector))
@@ -267,6 +322,9 @@ int io_from_fd(struct io **io, int fd, int flags)
 	} else {
 		return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
 	}
+	/* Where there is no such thing (tmpfs), the page cache has to do. */
+	if (flags & IO_DIRECT && !fcntl(fd, F_SETFL, how | O_DIRECT))
+		how |= O_DIRECT;
 	f = must_alloc(sizeof(*f));
 	*f = (struct file){
 		.io = {
@@ -274,7 +332,8 @@ int io_from_fd(struct io **io, int fd, int flags)
 			.read_only = !(flags & IO_RDWR), .fd = take_fd(&own),
 		},
 		.device = S_ISBLK(st.st_mode),
-		.direct = flags & IO_DIRECT,
+		.direct = how & O_DIRECT,
+		.align = S_ISBLK(st.st_mode) ? (uint32_t)sector : FILE_ALIGN,
 	};
 	*io = &f->io;
 	return 0;
@@ -292,11 +351,8 @@ int io_open(struct io **io, int dir, const char *path, int flags)
 		o |= O_EXCL;
 	if (flags & IO_NOFOLLOW)
 		o |= O_NOFOLLOW;
-	fd = openat(dir, path, o | (flags & IO_DIRECT ? O_DIRECT : 0), 0600);
-	if (fd < 0 && errno == EINVAL && flags & IO_DIRECT) {	/* tmpfs has none */
-		flags &= ~IO_DIRECT;
-		fd = openat(dir, path, o, 0600);
-	}
+	/* O_DIRECT comes later: refused here, it would leave a new file behind. */
+	fd = openat(dir, path, o, 0600);
 	if (fd < 0)
 		return -errno;
 	return io_from_fd(io, fd, flags);

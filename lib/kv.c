@@ -41,7 +41,7 @@ bool kv_is_secret(const char *key)
 {
 	/* password, chappassword, cifspassword, incoming_chappassword, and
 	 * *_secret, which names a secret that xapi keeps. */
-	return strstr(key, "password") || strstr(key, "secret");
+	return strcasestr(key, "password") || strcasestr(key, "secret");
 }
 
 const char *kv_show(const struct kv *kv)
