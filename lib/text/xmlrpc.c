@@ -24,10 +24,16 @@ static bool is(const struct xml_node *node, const char *name)
 	return node && !strcmp(node->name, name);
 }
 
-/* Nothing but elements: of these, the first must be called name. */
+/* Nothing but elements, if any, and white space; Python puts some in empty ones. */
+static bool has_text(const struct xml_node *node)
+{
+	return node->text[strspn(node->text, " \t\n\r")];
+}
+
+/* Nothing but elements, of which the first must be called name. */
 static bool holds(const struct xml_node *node, const char *name)
 {
-	return !node->text[0] && is(node->first, name);
+	return !has_text(node) && is(node->first, name);
 }
 
 static bool holds_one(const struct xml_node *node, const char *name)
@@ -106,7 +112,7 @@ static int array(struct reader *r, const struct xml_node *node, struct xval *v)
 	struct xval *item;
 	int err;
 
-	if (!holds_one(node, "data") || data->text[0])
+	if (!holds_one(node, "data") || has_text(data))
 		return bad(r, node, -E_XMLRPC);
 	for (const struct xml_node *n = data->first; n; n = n->next) {
 		err = value(r, n, &item);
@@ -153,7 +159,7 @@ static int structure(struct reader *r, const struct xml_node *node, struct xval 
 	const struct xml_node *again;
 	int err;
 
-	if (node->text[0])
+	if (has_text(node))
 		return bad(r, node, -E_XMLRPC);
 	for (const struct xml_node *n = node->first; n; n = n->next) {
 		err = member(r, n, v);
@@ -196,7 +202,7 @@ static int params(struct reader *r, const struct xml_node *node, struct xval *li
 	struct xval *v;
 	int err;
 
-	if (!is(node, "params") || node->text[0] || node->next)
+	if (!is(node, "params") || has_text(node) || node->next)
 		return bad(r, node, -E_XMLRPC);
 	for (const struct xml_node *n = node->first; n; n = n->next) {
 		if (!is(n, "param") || !holds_one(n, "value"))

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Look for inputs that break a decoder.  fuzz.sh O SECONDS [NAME...]
+#
+# New inputs stay in O/corpus/NAME; one that breaks something is left as
+# O/NAME-crash-*, belongs in tests/fuzz/corpus/NAME under a name that says how,
+# and is found there by replay.sh from then on.
+set -e
+cd "$(dirname "$0")/../.."
+O=$1 seconds=$2
+shift 2
+O=$(mkdir -p "$O" && cd "$O" && pwd)
+san=(CC=clang SAN=fuzzer-no-link,address,undefined)
+flags=(-std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I.)
+
+make -s O="$O" full_defconfig "${san[@]}"
+make -s O="$O" -j"$(nproc)" "${san[@]}" "$O/bin/smbox"
+mapfile -t objects < <(find "$O/obj/lib" -name '*.o')
+[ $# -gt 0 ] || set -- $(cd tests/fuzz/corpus && ls)
+for name; do
+	mkdir -p "$O/corpus/$name"
+	clang "${flags[@]}" -o "$O/fuzz-$name" "tests/fuzz/$name.c" "${objects[@]}"
+	"$O/fuzz-$name" -max_total_time="$seconds" -max_len=4096 -timeout=5 -print_final_stats=1 \
+		-artifact_prefix="$O/$name-" "$O/corpus/$name" "tests/fuzz/corpus/$name"
+done
