@@ -2,7 +2,6 @@
 /* What SMAPIv1 tells about a type of SR, and about a disk that is attached. */
 #include <string.h>
 
-#include "drivers/datapath.h"
 #include "lib/buf.h"
 #include "lib/bytes.h"
 #include "sm/front/smapi1.h"
@@ -10,12 +9,6 @@
 #include "version.h"
 
 /* --- driver info ----------------------------------------------------------- */
-
-/* Attach only answers there, and activate makes the device. */
-static bool makes_device_late(const struct sr_type *t)
-{
-	return t->datapaths && t->datapaths[0] && t->datapaths[0]->activate;
-}
 
 static bool is_thin(const struct sr_type *t)
 {
@@ -43,7 +36,7 @@ static const struct {
 	{ "VDI_REVERT",			OP_VDI_REVERT, NULL },
 	{ "VDI_GENERATE_CONFIG",	OP_VDI_GENERATE_CONFIG, NULL },
 	{ "VDI_RESET_ON_BOOT/2",	OP_VDI_EPOCH_BEGIN, NULL },
-	{ "ATOMIC_PAUSE",		OP_NONE, makes_device_late },
+	{ "ATOMIC_PAUSE",		OP_VDI_ACTIVATE, NULL },	/* attach only answers */
 	{ "VDI_CONFIG_CBT",		OP_VDI_ENABLE_CBT, NULL },
 	{ "VDI_ACTIVATE",		OP_VDI_ACTIVATE, NULL },
 	{ "VDI_DEACTIVATE",		OP_VDI_DEACTIVATE, NULL },

@@ -109,14 +109,14 @@ static void put_call_struct(struct buf *b, const char *name, const struct kvs *s
  * the one answer that shows secrets, for without them it were of no use; the
  * caller keeps it in a file of its own.
  */
-static void put_config(struct buf *b, const struct request *rq)
+static void put_config(struct buf *b, const struct request *rq, const struct reply *rp)
 {
 	static const char command[] = "vdi_attach_from_config";
 
 	buf_printf(b, "<methodCall><methodName>%s</methodName><params><param><value><struct>", command);
-	put_call_struct(b, "device_config", &rq->dconf);
-	put_call_member(b, "sr_uuid", rq->sr_uuid.s);
-	put_call_member(b, "vdi_uuid", rq->vdi_uuid.s);
+	put_call_struct(b, "device_config", &rp->srs[0].dconf);
+	put_call_member(b, "sr_uuid", rp->srs[0].uuid.s);
+	put_call_member(b, "vdi_uuid", rp->vdis.v[0].uuid.s);
 	put_call_member(b, "command", command);
 	if (rq->sm_config.n)
 		put_call_struct(b, "sr_sm_config", &rq->sm_config);
@@ -191,7 +191,7 @@ void smapi1_write_reply(struct buf *b, const struct request *rq, const struct re
 		write_string(b, rp->text);
 		return;
 	case REPLY_CONFIG:
-		put_config(&doc, rq);
+		put_config(&doc, rq, rp);
 		write_string(b, buf_str(&doc));
 		return;
 	case REPLY_PROBE:
