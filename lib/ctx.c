@@ -19,8 +19,12 @@ static void prepend(struct ctx *ctx, const char *rest, const char *fmt, va_list 
 	/* Clauses that are too long give way: the cause stands at the end. */
 	if (len + 2 + n >= sizeof(clause))
 		n = len + 2 < sizeof(clause) ? sizeof(clause) - 3 - len : 0;
+	if (len && n) {
+		memcpy(clause + n, ": ", 2);
+		n += 2;
+	}
 	if (len)
-		snprintf(clause + n, sizeof(clause) - n, "%s%s", n ? ": " : "", inner);
+		memcpy(clause + n, inner, len + 1);
 	memcpy(ctx->why, clause, sizeof(clause));
 }
 
