@@ -15,13 +15,14 @@ override O := $(abspath $O)
 srctree := $(abspath $(dir $(lastword $(MAKEFILE_LIST))))
 MAKEFLAGS += -rR --no-print-directory
 Q       := $(if $(V),,@)
-say      = $(if $(V),,@printf '  %-7s %s\n' $1 $(@:$O/%=%);)
+silent  := $(findstring s,$(filter-out --%,$(firstword -$(MAKEFLAGS))))
+say      = $(if $(V),,@$(if $(silent),,printf '  %-7s %s\n' $1 $(@:$O/%=%);))
 
 ifneq ($(words $O $(srctree)),2)
 $(error Make cannot work in a path with blanks: $O)
 endif
 
-all: $O/bin/smbox $O/bin/.links
+all: $O/bin/smbox $(if $(CROSS_COMPILE),,$O/bin/.links)
 
 # --- order of goals ------------------------------------------------------
 # "make -j2 clean tiny_defconfig all": the first two change what the third
@@ -31,10 +32,10 @@ sets  := $(filter clean %config,$(MAKECMDGOALS))
 mixed := $(and $(sets),$(word 2,$(MAKECMDGOALS)))
 ifdef mixed
 .NOTPARALLEL:
-all $(MAKECMDGOALS): one_by_one ; @:
+$(sort all $(MAKECMDGOALS)): one_by_one ; @:
 one_by_one:
 	@set -e; for goal in $(MAKECMDGOALS); do $(MAKE) $$goal; done
-.PHONY: all one_by_one $(MAKECMDGOALS)
+.PHONY: $(sort all one_by_one $(MAKECMDGOALS))
 else
 
 # --- configuration -------------------------------------------------------
@@ -121,14 +122,14 @@ $O/.cc: FORCE
 $O/.ld: FORCE
 	$(file >$@.new,$(CC) $(ldflags) $(LDFLAGS) $(objs)) @$(differs)
 $O/include/version.h: FORCE
-	@sh $(srctree)/configs/version.sh $(srctree) $(VERSION) $(config_name) >$@.new && { $(differs); }
+	@sh $(srctree)/configs/version.sh $(srctree) $(VERSION) $(config_name) $(COMMIT) >$@.new && { $(differs); }
 
 # musl brings no kernel headers, and /usr/include as a whole would bring glibc's.
 uapi := $(if $(musl),$O/uapi/.made)
+KERNEL_HEADERS ?= /usr/include /usr/include/$(triplet) /usr/$(triplet)/include
 $O/uapi/.made: $O/.cc
 	@mkdir -p $(@D) && for d in linux asm asm-generic mtd rdma scsi; do \
-		for h in /usr/include/$$d /usr/include/$(triplet)/$$d /usr/$(triplet)/include/$$d; do \
-			[ ! -d $$h ] || ln -sfn $$h $(@D)/$$d; done; done
+		for h in $(KERNEL_HEADERS); do [ ! -d $$h/$$d ] || ln -sfn $$h/$$d $(@D)/; done; done
 	@[ -e $(@D)/linux/loop.h ] && [ -e $(@D)/asm/types.h ] && touch $@ || { echo \
 		'the kernel headers are missing: apt-get install linux-libc-dev (or: make deps-install)' >&2; exit 1; }
 
@@ -145,12 +146,12 @@ $O/bin/smbox.stripped: $O/bin/smbox
 $O/applets: $O/bin/smbox
 ifdef CROSS_COMPILE
 	@mkdir -p $O/native && cp $O/.config $O/native/
-	@env -u MAKEFLAGS -u MFLAGS -u CROSS_COMPILE $(MAKE) -C $(srctree) O=$O/native $O/native/applets
+	@env -u MAKEFLAGS -u MFLAGS -u CROSS_COMPILE -u CC $(MAKE) -s -f $(srctree)/Makefile O=$O/native $O/native/applets
 	$Qcp $O/native/applets $@
 else
 	$Q$< --list >$@
 endif
-$O/bin/.links: $(if $(CROSS_COMPILE),$O/bin/smbox,$O/applets)
+$O/bin/.links: $O/applets
 	$Qfind $(@D) -type l -delete
 	$Qfor a in $$(cat $O/applets); do ln -s smbox $(@D)/$$a; done; touch $@
 install: $O/bin/smbox.stripped $O/applets
@@ -173,7 +174,7 @@ size: $O/bin/smbox.stripped
 	$Qsh $(tests)/build/objects.sh $O $(objs)
 	$Q$(tests)/build/size.sh $O/size
 check: deps-install
-	$Q$(tests)/check.sh $O/check
+	$Q$(tests)/check.sh $O/check $(STAGES)
 check-cross:
 	$Q$(tests)/cross/check.sh $O/cross
 lint:

@@ -17,7 +17,7 @@
 /* CONFIG_X is 1 or nothing we know: a 1 turns into two arguments, "0, 1". */
 #define IS_ENABLED(option)		KCONFIG_VALUE_(option)
 #define KCONFIG_VALUE_(value)		KCONFIG_PAIR_(KCONFIG_IS_##value)
-#define KCONFIG_PAIR_(pair)		KCONFIG_SECOND_(pair 1, 0, 0)
+#define KCONFIG_PAIR_(...)		KCONFIG_SECOND_(__VA_ARGS__ 1, 0, 0)
 #define KCONFIG_SECOND_(a, second, ...)	second
 #define KCONFIG_IS_1			0,
 

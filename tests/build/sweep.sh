@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Every option alone off, every option alone on, all off, all on: each builds
+# without a warning, and the program starts.  sweep.sh O
+#
+# One build folder serves all configurations: what decides are lists and
+# IS_ENABLED(), so a step compiles the few files that ask, and links.  The
+# options that change compiler flags stay as they are in it; "all off" and
+# "all on" have folders of their own and turn those too.
+. "$(dirname "$0")/../tap.bash"
+O=$1
+mkdir -p "$O"
+flags=(STATIC OPTIMIZE_SPEED OPTIMIZE_SIZE STACK_PROTECTOR)
+steady=$'CONFIG_STATIC=y\nCONFIG_STACK_PROTECTOR=y\nCONFIG_OPTIMIZE_SPEED=y'
+
+# build FOLDER: W=1, and -O0 because we look for what does not fit together.
+build() {
+	make -s -C "$srctree" O="$O/$1" CFLAGS=-O0 W=1 -j"$jobs"
+}
+
+# configure FOLDER allnoconfig|allyesconfig [LINE...]
+configure() {
+	local folder=$1 mode=$2
+
+	shift 2
+	mkdir -p "$O/$folder"
+	printf '%s\n' "$@" >"$O/$folder/wish"
+	KCONFIG_ALLCONFIG=$O/$folder/wish "$srctree/configs/kconfig.sh" "$srctree" "$O/$folder" "$mode"
+}
+
+# "NAME DEPENDENCY..." of each option that a user can turn on or off.
+options() {
+	(cd "$srctree" && awk '
+	function flush() { if (name && prompt) print name deps; name = "" }
+	/^[[:space:]]*(menu|endmenu|choice|endchoice|source)/ { flush() }
+	/^[[:space:]]*config / { flush(); name = $2; prompt = 0; deps = "" }
+	name && /^[[:space:]]+bool[[:space:]]+"/ { prompt = 1 }
+	name && /^[[:space:]]+depends on / { gsub(/[^A-Z0-9_]+/, " ", $0); deps = deps $0 }
+	END { flush() }' Kconfig */Kconfig) | grep -vwFf <(printf '%s\n' "${flags[@]}")
+}
+
+alone_off() {
+	configure one allyesconfig "$steady" "# CONFIG_$1 is not set" && build one
+}
+
+alone_on() {
+	configure one allnoconfig "$steady" "${@/%/=y}" && build one
+}
+
+all_off() { configure none allnoconfig && build none; }
+all_on() { configure every allyesconfig && build every; }
+
+ok "all off" all_off
+ok "all on" all_on
+while read -r name deps; do
+	ok "$name alone off" alone_off "$name"
+	# shellcheck disable=SC2086 # a list of words
+	ok "$name alone on${deps:+, with $deps}" alone_on CONFIG_$name ${deps:+${deps// / CONFIG_}}
+done < <(options)
+tap_end

@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Everything that proves the program, stage by stage.  check.sh O [STAGE...]
+#
+# A stage prints TAP, of which each line counts, or nothing of the kind, and
+# then its exit status is the one test.  What failed is shown at once; whole
+# logs are O/STAGE.log.  The last line is "N passed, N failed, N skipped".
+#
+# A stage whose tools are missing is skipped, but with CI=true it has failed.
+. "$(dirname "$0")/tap.bash"
+cd "$srctree" || exit
+O=$1; shift
+only=" $* "
+passed=0 failed=0 skipped=0 table=()
+mkdir -p "$O"
+
+# tally LOG STATUS: "passed failed skipped" of one stage.
+tally() {
+	awk -v status="$2" '
+	/^1\.\.[0-9]+/	{ plan += substr($1, 4) }
+	/^ok( |$)/	{ if (tolower($0) ~ /# *skip/) s++; else p++ }
+	/^not ok( |$)/	{ f++ }
+	END {
+		seen = p + f + s
+		if (!seen && !plan)
+			status ? f = 1 : p = 1		# no TAP
+		else if (plan > seen)
+			f += plan - seen		# it died on the way
+		else if (status && !f)
+			f = 1				# it failed after its last test
+		print p + 0, f + 0, s + 0
+	}' "$1"
+}
+
+# The tests that failed and what they said; without such lines, the end.
+show() {
+	awk '/^(not )?ok( |$)/ { bad = /^not/ } /^not ok/ || (bad && /^#/)' "$1" | head -n 200 | sed 's/^/    /' | grep . ||
+		tail -n 40 "$1" | sed 's/^/    /'
+	echo "    (all of it: $1)"
+}
+
+count() {	# count STAGE SECONDS PASSED FAILED SKIPPED
+	passed=$((passed + $3)) failed=$((failed + $4)) skipped=$((skipped + $5))
+	table+=("$(printf '%-14s %5d s %6d passed %4d failed %4d skipped' "$1" "$2" "$3" "$4" "$5")")
+	echo "${table[-1]}"
+}
+
+wanted() { [ "$only" = "  " ] || [[ $only == *" $1 "* ]]; }
+
+stage() {	# stage NAME COMMAND...
+	local name=$1 log=$O/$1.log start=$SECONDS status=0 n
+
+	wanted "$name" || return 0
+	shift
+	"$@" >"$log" 2>&1 </dev/null || status=$?
+	read -ra n < <(tally "$log" $status)
+	count "$name" $((SECONDS - start)) "${n[@]}"
+	[ "${n[1]}" -eq 0 ] || show "$log"
+}
+
+# needs STAGE TOOL...: are they here?  If not, the stage is dealt with.
+needs() {
+	local name=$1 tool
+
+	shift
+	wanted "$name" || return
+	for tool; do
+		command -v "$tool" >/dev/null && continue
+		echo "$name: no $tool (make deps-install)"
+		if [ "${CI:-}" = true ]; then count "$name" 0 0 1 0; else count "$name" 0 0 0 1; fi
+		return 1
+	done
+}
+
+build() {	# build FOLDER [VARIABLE=VALUE...]
+	local folder=$1
+
+	shift
+	make O="$O/$folder" full_defconfig "$@" && make O="$O/$folder" W=1 -j"$jobs" all "$@"
+}
+unit() {
+	build "$@" && make O="$O/$1" W=1 -j"$jobs" "${@:2}" "$O/$1/bin/unit" && "$O/$1/bin/unit"
+}
+host_bats() {
+	SM=$O/gcc/bin/sm PATH=$O/gcc/bin:$PATH bats --tap tests/host
+}
+lab() {
+	tests/lab/run.sh O="$O/$1" tests/*.bats
+}
+
+                          stage unit-musl    unit musl
+                          stage unit-ubsan   unit ubsan SAN=undefined
+                          stage unit-gcc     unit gcc CC=gcc SAN=address,undefined
+needs unit-clang clang && stage unit-clang   unit clang CC=clang SAN=address,undefined
+                          stage layers       tests/layers.sh
+                          stage writable     tests/lint/writable.sh "$O/musl"
+                          stage kconfig      tests/build/kconfig.sh "$O/kconfig"
+                          stage make         tests/build/make.sh "$O/make"
+                          stage sweep        tests/build/sweep.sh "$O/sweep"
+                          stage size         tests/build/size.sh "$O/size"
+                          stage reproducible tests/build/reproducible.sh "$O/reproducible" "$O/musl"
+needs lint clang-tidy cppcheck shellcheck && stage lint tests/lint/lint.sh "$O/lint"
+[ ! -d tests/host ] || { needs host bats && stage host host_bats; }
+[ ! -x tests/lab/run.sh ] || { needs lab bats linux.uml && stage lab lab musl && stage lab-ubsan lab ubsan; }
+
+echo
+printf '%s\n' "${table[@]}"
+printf '%-14s %5d s\n\n' "in all" $SECONDS
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed -eq 0 ]
