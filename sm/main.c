@@ -1,5 +1,88 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-int main(void)
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/err.h"
+#include "sm/front.h"
+#include "sm/run.h"
+
+/*
+ * Descriptors 0 to 2 must be taken, or the first disk we open becomes one of
+ * them and is written to as standard output.  A closed one can be neither read
+ * nor written afterwards, so an answer for it still fails; errors go nowhere.
+ */
+static void take_standard_fds(void)
 {
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd == 1 ? O_RDONLY : O_RDWR) != fd)
+			_exit(1);
+}
+
+/* "smbox sm vdi list" is the same as "sm vdi list". */
+static void shift_name(int *argc, char ***argv)
+{
+	char *slash = strrchr((*argv)[0], '/');
+
+	if (slash)
+		(*argv)[0] = slash + 1;
+	while (!strcmp((*argv)[0], "smbox") && *argc > 1 && (*argv)[1][0] != '-') {
+		(*argv)++;
+		(*argc)--;
+	}
+}
+
+static bool goes_up(const char *path)
+{
+	for (const char *p = path; (p = strstr(p, "..")); p += 2)
+		if (p > path && p[-1] == '/' && (!p[2] || p[2] == '/'))
+			return true;
+	return false;
+}
+
+/* SM_ROOT: the folder below which our own files, mounts and locks lie. */
+static int set_root(struct ctx *ctx)
+{
+	const char *root = getenv("SM_ROOT");
+	size_t n;
+
+	ctx->root = "";
+	if (!root || !*root)
+		return 0;
+	if (root[0] != '/')
+		return fail_say(ctx, -E_USAGE, "SM_ROOT '%.200s' is not an absolute path", root);
+	if (goes_up(root))
+		return fail_say(ctx, -E_USAGE, "SM_ROOT '%.200s' holds '..'", root);
+	for (n = strlen(root); n && root[n - 1] == '/'; n--)
+		;
+	ctx->root = arena_strndup(&ctx->arena, root, n);
 	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct ctx ctx = { 0 };
+	struct request rq = { 0 };
+	struct reply rp = { 0 };
+	const struct front *front;
+	int err;
+
+	if (!argc)
+		return 2;	/* execve() allows it; there is no name to go by */
+	take_standard_fds();
+	signal(SIGPIPE, SIG_IGN);
+	shift_name(&argc, &argv);
+	front = front_for(argc, argv);
+
+	err = set_root(&ctx);
+	if (!err)
+		err = front->parse(&ctx, argc, argv, &rq);
+	if (!err)
+		err = sm_run(&ctx, &rq, &rp);
+	err = front->emit(&ctx, &rq, &rp, err);
+	arena_free(&ctx.arena);
+	return err;
 }

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Replies as people and shell scripts read them. */
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/buf.h"
+#include "lib/bytes.h"
+#include "lib/text/size.h"
+#include "lib/utf8.h"
+#include "sm/front/cli.h"
+#include "sm/front/json_out.h"
+#include "sm/front/table.h"
+
+struct out {
+	struct ctx *ctx;
+	const struct cli *cli;
+	const struct request *rq;
+	const struct reply *rp;
+	struct term term;
+	struct buf *b;
+};
+
+static const char *bytes(const struct out *o, uint64_t n)
+{
+	char text[SIZE_TEXT];
+
+	if (o->cli->units_b)
+		return arena_printf(&o->ctx->arena, "%llu", (unsigned long long)n);
+	return arena_strdup(&o->ctx->arena, size_text(text, n));
+}
+
+static const char *yes(bool b)
+{
+	return b ? "yes" : "no";
+}
+
+static const char *pairs(const struct out *o, const struct kvs *s)
+{
+	_buf_free_ struct buf b = { 0 };
+
+	for (size_t i = 0; i < s->n; i++)
+		buf_printf(&b, "%s%s=%s", i ? " " : "", s->v[i].key, kv_show(&s->v[i]));
+	return arena_strdup(&o->ctx->arena, buf_str(&b));
+}
+
+/* --- repositories ---------------------------------------------------------- */
+
+static void print_srs(const struct out *o)
+{
+	static const struct column cols[] = {
+		{ "UUID", COL_LEFT }, { "NAME", COL_SHRINK }, { "TYPE", COL_LEFT },
+		{ "ATTACHED", COL_LEFT }, { "SIZE", COL_RIGHT }, { "USED", COL_RIGHT },
+		{ "VDIS", COL_RIGHT }, { "HEALTH", COL_SHRINK },
+	};
+	struct table t = { .arena = &o->ctx->arena, .cols = cols, .n_cols = ARRAY_SIZE(cols) };
+
+	for (const struct sr_info *sr = o->rp->srs; sr < o->rp->srs + o->rp->n_srs; sr++) {
+		table_cell(&t, sr->uuid.s);
+		table_cell(&t, sr->name);
+		table_cell(&t, sr->type);
+		table_cell(&t, yes(sr->attached));
+		table_cell(&t, sr->attached ? bytes(o, sr->size) : NULL);
+		table_cell(&t, sr->attached ? bytes(o, sr->used) : NULL);
+		table_cell(&t, !sr->attached ? NULL :
+			   arena_printf(&o->ctx->arena, "%zu", sr->n_vdis));
+		table_cell(&t, sr->health);
+	}
+	table_print(&t, &o->term, o->b);
+}
+
+static void print_probe(const struct out *o)
+{
+	static const struct column cols[] = {
+		{ "UUID", COL_LEFT }, { "NAME", COL_SHRINK }, { "TYPE", COL_LEFT },
+		{ "DCONF", COL_LEFT },
+	};
+	struct table t = { .arena = &o->ctx->arena, .cols = cols, .n_cols = ARRAY_SIZE(cols) };
+
+	for (const struct sr_info *sr = o->rp->srs; sr < o->rp->srs + o->rp->n_srs; sr++) {
+		table_cell(&t, sr->uuid.s);
+		table_cell(&t, sr->name);
+		table_cell(&t, sr->type);
+		table_cell(&t, pairs(o, &sr->dconf));
+	}
+	if (o->rp->n_srs)
+		table_print(&t, &o->term, o->b);
+}
+
+static void print_sr(const struct out *o)
+{
+	const struct sr_info *sr = &o->rp->srs[0];
+
+	block_line(o->b, "uuid", sr->uuid.s);
+	block_line(o->b, "name", sr->name);
+	if (sr->description && sr->description[0])
+		block_line(o->b, "description", sr->description);
+	block_line(o->b, "type", sr->type);
+	block_line(o->b, "attached", yes(sr->attached));
+	block_line(o->b, "path", sr->path);
+	block_line(o->b, "dconf", pairs(o, &sr->dconf));
+	if (sr->attached) {
+		block_line(o->b, "size", bytes(o, sr->size));
+		block_line(o->b, "used", bytes(o, sr->used));
+		block_line(o->b, "allocated", bytes(o, sr->allocated));
+		block_line(o->b, "vdis", arena_printf(&o->ctx->arena, "%zu", sr->n_vdis));
+	}
+	block_line(o->b, "health", sr->health);
+}
+
+/* --- disks ----------------------------------------------------------------- */
+
+static const struct uuid *sr_of(const struct out *o, const struct vdi *v)
+{
+	return v->sr.s[0] ? &v->sr : &o->rq->sr_uuid;
+}
+
+/* The SR's name where the reply knows it. */
+static const char *sr_name(const struct out *o, const struct vdi *v)
+{
+	const struct uuid *u = sr_of(o, v);
+
+	for (size_t i = 0; i < o->rp->n_srs; i++)
+		if (uuid_equal(&o->rp->srs[i].uuid, u) && o->rp->srs[i].name &&
+		    o->rp->srs[i].name[0])
+			return o->rp->srs[i].name;
+	return u->s;
+}
+
+static const char *attached(const struct out *o, const struct attachment *at)
+{
+	if (!at->attached)
+		return "no";
+	return arena_printf(&o->ctx->arena, "%s%s", at->device[0] ? at->device : "no device",
+			    at->writable ? "" : " (read-only)");
+}
+
+static void print_vdis(const struct out *o)
+{
+	static const struct column cols[] = {
+		{ "UUID", COL_LEFT }, { "NAME", COL_SHRINK }, { "SR", COL_SHRINK },
+		{ "FORMAT", COL_LEFT }, { "SIZE", COL_RIGHT }, { "USED", COL_RIGHT },
+		{ "ATTACHED", COL_LEFT },
+	};
+	struct table t = { .arena = &o->ctx->arena, .cols = cols, .n_cols = ARRAY_SIZE(cols) };
+
+	for (const struct vdi *v = o->rp->vdis.v; v < o->rp->vdis.v + o->rp->vdis.n; v++) {
+		table_cell(&t, v->uuid.s);
+		table_cell(&t, v->name);
+		table_cell(&t, sr_name(o, v));
+		table_cell(&t, v->format);
+		table_cell(&t, bytes(o, v->virtual_size));
+		table_cell(&t, bytes(o, v->physical_size));
+		table_cell(&t, attached(o, &v->at));
+	}
+	table_print(&t, &o->term, o->b);
+}
+
+static void print_vdi(const struct out *o)
+{
+	const struct vdi *v = &o->rp->vdis.v[0];
+
+	block_line(o->b, "uuid", v->uuid.s);
+	block_line(o->b, "name", v->name);
+	if (v->description && v->description[0])
+		block_line(o->b, "description", v->description);
+	block_line(o->b, "sr", sr_of(o, v)->s);
+	block_line(o->b, "format", v->format);
+	block_line(o->b, "virtual size", bytes(o, v->virtual_size));
+	block_line(o->b, "physical size", bytes(o, v->physical_size));
+	if (v->parent.s[0])
+		block_line(o->b, "parent", v->parent.s);
+	for (size_t i = 0; i < v->n_children; i++)
+		block_line(o->b, "child", v->children[i].s);
+	if (v->snapshot_of.s[0])
+		block_line(o->b, "snapshot of", v->snapshot_of.s);
+	block_line(o->b, "hidden", yes(v->hidden));
+	block_line(o->b, "read-only", yes(v->read_only));
+	for (size_t i = 0; i < v->n_owners; i++)
+		block_line(o->b, "locked by", v->owners[i]);
+	block_line(o->b, "attached", attached(o, &v->at));
+}
+
+/* --- the rest -------------------------------------------------------------- */
+
+void cli_problem(const struct problem *p, struct buf *b)
+{
+	if (p->object && p->object[0]) {
+		utf8_show(b, p->object);
+		buf_puts(b, ": ");
+	}
+	utf8_show(b, p->what);
+	if (p->repair) {
+		buf_puts(b, " (try: ");
+		utf8_show(b, p->repair);
+		buf_putc(b, ')');
+	}
+	buf_putc(b, '\n');
+}
+
+static void print_check(const struct out *o)
+{
+	const struct vdis *l = &o->rp->vdis;
+
+	for (size_t i = 0; i < l->n_problems; i++) {
+		buf_printf(o->b, "%s: ", l->problems[i].severity);
+		cli_problem(&l->problems[i], o->b);
+	}
+	if (!l->n_problems)
+		buf_puts(o->b, "ok\n");
+}
+
+static void print_plan(const struct out *o)
+{
+	for (size_t i = 0; i < o->rp->n_plan; i++) {
+		utf8_show(o->b, o->rp->plan[i]);
+		buf_putc(o->b, '\n');
+	}
+	buf_printf(o->b, "space needed: %s\n", bytes(o, o->rp->space));
+}
+
+static void print_ids(const struct out *o)
+{
+	const struct reply *rp = o->rp;
+	size_t n = 0;
+
+	if (rp->kind == REPLY_SR || rp->kind == REPLY_SRS || rp->kind == REPLY_PROBE)
+		for (n = 0; n < rp->n_srs; n++)
+			buf_printf(o->b, "%s%s", n ? "," : "", rp->srs[n].uuid.s);
+	else
+		for (n = 0; n < rp->vdis.n; n++)
+			buf_printf(o->b, "%s%s", n ? "," : "", rp->vdis.v[n].uuid.s);
+	buf_putc(o->b, '\n');
+}
+
+/* What makes something prints its uuid, as xe does; what shows something shows it. */
+static void print_one(const struct out *o, enum op op)
+{
+	switch (op) {
+	case OP_SR_CREATE:
+	case OP_SR_INTRODUCE:
+	case OP_VDI_CREATE:
+	case OP_VDI_SNAPSHOT:
+	case OP_VDI_CLONE:
+		print_ids(o);
+		break;
+	case OP_SR_SHOW:
+		print_sr(o);
+		break;
+	case OP_VDI_SHOW:
+		print_vdi(o);
+		break;
+	default:
+		break;
+	}
+}
+
+static void print_human(const struct out *o)
+{
+	const struct attachment *at;
+
+	switch (o->rp->kind) {
+	case REPLY_SR:
+	case REPLY_VDI:
+		print_one(o, o->rq->op);
+		break;
+	case REPLY_SRS:
+		print_srs(o);
+		break;
+	case REPLY_PROBE:
+		print_probe(o);
+		break;
+	case REPLY_VDIS:
+		print_vdis(o);
+		break;
+	case REPLY_ATTACH:
+		at = &o->rp->vdis.v[0].at;
+		buf_printf(o->b, "%s\n", at->device[0] ? at->device : at->link);
+		break;
+	case REPLY_CHECK:
+		print_check(o);
+		break;
+	case REPLY_PLAN:
+		print_plan(o);
+		break;
+	case REPLY_TEXT:
+		buf_printf(o->b, "%s\n", o->rp->text);
+		break;
+	case REPLY_NONE:
+	case REPLY_INFO:
+	case REPLY_CONFIG:
+		break;
+	}
+}
+
+static bool has_ids(enum reply_kind kind)
+{
+	return kind == REPLY_SR || kind == REPLY_SRS || kind == REPLY_PROBE ||
+	       kind == REPLY_VDI || kind == REPLY_VDIS || kind == REPLY_ATTACH;
+}
+
+void cli_print(struct ctx *ctx, const struct request *rq, const struct reply *rp, struct buf *b)
+{
+	struct out o = { .ctx = ctx, .cli = rq->door, .rq = rq, .rp = rp, .b = b };
+
+	if (o.cli->json) {
+		json_out_reply(rq, rp, b);
+		return;
+	}
+	term_of(STDOUT_FILENO, &o.term);
+	if (o.cli->minimal && has_ids(rp->kind))
+		print_ids(&o);
+	else
+		print_human(&o);
+}
+
+int cli_findings(const struct reply *rp)
+{
+	bool many = rp->kind == REPLY_SRS || rp->kind == REPLY_VDIS || rp->kind == REPLY_PROBE;
+
+	for (size_t i = 0; i < rp->vdis.n_problems; i++)
+		if (strcmp(rp->vdis.problems[i].severity, "warning"))
+			return many ? 7 : 6;
+	return 0;
+}

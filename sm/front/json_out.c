@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "lib/buf.h"
+#include "lib/err.h"
+#include "lib/text/json.h"
+#include "sm/front/cli.h"
+#include "sm/front/json_out.h"
+
+#define SCHEMA 1
+
+static const char *text(const char *s)
+{
+	return s ? s : "";
+}
+
+static void put_uuid(struct json *j, const char *key, const struct uuid *u)
+{
+	json_key_str(j, key, u->s[0] ? u->s : NULL);
+}
+
+/* Secrets are shown as stars here as everywhere. */
+static void put_kvs(struct json *j, const char *key, const struct kvs *s)
+{
+	json_key_obj(j, key);
+	for (size_t i = 0; i < s->n; i++)
+		json_key_str(j, s->v[i].key, kv_show(&s->v[i]));
+	json_obj_end(j);
+}
+
+static void put_sr(struct json *j, const struct sr_info *sr)
+{
+	json_obj_begin(j);
+	json_key_str(j, "uuid", sr->uuid.s);
+	json_key_str(j, "name", text(sr->name));
+	json_key_str(j, "type", text(sr->type));
+	json_key_bool(j, "attached", sr->attached);
+	json_key_str(j, "path", sr->path);
+	put_kvs(j, "dconf", &sr->dconf);
+	json_key_u64(j, "size", sr->size);
+	json_key_u64(j, "used", sr->used);
+	json_key_u64(j, "allocated", sr->allocated);
+	json_key_u64(j, "vdis", sr->n_vdis);
+	json_key_str(j, "health", text(sr->health));
+	json_obj_end(j);
+}
+
+static void put_attached(struct json *j, const struct attachment *at)
+{
+	json_key(j, "attached");
+	if (!at->attached) {
+		json_null(j);
+		return;
+	}
+	json_obj_begin(j);
+	json_key_str(j, "device", at->device[0] ? at->device : NULL);
+	json_key_str(j, "mode", at->writable ? "rw" : "ro");
+	json_key_str(j, "backend", at->backend);
+	json_obj_end(j);
+}
+
+static void put_vdi(struct json *j, const struct request *rq, const struct vdi *v)
+{
+	json_obj_begin(j);
+	json_key_str(j, "uuid", v->uuid.s);
+	json_key_str(j, "name", text(v->name));
+	json_key_str(j, "description", text(v->description));
+	put_uuid(j, "sr", v->sr.s[0] ? &v->sr : &rq->sr_uuid);
+	json_key_str(j, "format", text(v->format));
+	json_key_u64(j, "virtual_size", v->virtual_size);
+	json_key_u64(j, "physical_size", v->physical_size);
+	put_uuid(j, "parent", &v->parent);
+	json_key_arr(j, "children");
+	for (size_t i = 0; i < v->n_children; i++)
+		json_str(j, v->children[i].s);
+	json_arr_end(j);
+	json_key_bool(j, "hidden", v->hidden);
+	json_key_bool(j, "read_only", v->read_only);
+	put_uuid(j, "snapshot_of", &v->snapshot_of);
+	put_attached(j, &v->at);
+	json_obj_end(j);
+}
+
+static void put_problems(struct json *j, const struct vdis *l)
+{
+	json_key_arr(j, "problems");
+	for (size_t i = 0; i < l->n_problems; i++) {
+		json_obj_begin(j);
+		json_key_str(j, "object", text(l->problems[i].object));
+		json_key_str(j, "what", text(l->problems[i].what));
+		json_key_str(j, "severity", text(l->problems[i].severity));
+		json_key_str(j, "repair", l->problems[i].repair);
+		json_obj_end(j);
+	}
+	json_arr_end(j);
+}
+
+static void put_srs(struct json *j, const struct reply *rp)
+{
+	json_key_arr(j, "srs");
+	for (size_t i = 0; i < rp->n_srs; i++)
+		put_sr(j, &rp->srs[i]);
+	json_arr_end(j);
+	put_problems(j, &rp->vdis);
+}
+
+static void put_vdis(struct json *j, const struct request *rq, const struct reply *rp)
+{
+	json_key_arr(j, "vdis");
+	for (size_t i = 0; i < rp->vdis.n; i++)
+		put_vdi(j, rq, &rp->vdis.v[i]);
+	json_arr_end(j);
+	put_problems(j, &rp->vdis);
+}
+
+static void put_check(struct json *j, const struct reply *rp)
+{
+	json_key_str(j, "object", text(rp->object));
+	json_key_bool(j, "ok", !cli_findings(rp));
+	put_problems(j, &rp->vdis);
+}
+
+static void put_plan(struct json *j, const struct reply *rp)
+{
+	json_key_arr(j, "plan");
+	for (size_t i = 0; i < rp->n_plan; i++)
+		json_str(j, rp->plan[i]);
+	json_arr_end(j);
+	json_key_u64(j, "space", rp->space);
+}
+
+static void put_reply(struct json *j, const struct request *rq, const struct reply *rp)
+{
+	switch (rp->kind) {
+	case REPLY_SR:
+		json_key(j, "sr");
+		put_sr(j, &rp->srs[0]);
+		break;
+	case REPLY_SRS:
+	case REPLY_PROBE:
+		put_srs(j, rp);
+		break;
+	case REPLY_VDI:
+	case REPLY_ATTACH:
+		json_key(j, "vdi");
+		put_vdi(j, rq, &rp->vdis.v[0]);
+		break;
+	case REPLY_VDIS:
+		put_vdis(j, rq, rp);
+		break;
+	case REPLY_CHECK:
+		put_check(j, rp);
+		break;
+	case REPLY_PLAN:
+		put_plan(j, rp);
+		break;
+	case REPLY_TEXT:
+		json_key_str(j, "text", rp->text);
+		break;
+	case REPLY_NONE:
+	case REPLY_INFO:
+	case REPLY_CONFIG:	/* no command for people answers with these two */
+		break;
+	}
+}
+
+void json_out_reply(const struct request *rq, const struct reply *rp, struct buf *b)
+{
+	struct json j = { .buf = b, .pretty = true };
+
+	json_obj_begin(&j);
+	json_key_u64(&j, "schema", SCHEMA);
+	put_reply(&j, rq, rp);
+	json_obj_end(&j);
+	json_end(&j);
+}
+
+void json_out_error(const struct ctx *ctx, int err, struct buf *b)
+{
+	struct json j = { .buf = b };
+	int smapi = err_smapi(err);
+
+	json_obj_begin(&j);
+	json_key_obj(&j, "error");
+	json_key_str(&j, "code", err_name(err));
+	json_key(&j, "smapi");
+	if (smapi)
+		json_i64(&j, smapi);
+	else
+		json_null(&j);
+	json_key_str(&j, "message", ctx->why[0] ? ctx->why : err_text(err));
+	json_key_str(&j, "hint", ctx->hint[0] ? ctx->hint : NULL);
+	json_obj_end(&j);
+	json_obj_end(&j);
+	json_end(&j);
+}
