@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# shellcheck disable=SC2034,SC2154 # reply is for the tests, BATS_* come from bats
+# shellcheck disable=SC2016,SC2034,SC2154 # reply is for the tests, BATS_* come from bats
 #
 # SMAPIv1: what xapi sends and what it gets, byte for byte.
 # tests/data/smapi1/NAME.call is an argument as xapi gives it, NAME.PROGRAM is
@@ -240,6 +240,19 @@ print(xmlrpc.client.loads(open(sys.argv[1]).read())[0][0])' "$reply")
 	done
 }
 
+@test "a name may have lines, and may be long but not too long" {
+	local whole long
+
+	whole=$(doc vdi_create)
+	call DummySR "${whole/data disk/$'two\nlines\tand\x7f more'}"
+	diff "$DATA/vdi_create.DummySR" "$reply"
+	long=$(head -c 4096 /dev/zero | tr '\0' x)
+	call DummySR "${whole/second disk of vm7/$long}"
+	diff "$DATA/vdi_create.DummySR" "$reply"
+	call DummySR "${whole/second disk of vm7/${long}x}"
+	fault 1
+}
+
 @test "an image type that is none faults with 66, and is escaped in the answer" {
 	call DummySR "$(doc vdi_create_type)"
 	fault 66 "'&lt;/string&gt;]]&gt;&amp;&lt;nil/&gt;'"
@@ -407,6 +420,11 @@ print(xmlrpc.client.loads(open(sys.argv[1]).read())[0][0])' "$reply")
 	whole=$(doc vdi_attach)
 	call DummySR "${whole//$SR/"$forged"}"
 	fault 1 "$forged"
+}
+
+@test "an answer that nobody takes is the one failure that shows in the exit status" {
+	run bash -c 'exec "$@" >/dev/full' - "$BIN/DummySR" "$(doc sr_scan)"
+	[ "$status" -ne 0 ]
 }
 
 # --- around it ---------------------------------------------------------------
