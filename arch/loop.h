@@ -53,8 +53,9 @@ int loop_attach(int file, const struct loop_options *o, bool *direct);
  *
  * -EBUSY, and nothing is changed, when it is mounted, under device-mapper or
  * opened exclusively.  A plain open cannot be seen beforehand: the kernel then
- * says yes and frees the device when that is closed.  We wait a second for
- * that (udev looks at every new device) before this is -EBUSY too.
+ * says yes and will free the device when that is closed.  We wait a second for
+ * that (udev looks at every new device), then tell it to keep the device, and
+ * this is -EBUSY too.
  */
 int loop_detach(int n, const struct fs_id *file);
 

@@ -5,7 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arch/syslog.h"
 #include "lib/err.h"
+#include "lib/log.h"
 #include "sm/front.h"
 #include "sm/run.h"
 
@@ -64,6 +66,7 @@ static int set_root(struct ctx *ctx)
 
 int main(int argc, char **argv)
 {
+	struct syslog syslog = SYSLOG_INIT;
 	struct ctx ctx = { 0 };
 	struct request rq = { 0 };
 	struct reply rp = { 0 };
@@ -71,9 +74,10 @@ int main(int argc, char **argv)
 	int err;
 
 	if (!argc)
-		return 2;	/* execve() allows it; there is no name to go by */
+		return 2;	/* the kernel allows it; there is no name to go by */
 	take_standard_fds();
 	signal(SIGPIPE, SIG_IGN);
+	log_set_sink(syslog_line, &syslog);
 	shift_name(&argc, &argv);
 	front = front_for(argc, argv);
 

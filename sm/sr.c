@@ -455,8 +455,10 @@ int do_sr_probe(struct run *r)
 			return 0;
 		return fail(r->ctx, -E_SR_MISSING, "%s", r->rq->sr ? r->rq->sr : r->rq->type);
 	}
-	if (!err && !r->rp->n_srs)
+	if (!err && !r->rp->n_srs) {
+		r->rp->vdis.n_problems--;	/* the sentence itself, then */
 		err = fail_say(r->ctx, -E_DAMAGED, "%s", r->rp->vdis.problems[0].what);
+	}
 	return err;
 }
 

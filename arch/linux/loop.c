@@ -336,6 +336,26 @@ static int mark(int n, const struct fs_id *file)
 	return ioctl(dev, LOOP_CLR_FD, 0) ? -errno : 0;
 }
 
+/*
+ * Take the order to free it back.  It was kept until now, so whoever has it
+ * open still has it open; if that ends just here, the device is free, which is
+ * what was asked for.
+ */
+static int unmark(int n, const struct fs_id *file)
+{
+	_close_ int dev = open_node(n, O_RDONLY, false);
+	struct loop_info64 info;
+
+	if (dev < 0)
+		return dev;
+	if (ioctl(dev, LOOP_GET_STATUS64, &info))
+		return -errno;
+	if (info.lo_device != file->dev || info.lo_inode != file->ino)
+		return -ENXIO;
+	info.lo_flags &= ~(uint32_t)LO_FLAGS_AUTOCLEAR;
+	return call_again(dev, LOOP_SET_STATUS64, &info);
+}
+
 int loop_detach(int n, const struct fs_id *file)
 {
 	uint64_t until = clock_now_mono() + NS_PER_S;
@@ -355,8 +375,10 @@ int loop_detach(int n, const struct fs_id *file)
 		/* Freed, and bound again by somebody else. */
 		if (!fs_id_equal(&before.file, &now.file) || !now.autoclear)
 			return 0;
-		if (!clock_left(until))
-			return -EBUSY;
+		if (!clock_left(until)) {
+			err = unmark(n, &before.file);
+			return err == -ENXIO ? 0 : err ? err : -EBUSY;
+		}
 		clock_sleep(5 * NS_PER_MS);
 	}
 }

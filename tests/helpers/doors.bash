@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash
+#
+# The same operation through each door, for the compliance suite.
+#
+#	door=xapi
+#	do_op sr_create && do_op vdi_create "$VDI" 16
+#
+# do_op NAME [VDI] [MIB] works on the SR $SR of type $TYPE, whose directory is
+# /srv/$SR, and leaves the status, output and stderr of its call.  A fault of
+# SMAPIv1, whose exit status is always 0, is turned into status 1 and $fault.
+
+# applet TYPE: the name by which xapi would execute the driver.
+applet() {
+	case $1 in
+	file) echo FileSR ;;
+	*) echo "${1^}SR" ;;
+	esac
+}
+
+# people_dconf, old_dconf, xml_dconf: where the SR's storage is, as each door says it.
+people_dconf() { echo "location=/srv/$SR"; }
+old_dconf() { echo /srv; }
+xml_dconf() { echo "<member><name>location</name><value>/srv/$SR</value></member>"; }
+
+# xml_call COMMAND [VDI] [ARG…]: a request as xapi sends it.
+xml_call() {
+	local command=$1 vdi=$2 args='' arg
+
+	shift 2
+	for arg; do
+		args+="<value>$arg</value>"
+	done
+	printf '<methodCall><methodName>%s</methodName><params><param><value><struct>' "$command"
+	printf '<member><name>host_ref</name><value>OpaqueRef:h1</value></member>'
+	printf '<member><name>command</name><value>%s</value></member>' "$command"
+	printf '<member><name>args</name><value><array><data>%s</data></array></value></member>' "$args"
+	printf '<member><name>device_config</name><value><struct>'
+	printf '<member><name>SRmaster</name><value>true</value></member>%s' "$(xml_dconf)"
+	printf '</struct></value></member>'
+	printf '<member><name>sr_ref</name><value>OpaqueRef:r1</value></member>'
+	printf '<member><name>sr_uuid</name><value>%s</value></member>' "$SR"
+	if [ -n "$vdi" ]; then
+		printf '<member><name>vdi_ref</name><value>OpaqueRef:v1</value></member>'
+		printf '<member><name>vdi_uuid</name><value>%s</value></member>' "$vdi"
+		printf '<member><name>vdi_location</name><value>%s</value></member>' "$vdi"
+	fi
+	if [ "$command" = vdi_create ]; then
+		printf '<member><name>vdi_type</name><value>user</value></member>'
+		printf '<member><name>vdi_sm_config</name><value><struct/></value></member>'
+	fi
+	printf '</struct></value></param></params></methodCall>'
+}
+
+xapi_op() {
+	fault=
+	grun "$(applet "$TYPE")" "$(xml_call "$@")" >/dev/null 2>&1 || return
+	if [[ $output == *'<fault>'* ]]; then
+		fault=$(grep -o '<int>[0-9]*</int>' <<<"$output" | tr -dc 0-9)
+		stderr=$output
+		status=1
+		return 1
+	fi
+}
+
+people_op() {
+	local op=$1 vdi=${2-} mib=${3-}
+	local at=(--type "$TYPE" --dconf "$(people_dconf)")
+
+	case $op in
+	sr_create) set -- sr create t --uuid "$SR" "${at[@]}" ;;
+	sr_delete) set -- sr destroy "$SR" ;;
+	sr_*) set -- sr "${op#sr_}" "$SR" ;;
+	vdi_create) set -- vdi create "$vdi" --uuid "$vdi" --sr "$SR" --size "${mib}M" ;;
+	vdi_resize) set -- vdi resize "$vdi" "${mib}M" ;;
+	*) set -- vdi "${op#vdi_}" "$vdi" ;;
+	esac
+	grun sm "$@" >/dev/null 2>&1
+}
+
+old_op() {
+	grun sm "$1" -t "$TYPE" -d "$(old_dconf)" "$SR" "${@:2}" >/dev/null 2>&1
+}
+
+do_op() {
+	local op=$1 vdi=${2-} mib=${3-}
+
+	case $door in
+	people) people_op "$@" ;;
+	2007) old_op "$@" ;;
+	xapi)
+		case $op in
+		sr_create) xapi_op sr_create '' 0 ;;
+		sr_*) xapi_op "$op" '' ;;
+		vdi_create) xapi_op vdi_create "$vdi" $((mib << 20)) "$vdi" '' '' false \
+			19700101T00:00:00Z OpaqueRef:NULL false ;;
+		vdi_resize) xapi_op vdi_resize "$vdi" $((mib << 20)) ;;
+		vdi_attach)
+			xapi_op vdi_attach "$vdi" true && xapi_op vdi_activate "$vdi" true &&
+				output=/dev/sm/backend/$SR/$vdi
+			;;
+		vdi_detach) xapi_op vdi_deactivate "$vdi" && xapi_op vdi_detach "$vdi" ;;
+		*) xapi_op "$op" "$vdi" ;;
+		esac
+		;;
+	esac
+}
+
+# ok NAME …: do_op that must succeed.
+ok() {
+	do_op "$@" || {
+		echo "$door: $*: status $status: $output $stderr" >&2
+		return 1
+	}
+}
+
+# refused PEOPLE 2007 FAULT NAME …: do_op that must fail with these codes.
+refused() {
+	local people=$1 old=$2 xapi=$3
+
+	shift 3
+	fault=
+	do_op "$@" && {
+		echo "$door: $*: succeeded" >&2
+		return 1
+	}
+	case $door in
+	people) [ "$status" -eq "$people" ] ;;
+	2007) [ "$status" -eq "$old" ] ;;
+	xapi) [ "$fault" = "$xapi" ] ;;
+	esac || {
+		echo "$door: $*: status $status fault $fault: $output $stderr" >&2
+		return 1
+	}
+}

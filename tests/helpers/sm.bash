@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash
+#
+# What tests of storage verbs share; load it after helpers/lab.
+
+# fs_disk: a file system on the guest's first disk, mounted at /srv.
+fs_disk() {
+	guest_ok 'judge mkfs.ext4 -qF /dev/ubda && mount /dev/ubda /srv && rm -rf /srv/lost+found'
+}
+
+# jsonof CMD…: run a verb with --json in the guest and leave its document in $doc.
+jsonof() {
+	grun "$@" --json >/dev/null || {
+		echo "status $status of: $*" >&2
+		return 1
+	}
+	doc=$(<"$LAB_OUT")
+}
+
+# is FILTER: does the document satisfy this jq expression?
+is() {
+	jq -e "$1" <<<"$doc" >/dev/null || {
+		echo "not true: $1" >&2
+		jq . <<<"$doc" >&2
+		return 1
+	}
+}
+
+# fails STATUS PATTERN CMD…: the command ends with that status and one line on
+# stderr that matches the pattern.
+fails() {
+	local want=$1 pattern=$2
+
+	shift 2
+	grun "$@" >/dev/null 2>&1 || true
+	[ "$status" -eq "$want" ] || {
+		echo "status $status, not $want, of: $*" >&2
+		echo "$output$stderr" >&2
+		return 1
+	}
+	# shellcheck disable=SC2053 # the right side is a pattern
+	[[ $stderr == $pattern ]] || {
+		echo "unexpected error: $stderr" >&2
+		return 1
+	}
+	[ "$(wc -l <"$LAB_ERR")" -eq 1 ]
+}
+
+# nothing_left: no attachment, mount, loop device, lock or half-made file of ours.
+nothing_left() {
+	guest_ok '! grep -q /run/sr-mount /proc/mounts &&
+		! ls /sys/block/loop*/loop/backing_file 2>/dev/null &&
+		[ -z "$(ls -A /run/sm/attached 2>/dev/null)" ] &&
+		[ -z "$(find /dev/sm -type l 2>/dev/null)" ]'
+}
+
+# hold_open DEVICE: a process that has it open, its number in $pid.
+hold_open() {
+	# The shell opens it in the child: wait until it has.
+	guest_ok "dev=\$(readlink -f $1); sleep 60 <\$dev & until [ \"\$(readlink /proc/\$!/fd/0)\" = \$dev ]; do sleep 0.01; done; echo \$!" >/dev/null
+	pid=$output
+}

@@ -1,0 +1,178 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The compliance suite: what every SR type must do, through every door.
+#
+#	LAB_SR_TYPE=file tests/lab/run.sh tests/sr.bats
+
+setup_file() {
+	load helpers/lab
+	load helpers/sm
+	lab_start --disk a:1G
+	fs_disk
+}
+
+teardown_file() {
+	load helpers/lab
+	lab_stop
+}
+
+setup() {
+	load helpers/lab
+	load helpers/sm
+	load helpers/doors
+	TYPE=${LAB_SR_TYPE:-file}
+	needs "SR_${TYPE^^}" FRONT_CLI FRONT_SRAPI1 FRONT_SMAPI1
+	SR=6f0c1a52-3b7e-4d0a-9a51-0d2c4b8f7e11
+	VDI=2b1f7c90-0c3d-4a6f-8e55-1d0a9c7e4f21
+	OTHER=77aa7c90-0c3d-4a6f-8e55-1d0a9c7e4f21
+}
+
+teardown() {
+	guest 'judge losetup -D; umount /run/sr-mount/*; rm -rf /srv/* /etc/smtab /run/sm /dev/sm /run/sr-mount/*' >/dev/null 2>&1 || true
+}
+
+doors() { echo people 2007 xapi; }
+
+@test "the life of a disk, through every door" {
+	for door in $(doors); do
+		ok sr_create
+		ok sr_attach
+		ok vdi_create "$VDI" 16
+		ok vdi_attach "$VDI"
+		dev=$output
+		guest_ok "[ -b $dev ] && [ \$(blockdev --getsize64 $dev) -eq $((16 << 20)) ]"
+		guest_ok "dd if=/dev/urandom of=$dev bs=1M count=16 conv=fsync 2>/dev/null; md5sum <$dev" >/dev/null
+		sum=$output
+		ok vdi_detach "$VDI"
+		ok vdi_resize "$VDI" 24
+		ok vdi_attach "$VDI"
+		dev=$output
+		guest_ok "head -c 16777216 $dev | md5sum; blockdev --getsize64 $dev" >/dev/null
+		[ "${lines[0]}" = "$sum" ]
+		[ "${lines[1]}" -eq $((24 << 20)) ]
+		ok vdi_resize "$VDI" 32
+		guest_ok "head -c 16777216 $dev | md5sum; blockdev --getsize64 $dev" >/dev/null
+		[ "${lines[0]}" = "$sum" ]
+		[ "${lines[1]}" -eq $((32 << 20)) ]
+		ok vdi_detach "$VDI"
+		ok vdi_delete "$VDI"
+		ok sr_detach
+		ok sr_delete
+		nothing_left
+	done
+}
+
+@test "what one door made the others use, and the bytes on the storage are the same" {
+	local first='' listing
+
+	for door in $(doors); do
+		ok sr_create
+		ok sr_attach
+		ok vdi_create "$VDI" 16
+		# Names differ by door: SR-API 1.0 has none.  Everything else must not.
+		guest_ok "cd /srv/$SR && find . -type f ! -path './.sm/*' -exec md5sum {} + ; find . | sort; stat -c '%n %a %s' *.raw; grep -v name= .sm/sr; grep -v name= .sm/vdi/*" >/dev/null
+		listing=$output
+		: "${first:=$listing}"
+		[ "$listing" = "$first" ]
+		for other in $(doors); do
+			[ "$other" != people ] || guest_ok "sm sr introduce $SR --type $TYPE --dconf $(people_dconf)" >/dev/null
+			was=$door door=$other
+			ok vdi_attach "$VDI"
+			ok vdi_detach "$VDI"
+			door=$was
+		done
+		guest_ok "rm -f /etc/smtab; sm sr introduce $SR --type $TYPE --dconf $(people_dconf)" >/dev/null
+		ok vdi_delete "$VDI"
+		ok sr_detach
+		ok sr_delete
+		guest_ok "rm -rf /srv/$SR /etc/smtab"
+	done
+}
+
+@test "calls that may be repeated are" {
+	for door in $(doors); do
+		ok sr_create
+		ok sr_attach
+		ok sr_attach
+		ok vdi_create "$VDI" 8
+		ok vdi_resize "$VDI" 8
+		ok vdi_attach "$VDI"
+		ok vdi_attach "$VDI"
+		guest_ok 'ls -d /sys/block/loop*/loop | wc -l' >/dev/null
+		[ "$output" -le 1 ]
+		ok vdi_detach "$VDI"
+		ok vdi_detach "$VDI"
+		ok vdi_delete "$VDI"
+		if [ "$door" = people ]; then
+			refused 4 0 0 vdi_delete "$VDI"
+		else
+			ok vdi_delete "$VDI"
+		fi
+		ok sr_detach
+		ok sr_detach
+		ok sr_delete
+		[ "$door" = people ] || ok sr_delete
+		guest_ok "rm -rf /srv/$SR /etc/smtab"
+	done
+}
+
+@test "what must be refused is, with each door's own code" {
+	for door in $(doors); do
+		ok sr_create
+		refused 1 16 42 sr_create
+		ok sr_attach
+		ok vdi_create "$VDI" 8
+		refused 1 103 43 vdi_create "$VDI" 8
+		refused 2 22 79 vdi_create "$OTHER" 0
+		refused 2 22 79 vdi_resize "$VDI" 4
+		refused 4 101 46 vdi_attach "$OTHER"
+		refused 4 101 46 vdi_resize "$OTHER" 16
+		ok vdi_attach "$VDI"
+		refused 3 103 24 vdi_delete "$VDI"
+		refused 3 102 16 sr_detach
+		refused 3 102 16 sr_delete
+		ok vdi_detach "$VDI"
+		refused 1 102 39 sr_delete
+		ok vdi_delete "$VDI"
+		ok sr_detach
+		ok sr_delete
+		guest_ok "rm -rf /srv/$SR /etc/smtab"
+	done
+}
+
+@test "a device that is open is not taken away" {
+	for door in $(doors); do
+		ok sr_create
+		ok sr_attach
+		ok vdi_create "$VDI" 8
+		ok vdi_attach "$VDI"
+		hold_open "$output"
+		refused 3 103 24 vdi_detach "$VDI"
+		guest_ok "kill $pid; until ! kill -0 $pid 2>/dev/null; do sleep 0.01; done"
+		ok vdi_detach "$VDI"
+		ok vdi_delete "$VDI"
+		ok sr_detach
+		ok sr_delete
+		guest_ok "rm -rf /srv/$SR /etc/smtab"
+	done
+}
+
+@test "a disk of an SR that is not attached cannot be used" {
+	for door in $(doors); do
+		ok sr_create
+		[ "$door" != people ] || ok sr_detach
+		refused 1 100 47 vdi_create "$VDI" 8
+		refused 1 100 47 vdi_attach "$VDI"
+		ok sr_delete
+		guest_ok "rm -rf /srv/$SR /etc/smtab"
+	done
+}
+
+@test "several disks at once, each with its own device and data" {
+	door=people
+	ok sr_create
+	guest_ok "for i in 1 2 3 4 5 6 7 8 9 10; do sm vdi create d\$i --sr $SR --size 2M; d=\$(sm vdi attach d\$i) && echo disk\$i >/tmp/x && dd if=/tmp/x of=\$d conv=fsync 2>/dev/null || exit 1; done" >/dev/null
+	guest_ok "for i in 1 2 3 4 5 6 7 8 9 10; do d=\$(sm vdi attach d\$i); [ \"\$(head -n 1 \$d)\" = disk\$i ] || exit 1; sm vdi detach d\$i && sm vdi delete d\$i || exit 1; done"
+	ok sr_delete
+	nothing_left
+}
