@@ -24,7 +24,7 @@
 
 struct io;
 
-#define LVM_TEXT_MAX	(64 * MiB)	/* of one text; 10,000 volumes need 3 MiB */
+#define LVM_TEXT_MAX	(32 * MiB)	/* of one text; 10,000 volumes need 3 MiB */
 #define LVM_SLOT_IGNORED 1		/* flag of slot 0: this area holds no text now */
 
 struct lvm_slot {

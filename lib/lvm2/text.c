@@ -202,6 +202,8 @@ static int list(struct lvm_text *t, struct arena *a, struct lvm_node *n)
 		}
 		if (comma && eat(t, ','))
 			return -E_TEXT;
+		if (++t->things > LVM_TEXT_THINGS)
+			return -E_TEXT_BIG;
 		v = value_add(a, n);
 		v->new_line = new_line;
 		err = scalar(t, a, v);
@@ -247,6 +249,30 @@ int lvm_text_next(struct lvm_text *t, struct lvm_node *n)
 	return ++t->depth > LVM_TEXT_DEPTH ? -E_TEXT_DEEP : 1;
 }
 
+static int body(struct lvm_text *t, struct arena *a, struct lvm_node *n);
+
+/* The entries of a section, until its brace closes. */
+static int section(struct lvm_text *t, struct arena *a, struct lvm_node *n)
+{
+	struct lvm_node child;
+	int more;
+
+	n->end = &n->first;
+	while ((more = lvm_text_next(t, &child)) > 0) {
+		int err;
+
+		if (++t->things > LVM_TEXT_THINGS)
+			return -E_TEXT_BIG;
+		*n->end = arena_copy(a, &child, sizeof(child));
+		err = body(t, a, *n->end);
+		if (err)
+			return err;
+		n->end = &(*n->end)->next;
+	}
+	n->end_blanks = child.blanks;
+	return more;
+}
+
 static int value(struct lvm_text *t, struct arena *a, struct lvm_node *n)
 {
 	skip(t);
@@ -255,26 +281,16 @@ static int value(struct lvm_text *t, struct arena *a, struct lvm_node *n)
 	return scalar(t, a, value_add(a, n));
 }
 
-int lvm_text_body(struct lvm_text *t, struct arena *a, struct lvm_node *n)
+static int body(struct lvm_text *t, struct arena *a, struct lvm_node *n)
 {
-	int err = 0, more;
+	int err = n->kind == LVM_SECTION ? section(t, a, n) : value(t, a, n);
 
-	if (n->kind == LVM_SECTION) {
-		struct lvm_node child;
-
-		n->end = &n->first;
-		while ((more = lvm_text_next(t, &child)) > 0) {
-			*n->end = arena_copy(a, &child, sizeof(child));
-			err = lvm_text_body(t, a, *n->end);
-			if (err)
-				return err;
-			n->end = &(*n->end)->next;
-		}
-		err = more;
-		n->end_blanks = child.blanks;
-	} else {
-		err = value(t, a, n);
-	}
 	n->raw = since(t, n->raw.p);
 	return err;
+}
+
+int lvm_text_body(struct lvm_text *t, struct arena *a, struct lvm_node *n)
+{
+	t->things = 0;
+	return body(t, a, n);
 }

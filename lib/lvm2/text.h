@@ -29,7 +29,8 @@
 
 struct arena;
 
-#define LVM_TEXT_DEPTH 32	/* of sections; LVM2 itself goes to 5 */
+#define LVM_TEXT_DEPTH	32		/* of sections; LVM2 itself goes to 5 */
+#define LVM_TEXT_THINGS	(1 << 20)	/* in one body: a tree is larger than its text */
 
 enum lvm_value_type { LVM_INT = 1, LVM_FLOAT, LVM_STRING };
 
@@ -60,6 +61,7 @@ struct lvm_text {
 	const char *at, *end;
 	const char *begin;
 	uint32_t depth;
+	uint32_t things;	/* nodes and values of the body being read */
 };
 
 /* -E_TEXT_BIG above LVM_TEXT_MAX. */
@@ -71,7 +73,7 @@ int lvm_text_open(struct lvm_text *t, struct view text);
  * section, go on with lvm_text_next(), which is then inside of it.
  */
 int lvm_text_next(struct lvm_text *t, struct lvm_node *n);
-/* Read the rest of that entry; a section becomes a tree. */
+/* Read the rest of that entry; a section becomes a tree.  -E_TEXT_BIG for too large a one. */
 int lvm_text_body(struct lvm_text *t, struct arena *a, struct lvm_node *n);
 /* The line reached, counted from 1: for a person who has to mend the text. */
 unsigned int lvm_text_line(const struct lvm_text *t);

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdint.h>
+#include <string.h>
+
+#include "lib/arena.h"
+#include "lib/lvm2/map.h"
+
+static char gone;
+#define GONE ((void *)&gone)
+
+static size_t hash(const char *s, size_t n)
+{
+	uint64_t h = 0xcbf29ce484222325;
+
+	for (size_t i = 0; i < n; i++)
+		h = (h ^ (uint8_t)s[i]) * 0x100000001b3;
+	return (size_t)(h ^ h >> 29);
+}
+
+/* The slot that holds the key, or NULL. */
+static void **lookup(const struct lvm_map *m, lvm_name_of name, const char *s, size_t n)
+{
+	if (!m->room)
+		return NULL;
+	for (size_t i = hash(s, n); ; i++) {
+		void **slot = &m->slot[i & (m->room - 1)];
+		const char *other;
+
+		if (!*slot)
+			return NULL;
+		if (*slot == GONE)
+			continue;
+		other = name(*slot);
+		if (!strncmp(other, s, n) && !other[n])
+			return slot;
+	}
+}
+
+void *lvm_map_find(const struct lvm_map *m, lvm_name_of name, struct view key)
+{
+	void **slot = lookup(m, name, key.p, key.n);
+
+	return slot ? *slot : NULL;
+}
+
+static void put(struct lvm_map *m, lvm_name_of name, void *object)
+{
+	const char *s = name(object);
+	size_t i = hash(s, strlen(s));
+
+	while (m->slot[i & (m->room - 1)])
+		i++;
+	m->slot[i & (m->room - 1)] = object;
+	m->used++;
+	m->n++;
+}
+
+/* At most half full, so that a search soon meets an empty slot. */
+static void grow(struct lvm_map *m, struct arena *a, lvm_name_of name)
+{
+	struct lvm_map old = *m;
+
+	*m = (struct lvm_map){ .room = 64 };
+	while (m->room < old.n * 4)
+		m->room *= 2;
+	m->slot = arena_array(a, m->room, sizeof(*m->slot));
+	for (size_t i = 0; i < old.room; i++)
+		if (old.slot[i] && old.slot[i] != GONE)
+			put(m, name, old.slot[i]);
+}
+
+void *lvm_map_add(struct lvm_map *m, struct arena *a, lvm_name_of name, void *object)
+{
+	const char *s = name(object);
+	void *there = lvm_map_find(m, name, (struct view){ s, strlen(s) });
+
+	if (there)
+		return there;
+	if (m->used * 2 >= m->room)
+		grow(m, a, name);
+	put(m, name, object);
+	return NULL;
+}
+
+void lvm_map_del(struct lvm_map *m, lvm_name_of name, const void *object)
+{
+	const char *s = name(object);
+	void **slot = lookup(m, name, s, strlen(s));
+
+	if (slot && *slot == object) {
+		*slot = GONE;
+		m->n--;
+	}
+}
