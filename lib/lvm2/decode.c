@@ -288,6 +288,21 @@ static int trailer(struct lvm_decoder *d, struct lvm_text *t, struct lvm_node *t
 	return 0;
 }
 
+/* Everything on a PV has a place that a number can say. */
+static int pv_ranges(struct lvm_decoder *d)
+{
+	for (uint32_t i = 0; i < d->vg->n_pvs; i++) {
+		const struct lvm_pv *pv = d->vg->pv[i];
+		uint64_t end;
+
+		if (!mul_ok((uint64_t)pv->pe_count * d->vg->extent_size, LVM_SECTOR, &end) ||
+		    pv->pe_start > INT64_MAX / LVM_SECTOR ||
+		    !add_ok(end, pv->pe_start * LVM_SECTOR, &end) || end > INT64_MAX)
+			return lvm_decode_fail(d, -E_LVM_FIELD, "%s is impossibly large", pv->key);
+	}
+	return 0;
+}
+
 static int whole(struct lvm_decoder *d, struct lvm_text *t)
 {
 	struct lvm_node *top = lvm_section_new(&d->keep, "");
@@ -309,6 +324,8 @@ static int whole(struct lvm_decoder *d, struct lvm_text *t)
 	err = vg_section(d, t);
 	if (!err)
 		err = trailer(d, t, top);
+	if (!err)
+		err = pv_ranges(d);
 	if (!err)
 		err = lvm_decode_links(d);
 	if (!err)

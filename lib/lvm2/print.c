@@ -277,6 +277,9 @@ static void print_head(struct printer *p)
 
 	lvm_set_str(keep.a, h, vg_keys, "id", vg->id.s);
 	lvm_set_int(keep.a, h, vg_keys, "seqno", vg->seqno);
+	lvm_set_int(keep.a, h, vg_keys, "extent_size", vg->extent_size);
+	lvm_set_int(keep.a, h, vg_keys, "max_lv", vg->max_lv);
+	lvm_set_int(keep.a, h, vg_keys, "max_pv", vg->max_pv);
 	put_flags(&keep, h, vg_keys, lvm_vg_words,
 		  lock_write(vg, vg->flags, LVM_VG_WRITE, LVM_VG_WRITE_LOCKED));
 	put_tags(&keep, h, vg_keys, &vg->tags);

@@ -158,6 +158,27 @@ bool lvm_tag_ok(const char *s)
 	return n <= 1024 && one_of(s, n, "_+.-/=!:&#");
 }
 
+bool lvm_has_tag(const struct lvm_tags *tags, const char *tag)
+{
+	for (uint32_t i = 0; i < tags->n; i++)
+		if (!strcmp(tags->v[i], tag))
+			return true;
+	return false;
+}
+
+/* The list is made anew, so that nobody's pointer to the old one goes stale. */
+void lvm_tag_put(struct arena *a, struct lvm_tags *tags, const char *tag, bool add)
+{
+	struct lvm_tags now = { .v = arena_array(a, (size_t)tags->n + 1, sizeof(*now.v)) };
+
+	for (uint32_t i = 0; i < tags->n; i++)
+		if (add || strcmp(tags->v[i], tag))
+			now.v[now.n++] = tags->v[i];
+	if (add)
+		now.v[now.n++] = arena_strdup(a, tag);
+	*tags = now;
+}
+
 static const struct {
 	const char *type;
 	enum lvm_seg_kind kind;

@@ -167,6 +167,8 @@ struct lvm_vg {
 	uint32_t n_leaving;
 	bool twice;			/* another VG has the same name */
 	bool removed;			/* the next commit removes it */
+	bool grown;			/* something was done that wants every PV to be there */
+	const char *our_system_id;	/* of the host we are on, or NULL */
 
 	/* Why it must not be written to, beside what its fields say; 0: nothing. */
 	int refuse;
@@ -217,8 +219,10 @@ uint64_t lvm_vg_free(const struct lvm_vg *vg);		/* extents, also those we may no
 /* "" is not valid; "." and ".." neither; no '/' and nothing a shell or udev would trip over. */
 bool lvm_name_ok(const char *s, size_t n);
 bool lvm_tag_ok(const char *s);
+bool lvm_has_tag(const struct lvm_tags *tags, const char *tag);
 
 /* For those who read and change the model: lib/lvm2 itself. */
+void lvm_tag_put(struct arena *a, struct lvm_tags *tags, const char *tag, bool add);
 enum lvm_seg_kind lvm_seg_kind(struct view type);
 void lvm_lv_link(struct lvm_vg *vg, struct lvm_lv *lv, struct lvm_lv *before);
 void lvm_lv_unlink(struct lvm_vg *vg, struct lvm_lv *lv);

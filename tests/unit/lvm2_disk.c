@@ -102,7 +102,7 @@ TEST(lvm_labels_and_areas_are_read_as_lvm2_wrote_them)
 	for (const char *const *s = vec_all; *s; s++) {
 		_buf_free_ struct buf got = { 0 }, want = { 0 };
 		struct io *pv[8];
-		int n = vec_pvs(*s, pv);
+		int n = vec_pvs(*s, pv, 8);
 
 		OK(n > 0);
 		for (int i = 0; i < n; i++)

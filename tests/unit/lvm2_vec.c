@@ -81,16 +81,19 @@ struct io *vec_pv(const char *scenario, int n)
 		if (!is_zero(chunk, got) && io_write(io, at, chunk, got))
 			break;
 		at += got;
+		/* Metadata at the end of a device is only on small ones. */
+		if (at >= 16 * MiB && size > 64 * MiB)
+			break;
 	}
 	pclose(f);
 	return io;
 }
 
-int vec_pvs(const char *scenario, struct io *pv[8])
+int vec_pvs(const char *scenario, struct io **pv, int room)
 {
 	int n = 0;
 
-	while (n < 8 && (pv[n] = vec_pv(scenario, n)))
+	while (n < room && (pv[n] = vec_pv(scenario, n)))
 		n++;
 	return n;
 }

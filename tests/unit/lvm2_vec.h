@@ -17,8 +17,8 @@ extern const char *const vec_all[];
 bool vec_file(const char *scenario, const char *name, struct buf *b);
 /* PV number n as a device in memory, or NULL when the scenario has no such PV. */
 struct io *vec_pv(const char *scenario, int n);
-/* All of them; returns how many. */
-int vec_pvs(const char *scenario, struct io *pv[8]);
+/* All of them; at most room; returns how many. */
+int vec_pvs(const char *scenario, struct io **pv, int room);
 void vec_close(struct io **pv, int n);
 /* Compare line by line and say where the first difference is. */
 bool vec_same(const char *what, const char *got, const char *want);

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "lib/arena.h"
+#include "lib/crc32.h"
+#include "lib/err.h"
+#include "lib/io.h"
+#include "lib/lvm2/commit.h"
+#include "lib/lvm2/ops.h"
+#include "lib/lvm2/scan.h"
+
+/* Every area that takes part: not the ignored ones, and none whose header we cannot trust. */
+static void targets(struct lvm_commit *c)
+{
+	struct lvm_vg *vg = c->vg;
+	uint32_t room = 0;
+
+	for (uint32_t i = 0; i < vg->n_devs; i++)
+		room += vg->dev[i]->label.n_mda;
+	c->target = arena_array(vg->arena, room, sizeof(*c->target));
+	for (uint32_t i = 0; i < vg->n_devs; i++)
+		for (uint32_t k = 0; k < vg->dev[i]->label.n_mda; k++) {
+			struct lvm_copy *copy = &vg->dev[i]->copy[k];
+
+			if (copy->err != -E_LVM_MDA && !lvm_mda_is_ignored(&copy->mda))
+				c->target[c->n_targets++] = (struct lvm_target){
+					.dev = vg->dev[i], .mda = &copy->mda,
+				};
+		}
+}
+
+/* PVs that are away are marked, so that nobody trusts what they hold when they return. */
+static void mark_missing(struct lvm_vg *vg)
+{
+	for (uint32_t i = 0; i < vg->n_pvs; i++) {
+		struct lvm_pv *pv = vg->pv[i];
+
+		if (pv->dev || (pv->flags & LVM_PV_MISSING))
+			continue;
+		pv->flags |= LVM_PV_MISSING;
+		pv->device = "[unknown]";
+		pv->changed = true;
+	}
+}
+
+static void compose(struct lvm_commit *c, const struct lvm_stamp *stamp)
+{
+	static const char zeroes[LVM_TEXT_PAD + 1];
+
+	lvm_vg_print(c->vg, stamp, &c->text);
+	buf_add(&c->text, zeroes, sizeof(zeroes));	/* the NUL at its end, and the pad */
+	c->text.n -= LVM_TEXT_PAD;
+}
+
+static int place(struct lvm_commit *c)
+{
+	uint32_t sum = crc32_lvm2(CRC32_LVM2, c->text.p, c->text.n);
+
+	for (uint32_t i = 0; i < c->n_targets; i++) {
+		struct lvm_target *t = &c->target[i];
+		int err = lvm_mda_place(t->mda, c->text.n, t->dev->io->sector, &t->slot);
+
+		if (err)
+			return err;
+		t->slot.sum = sum;
+		t->slot.flags = t->mda->slot[0].flags;
+	}
+	return c->n_targets ? 0 : -E_LVM_NO_MDA;
+}
+
+/* A device with two areas has one cache. */
+static int flush_all(const struct lvm_commit *c)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < c->n_targets && !err; i++)
+		if (!i || c->target[i].dev != c->target[i - 1].dev)
+			err = io_flush(c->target[i].dev->io);
+	return err;
+}
+
+static int write_label(struct lvm_dev *d, bool used)
+{
+	uint8_t buf[LVM_SECTOR];
+	struct lvm_label l = d->label;
+	int err;
+
+	l.ext_flags = used ? l.ext_flags | LVM_LABEL_USED : l.ext_flags & ~LVM_LABEL_USED;
+	l.ext_version = l.ext_version > 2 ? l.ext_version : 2;
+	err = lvm_label_encode(&l, buf);
+	if (!err)
+		err = io_write(d->io, (uint64_t)l.sector * LVM_SECTOR, buf, sizeof(buf));
+	if (!err)
+		d->label = l;
+	return err;
+}
+
+/* The label says that the PV is taken before the VG says so: it is all a PV without text has. */
+static int claim_labels(const struct lvm_vg *vg)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < vg->n_devs && !err; i++) {
+		struct lvm_dev *d = vg->dev[i];
+
+		if (d->label.ext_version >= 2 && (d->label.ext_flags & LVM_LABEL_USED))
+			continue;
+		err = write_label(d, true);
+		if (!err)
+			err = io_flush(d->io);
+	}
+	return err;
+}
+
+static void end(struct lvm_commit *c)
+{
+	buf_free(&c->text);
+}
+
+int lvm_commit_prepare(struct lvm_commit *c, struct lvm_vg *vg, const struct lvm_stamp *stamp)
+{
+	int err = lvm_vg_may_change(vg, !vg->grown);
+
+	*c = (struct lvm_commit){ .vg = vg };
+	if (err)
+		return err;
+	if (vg->seqno == UINT32_MAX)
+		return -E_LVM_FULL;
+	mark_missing(vg);
+	vg->seqno++;
+	targets(c);
+	compose(c, stamp);
+	err = place(c);
+	if (!err)
+		err = claim_labels(vg);
+	for (uint32_t i = 0; i < c->n_targets && !err; i++) {
+		struct lvm_target *t = &c->target[i];
+
+		err = lvm_mda_write_text(t->mda, &t->slot, t->dev->io, c->text.p);
+	}
+	if (!err)
+		err = flush_all(c);
+	if (err) {
+		vg->seqno--;
+		end(c);
+	}
+	return err;
+}
+
+int lvm_commit_precommit(struct lvm_commit *c)
+{
+	int err = 0;
+
+	c->announced = true;
+	for (uint32_t i = 0; i < c->n_targets && !err; i++) {
+		struct lvm_mda m = *c->target[i].mda;
+
+		m.slot[1] = c->target[i].slot;
+		err = lvm_mda_write(&m, c->target[i].dev->io);
+	}
+	return err;
+}
+
+/*
+ * A device leaves: nothing in it shall look like a VG any more.  Its headers go
+ * first; with the label alone it would still be found by its text.
+ */
+static int empty_dev(struct lvm_dev *d)
+{
+	int err = 0;
+
+	for (uint32_t k = 0; k < d->label.n_mda && !err; k++) {
+		struct lvm_copy *copy = &d->copy[k];
+		struct lvm_mda m = copy->mda;
+
+		if (copy->err == -E_LVM_MDA)
+			continue;
+		m.slot[0] = (struct lvm_slot){ .flags = m.slot[0].flags };
+		m.slot[1] = (struct lvm_slot){ 0 };
+		err = lvm_mda_write(&m, d->io);
+		if (err)
+			break;
+		copy->mda = m;
+		copy->version = NULL;
+		copy->err = 0;
+	}
+	if (!err)
+		err = io_flush(d->io);
+	if (!err)
+		err = write_label(d, false);
+	if (!err)
+		err = io_flush(d->io);
+	d->vg = NULL;
+	d->pv = NULL;
+	return err;
+}
+
+static int empty_devs(struct lvm_dev **dev, uint32_t n)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		int one = empty_dev(dev[i]);
+
+		err = err ? err : one;
+	}
+	return err;
+}
+
+int lvm_commit_finish(struct lvm_commit *c)
+{
+	struct lvm_vg *vg = c->vg;
+	uint32_t good = 0;
+	int err = 0, late;
+
+	/* All are tried: the more copies are new, the better. */
+	for (uint32_t i = 0; i < c->n_targets; i++) {
+		struct lvm_target *t = &c->target[i];
+		struct lvm_mda m = *t->mda;
+		int one;
+
+		m.slot[0] = t->slot;
+		m.slot[1] = (struct lvm_slot){ 0 };
+		one = lvm_mda_write(&m, t->dev->io);		/* commit */
+		if (!one) {
+			*t->mda = m;
+			good++;
+		}
+		err = err ? err : one;
+	}
+	end(c);
+	if (!good) {
+		vg->seqno--;
+		return err;
+	}
+	late = flush_all(c);
+	err = err ? err : late;
+	late = empty_devs(vg->leaving, vg->n_leaving);
+	err = err ? err : late;
+	vg->n_leaving = 0;
+	if (vg->removed) {
+		late = empty_devs(vg->dev, vg->n_devs);
+		err = err ? err : late;
+		vg->n_devs = 0;
+	}
+	vg->grown = false;
+	return err ? -E_LVM_HALF : 0;
+}
+
+int lvm_commit_revert(struct lvm_commit *c)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < c->n_targets && c->announced; i++) {
+		struct lvm_mda m = *c->target[i].mda;
+		int one;
+
+		m.slot[1] = (struct lvm_slot){ 0 };
+		one = lvm_mda_write(&m, c->target[i].dev->io);
+		err = err ? err : one;
+	}
+	c->vg->seqno--;
+	end(c);
+	return err;
+}
+
+int lvm_vg_commit(struct lvm_vg *vg, const struct lvm_stamp *stamp)
+{
+	struct lvm_commit c;
+	int err = lvm_commit_prepare(&c, vg, stamp);
+
+	return err ? err : lvm_commit_finish(&c);
+}
