@@ -72,6 +72,15 @@ int do_vdi_show(struct run *r)
 	return reply_vdi(r, REPLY_VDI);
 }
 
+/* A list over several SRs shows which is which by name. */
+static void note_sr(struct run *r, const struct sr *sr)
+{
+	struct reply *rp = r->rp;
+
+	rp->srs = arena_grow(&r->ctx->arena, rp->srs, rp->n_srs, rp->n_srs + 1, sizeof(*rp->srs));
+	rp->srs[rp->n_srs++] = (struct sr_info){ .uuid = sr->uuid, .name = sr->name };
+}
+
 static int list_sr(struct run *r, struct sr *sr)
 {
 	struct vdis l = { 0 };
@@ -79,6 +88,8 @@ static int list_sr(struct run *r, struct sr *sr)
 
 	if (!err)
 		err = sr_vdis(sr, &l);
+	if (!err)
+		note_sr(r, sr);
 	for (size_t i = 0; !err && i < l.n; i++)
 		*vdis_add(&r->ctx->arena, &r->rp->vdis) = l.v[i];
 	for (size_t i = 0; !err && i < l.n_problems; i++)

@@ -21,14 +21,14 @@ static const struct sr_type *driver(const char *name)
 	return n > 2 && !strcmp(name + n - 2, "SR") ? sr_type_find(name) : NULL;
 }
 
-/* What has the form of a call of 2007 is one, known or not; < begins SMAPIv1. */
+/* What has the form of a call of 2007 is one, known or not; < is SMAPIv1 for a driver. */
 static bool claims(int argc, char **argv)
 {
 	const char *arg = argc > 1 ? argv[1] : "";
 
-	if (strcmp(argv[0], "sm") && !driver(argv[0]))
+	if (strcmp(argv[0], "sm") && (!driver(argv[0]) || arg[0] == '<'))
 		return false;
-	return strncmp(arg, "sr_", 3) && strncmp(arg, "vdi_", 4) && arg[0] != '<';
+	return strncmp(arg, "sr_", 3) && strncmp(arg, "vdi_", 4);
 }
 
 static int parse(struct ctx *ctx, int argc, char **argv, struct request *rq)
@@ -91,12 +91,13 @@ static void print_error(const struct ctx *ctx, const struct cli *c, int err)
 	say(&b);
 }
 
-/* What is wrong beside the answer; the JSON document carries it itself. */
+/* What is wrong beside the answer, unless the document tells it. */
 static void print_warnings(const struct cli *c, const struct reply *rp)
 {
 	_buf_free_ struct buf b = { 0 };
+	bool is_told = rp->kind == REPLY_CHECK || (c->json && rp->kind != REPLY_SR);
 
-	if (c->json || c->quiet || rp->kind == REPLY_CHECK)
+	if (is_told || c->quiet)
 		return;
 	for (const struct problem *p = rp->vdis.problems;
 	     p < rp->vdis.problems + rp->vdis.n_problems; p++) {
@@ -130,7 +131,7 @@ static int emit(struct ctx *ctx, const struct request *rq, const struct reply *r
 		return 1;
 	}
 	if (!err)
-		return cli_findings(rp);
+		return cli_findings(rq, rp);
 	print_error(ctx, c, err);
 	return exit_code(err);
 }

@@ -62,8 +62,8 @@ const char *cli_nearest(const char *typed, const char *const *words, size_t n);
 void cli_print(struct ctx *ctx, const struct request *rq, const struct reply *rp, struct buf *b);
 /* Append one finding as a line. */
 void cli_problem(const struct problem *p, struct buf *b);
-/* 0, or 6 and 7 when the answer itself says that something is wrong. */
-int cli_findings(const struct reply *rp);
+/* 0, or 6 and 7 where the answer itself says that something is wrong. */
+int cli_findings(const struct request *rq, const struct reply *rp);
 
 /*
  * Append help on the command (or on one object, or on all) or on a topic;

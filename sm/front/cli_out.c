@@ -313,12 +313,15 @@ void cli_print(struct ctx *ctx, const struct request *rq, const struct reply *rp
 		print_human(&o);
 }
 
-int cli_findings(const struct reply *rp)
+/* Only where one asks how things are: an attach that worked has worked. */
+int cli_findings(const struct request *rq, const struct reply *rp)
 {
-	bool many = rp->kind == REPLY_SRS || rp->kind == REPLY_VDIS || rp->kind == REPLY_PROBE;
+	bool is_one = rp->kind == REPLY_CHECK || rq->op == OP_SR_SHOW || rq->op == OP_VDI_SHOW;
+	bool is_list = rp->kind == REPLY_SRS || rp->kind == REPLY_VDIS ||
+		       rp->kind == REPLY_PROBE || rq->op == OP_SR_SCAN;
 
 	for (size_t i = 0; i < rp->vdis.n_problems; i++)
 		if (strcmp(rp->vdis.problems[i].severity, "warning"))
-			return many ? 7 : 6;
+			return is_one ? 6 : is_list ? 7 : 0;
 	return 0;
 }

@@ -111,10 +111,10 @@ static void put_vdis(struct json *j, const struct request *rq, const struct repl
 	put_problems(j, &rp->vdis);
 }
 
-static void put_check(struct json *j, const struct reply *rp)
+static void put_check(struct json *j, const struct request *rq, const struct reply *rp)
 {
 	json_key_str(j, "object", text(rp->object));
-	json_key_bool(j, "ok", !cli_findings(rp));
+	json_key_bool(j, "ok", !cli_findings(rq, rp));
 	put_problems(j, &rp->vdis);
 }
 
@@ -147,7 +147,7 @@ static void put_reply(struct json *j, const struct request *rq, const struct rep
 		put_vdis(j, rq, rp);
 		break;
 	case REPLY_CHECK:
-		put_check(j, rp);
+		put_check(j, rq, rp);
 		break;
 	case REPLY_PLAN:
 		put_plan(j, rp);

@@ -31,11 +31,11 @@ static uint64_t rate(const struct progress *p, uint64_t now)
 /* Seconds to the end at that rate; false while nobody can know. */
 static bool left(const struct progress *p, uint64_t now, uint64_t *seconds)
 {
-	uint64_t r = rate(p, now);
+	uint64_t r = rate(p, now), rest = p->total - p->done;
 
 	if (!r || !p->total || p->done > p->total)
 		return false;
-	*seconds = (p->total - p->done) / r + ((p->total - p->done) % r != 0);
+	*seconds = rest / r + (rest % r > r / 2);
 	return true;
 }
 
@@ -62,7 +62,7 @@ void progress_bar(const struct progress *p, uint64_t now, size_t columns, struct
 		buf_printf(&tail, "  %s left", DURATION_STR(seconds));
 
 	buf_puts(b, p->what);
-	room = columns > b->n - start + tail.n + 4 ? columns - (b->n - start) - tail.n - 4 : 0;
+	room = columns > b->n - start + tail.n + 3 ? columns - (b->n - start) - tail.n - 3 : 0;
 	if (p->total && room >= BAR_LEAST) {
 		full = room * percent(p) / 100;
 		buf_puts(b, " [");

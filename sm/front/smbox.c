@@ -188,15 +188,27 @@ static int parse_install(struct ctx *ctx, int argc, char **argv)
 
 /* --- the front end --------------------------------------------------------- */
 
+/* An unknown name, or one of ours called in a way that this build does not know. */
+static int not_ours(struct ctx *ctx, const char *name, const char *what)
+{
+	size_t n;
+	const char **list = applets(&ctx->arena, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(list[i], name))
+			return fail_say(ctx, -E_USAGE, "%s: no front end for '%.64s' is built in",
+					name, what);
+	hint(ctx, "smbox --help");
+	return fail_say(ctx, -E_USAGE, "no applet '%.64s'; there are: %s", name,
+			joined(&ctx->arena, " "));
+}
+
 static int parse(struct ctx *ctx, int argc, char **argv, struct request *rq)
 {
 	const char *what = argc > 1 ? argv[1] : "--help";
 
-	if (strcmp(argv[0], "smbox")) {
-		hint(ctx, "smbox --list");
-		return fail_say(ctx, -E_USAGE, "no applet '%.64s' takes this; there are: %s", argv[0],
-				joined(&ctx->arena, " "));
-	}
+	if (strcmp(argv[0], "smbox"))
+		return not_ours(ctx, argv[0], what);
 	if (!strcmp(what, "--install"))
 		return parse_install(ctx, argc, argv);
 	if (argc > 2)

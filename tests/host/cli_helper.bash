@@ -13,6 +13,7 @@ cli_setup() {
 	export SM_ROOT=$BATS_TEST_TMPDIR/root
 	mkdir "$SM_ROOT"
 	unset NO_COLOR
+	# shellcheck disable=SC2034 # for the tests
 	UUID=6f0c1a52-3b7e-4d0a-9a51-0d2c4b8f7e11
 }
 

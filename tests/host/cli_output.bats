@@ -130,3 +130,21 @@ on_tty() {
 	run --separate-stderr sm sr destroy nowhere --dry-run
 	[ "$status" -eq 4 ]
 }
+
+@test "one SR that cannot be read: the others are listed, exit 7, a warning" {
+	smtab_line 8f0c1a52-3b7e-4d0a-9a51-0d2c4b8f7e11 nosuchtype broken location=/srv/x
+	two_srs
+	run --separate-stderr sm sr list
+	[ "$status" -eq 7 ]
+	[ "${#lines[@]}" -eq 4 ]
+	[ "${#stderr_lines[@]}" -eq 1 ]
+	[[ "$stderr" == "sm: warning: 8f0c1a52-3b7e-4d0a-9a51-0d2c4b8f7e11: "*nosuchtype* ]]
+	run --separate-stderr sm sr list -q
+	[ "$status" -eq 7 ]
+	[ -z "$stderr" ]
+	run --separate-stderr sm sr list --json
+	[ "$status" -eq 7 ]
+	[ -z "$stderr" ]
+	jq -e '(.srs | length == 3) and (.problems | length == 1) and (.problems[0] | .severity == "error" and
+		keys_unsorted == ["object","what","severity","repair"])' <<<"$output"
+}

@@ -34,7 +34,7 @@ setup() {
 		[ "$status" -eq 2 ]
 		[ -z "$output" ]
 		[ "${#stderr_lines[@]}" -eq 1 ]
-		[[ "$stderr" == "smbox: no applet 'frobnicate' "*" sm"* ]]
+		[[ "$stderr" == "smbox: no applet 'frobnicate'; there are: "*"sm"* ]]
 	done
 }
 
