@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The lab tests itself: what other test files rely on.
+# shellcheck disable=SC2016,SC2154 # expanded in the guest, set by grun
 
 setup_file() {
 	load helpers/lab

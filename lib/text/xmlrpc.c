@@ -148,7 +148,7 @@ static const struct xml_node *twice(const struct xml_node *node, const struct xv
 	for (; m; m = m->next)
 		keys[i++] = (struct text_key){ m->first->text, m->at };
 	if (text_twice(keys, i, &at))
-		for (m = node->first; m->at != at;)
+		for (m = node->first; m && m->at != at;)
 			m = m->next;
 	free(keys);
 	return m;

@@ -10,25 +10,29 @@
 /* Linux passes no longer argument; with room to spare. */
 #define CALL_MAX	MiB
 
+/* A disk's names are kept in a small record of its own, escaped. */
+#define NAME_MOST	((size_t)4096)
+
 /*
- * What the members of "args" mean, by position, in the words of ops.c.  The
- * rest of vdi_create's (metadata_of_pool, is_a_snapshot …) goes into xapi's
- * database and nowhere else.
+ * What the members of "args" mean, by position.  The rest of vdi_create's
+ * (metadata_of_pool, is_a_snapshot …) goes into xapi's database and nowhere
+ * else; references are for xapi too.
  */
-#define WRITABLE	"WRITABLE"
+enum what { NO_MORE, SIZE, LABEL, DESCRIPTION, WRITABLE };
+
 static const struct positions {
 	enum op op;
 	size_t must;		/* how many have to be there */
-	const char *word[3];
+	enum what what[4];
 } positions[] = {
-	{ OP_SR_CREATE,			0, { "SIZE" } },
-	{ OP_VDI_CREATE,		3, { "SIZE", "NAME", "--description" } },
-	{ OP_VDI_RESIZE,		1, { "SIZE" } },
+	{ OP_SR_CREATE,			0, { SIZE } },
+	{ OP_VDI_CREATE,		3, { SIZE, LABEL, DESCRIPTION } },
+	{ OP_VDI_RESIZE,		1, { SIZE } },
 	{ OP_VDI_ATTACH,		1, { WRITABLE } },
 	{ OP_VDI_ACTIVATE,		1, { WRITABLE } },
-	{ OP_VDI_COMPOSE,		1, { NULL } },
-	{ OP_VDI_LIST_CHANGED_BLOCKS,	1, { NULL } },
-	{ OP_VDI_REVERT,		1, { NULL } },
+	{ OP_VDI_COMPOSE,		1, { NO_MORE } },
+	{ OP_VDI_LIST_CHANGED_BLOCKS,	1, { NO_MORE } },
+	{ OP_VDI_REVERT,		1, { NO_MORE } },
 };
 
 static const struct positions *positions_of(enum op op)
@@ -111,11 +115,37 @@ static const char *scalar(struct ctx *ctx, const struct xval *v)
 	}
 }
 
+/* Unlike a name that a person types, xapi's may have several lines: XML allows that. */
+static int set_name(struct ctx *ctx, const char **to, const char *text)
+{
+	if (strlen(text) > NAME_MOST)
+		return fail_say(ctx, -E_ARG, "a name is longer than %zu bytes", NAME_MOST);
+	*to = text;
+	return 0;
+}
+
 static int set_writable(struct ctx *ctx, struct request *rq, const char *text)
 {
 	rq->writable = !strcmp(text, "true");
 	if (!rq->writable && strcmp(text, "false"))
 		return bad(ctx, "args", "does not begin with true or false");
+	return 0;
+}
+
+static int set_arg(struct ctx *ctx, struct request *rq, enum what what, const char *text)
+{
+	switch (what) {
+	case SIZE:
+		return request_set(ctx, rq, arg_find("SIZE"), text);
+	case LABEL:
+		return set_name(ctx, &rq->name, text);
+	case DESCRIPTION:
+		return set_name(ctx, &rq->description, text);
+	case WRITABLE:
+		return set_writable(ctx, rq, text);
+	case NO_MORE:
+		break;
+	}
 	return 0;
 }
 
@@ -129,14 +159,11 @@ static int read_args(struct ctx *ctx, const struct xval *args, struct request *r
 		return bad(ctx, "args", "is not an array");
 	if (p && (args ? args->n : 0) < p->must)
 		return bad(ctx, "args", "is too short");
-	for (size_t i = 0; !err && p && v && i < ARRAY_SIZE(p->word) && p->word[i];
-	     i++, v = v->next) {
+	for (size_t i = 0; !err && p && v && p->what[i]; i++, v = v->next) {
 		const char *text = scalar(ctx, v);
 
-		if (!text)
-			return bad(ctx, "args", "holds a value that is not a string");
-		err = !strcmp(p->word[i], WRITABLE) ? set_writable(ctx, rq, text) :
-			request_set(ctx, rq, arg_find(p->word[i]), text);
+		err = text ? set_arg(ctx, rq, p->what[i], text) :
+			bad(ctx, "args", "holds a value that is not a string");
 	}
 	return err;
 }

@@ -10,14 +10,15 @@ cd "$(dirname "$0")/../.."
 O=$1 seconds=$2
 shift 2
 O=$(mkdir -p "$O" && cd "$O" && pwd)
-san=(CC=clang SAN=fuzzer-no-link,address,undefined)
-flags=(-std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I.)
+san=(CC=clang 'SAN=fuzzer-no-link,address,undefined')
+flags=(-std=gnu11 -D_GNU_SOURCE -g -O1 '-fsanitize=fuzzer,address,undefined' -fno-sanitize-recover=all -I.)
 
 make -s O="$O" full_defconfig "${san[@]}"
 make -s O="$O" -j"$(nproc)" "${san[@]}" "$O/bin/smbox"
 mapfile -t objects < <(find "$O/obj/lib" -name '*.o')
-[ $# -gt 0 ] || set -- $(cd tests/fuzz/corpus && ls)
+[ $# -gt 0 ] || set -- tests/fuzz/corpus/*
 for name; do
+	name=$(basename "$name")
 	mkdir -p "$O/corpus/$name"
 	clang "${flags[@]}" -o "$O/fuzz-$name" "tests/fuzz/$name.c" "${objects[@]}"
 	"$O/fuzz-$name" -max_total_time="$seconds" -max_len=4096 -timeout=5 -print_final_stats=1 \

@@ -4,8 +4,8 @@
 . "$(dirname "$0")/../tap.bash"
 O=$1
 cd "$srctree" || exit
-san=(CC=gcc SAN=address,undefined)
-flags=(-std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -I.)
+san=(CC=gcc 'SAN=address,undefined')
+flags=(-std=gnu11 -D_GNU_SOURCE -g -O1 '-fsanitize=address,undefined' -fno-sanitize-recover=all -I.)
 
 lib() {
 	make -s O="$O" full_defconfig "${san[@]}" && make -s O="$O" -j"$jobs" "${san[@]}" "$O/bin/smbox"

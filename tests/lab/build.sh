@@ -3,9 +3,8 @@
 #
 # build.sh DIR: make the lab in DIR, or bring it up to date (in 10 ms if it is).
 #
-#   DIR/bin        the lab's programs for the host: keeper, ask, leash
-#   DIR/root       the guest's root directory: busybox, bash, guestd, judge …
-#   DIR/modules    what insmods reads: a module's name and the files to load
+#   DIR/bin     the lab's programs for the host: keeper, ask, leash
+#   DIR/root    the guest's root directory: busybox, bash, guestd, judge …
 #
 # Needs musl-gcc, busybox-static, bash-static, user-mode-linux.
 
@@ -53,6 +52,7 @@ host_programs() {
 guest_programs() {
 	local applet
 
+	cc "$root/init" "$here/init.c"
 	cc "$root/bin/guestd" "$here/guestd.c"
 	cc "$root/bin/insmods" "$here/insmods.c"
 	cc "$root/bin/judge" "$here/judge.c"
@@ -63,14 +63,14 @@ guest_programs() {
 		[ -e "$root/bin/$applet" ] || [ "$applet" = modprobe ] ||
 			ln -s busybox "$root/bin/$applet"
 	done
-	cp "$here/guest/init" "$root/init"
-	cp "$here/guest/judge-root" "$root/lib/lab/"
-	cp -r "$here/guest/etc/." "$root/lib/lab/etc/"
-	chmod +x "$root/init" "$root/lib/lab/judge-root"
+	cp "$here"/guest/etc/* "$root/lib/lab/etc/"
+	cp "$here"/guest/{judge-root,lvmlocal.conf} "$root/lib/lab/"
+	chmod +x "$root/lib/lab/judge-root"
 }
 
 # modules.dep has "FILE: needed…" with what must be loaded first written last.
 module_list() {
+	echo "/host$modules"
 	awk -F: '{
 		name = $1; sub(/.*\//, "", name); sub(/\.ko.*/, "", name)
 		n = split($2, need, " "); files = ""
@@ -90,7 +90,6 @@ ln -s "/host$modules" "$root/lib/modules/$version"
 host_programs
 guest_programs
 module_list >"$root/lib/lab/modules"
-echo "$version" >"$root/lib/lab/version"
 
 rm -rf "$lab/root"
 mv "$root" "$lab/root"

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * insmods LIST BASE NAME...: load kernel modules and what they need, fast.
+ * insmods LIST NAME[:PARAMETER...]...: load kernel modules and what they need,
+ * fast.  Example: insmods /lib/lab/modules dm-thin-pool nbd:nbds_max=4
  *
  * modprobe works this out again for every module and costs a quarter of a
  * second each in a guest.  Here LIST, made once on the host, has a line per
- * module: its name, then the files to load in order, relative to BASE.
+ * module: its name, then the files to load in order, relative to the first
+ * line of LIST.
  * What is loaded already is no error; what LIST does not know is, because the
  * test that asked for it would fail later and less clearly.
  */
@@ -38,11 +40,11 @@ static char *find(const char *name)
 	return NULL;
 }
 
-static int load(int base, const char *file)
+static int load(int base, const char *file, const char *parameters)
 {
 	int fd = openat(base, file, O_RDONLY | O_CLOEXEC), err = 0;
 
-	if (fd < 0 || (syscall(SYS_finit_module, fd, "", 0) && errno != EEXIST)) {
+	if (fd < 0 || (syscall(SYS_finit_module, fd, parameters, 0) && errno != EEXIST)) {
 		err = -errno;
 		fprintf(stderr, "insmods: %s: %s\n", file, strerror(errno));
 	}
@@ -51,38 +53,52 @@ static int load(int base, const char *file)
 	return err;
 }
 
-static int load_all(int base, const char *name)
+/* The last file is the module itself, and the parameters are for it. */
+static int load_all(int base, char *name)
 {
-	char files[4096], *save = NULL, *at = find(name);
-	size_t len = at ? strcspn(at, "\n") : 0;
+	char files[4096], *parameters = strchrnul(name, ':'), *at, *file, *next, *save = NULL;
 	int err = 0;
 
-	if (!at || len >= sizeof(files)) {
+	if (*parameters)
+		*parameters++ = '\0';
+	for (char *p = parameters; (p = strchr(p, ':')); )
+		*p = ' ';
+	at = find(name);
+	if (!at) {
 		fprintf(stderr, "insmods: no module %s\n", name);
 		return -ENOENT;
 	}
-	memcpy(files, at, len);
-	files[len] = '\0';
-	for (char *f = strtok_r(files, " ", &save); f && !err; f = strtok_r(NULL, " ", &save))
-		err = load(base, f);
+	snprintf(files, sizeof(files), "%.*s", (int)strcspn(at, "\n"), at);
+	for (file = strtok_r(files, " ", &save); file && !err; file = next) {
+		next = strtok_r(NULL, " ", &save);
+		err = load(base, file, next ? "" : parameters);
+	}
 	return err;
 }
 
 int main(int argc, char **argv)
 {
 	int fd, base, failed = 0;
+	char *eol;
 	ssize_t n;
 
-	if (argc < 3)
+	if (argc < 2)
 		return 2;
 	fd = open(argv[1], O_RDONLY | O_CLOEXEC);
-	base = open(argv[2], O_PATH | O_DIRECTORY | O_CLOEXEC);
 	n = fd < 0 ? -1 : read(fd, list, sizeof(list) - 1);
-	if (n < 0 || base < 0) {
-		fprintf(stderr, "insmods: %s, %s: %s\n", argv[1], argv[2], strerror(errno));
+	eol = n > 0 ? strchr(list, '\n') : NULL;
+	if (!eol) {
+		fprintf(stderr, "insmods: %s: %s\n", argv[1], strerror(errno));
 		return 1;
 	}
-	for (int i = 3; i < argc; i++)
+	*eol = '\0';
+	base = open(list, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (base < 0) {
+		fprintf(stderr, "insmods: %s: %s\n", list, strerror(errno));
+		return 1;
+	}
+	*eol = '\n';
+	for (int i = 2; i < argc; i++)
 		failed |= load_all(base, argv[i]);
 	return failed ? 1 : 0;
 }

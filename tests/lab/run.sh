@@ -100,7 +100,7 @@ reap_one() {
 	unset "running[$pid]"
 }
 
-# shellcheck source=../helpers/lab.bash
+# shellcheck source=tests/helpers/lab.bash
 . "$here/../helpers/lab.bash"
 
 broken=
@@ -112,6 +112,7 @@ else
 	trap 'stop_all; exit 130' INT
 	trap 'stop_all; exit 143' TERM HUP
 	trap stop_all EXIT
+	# shellcheck disable=SC2119
 	if ! message=$(LAB_MUST=1 LAB_BASE=$work CI='' lab_start 2>&1 && lab_stop); then
 		broken="no lab: ${message//$'\n'/; }"
 	fi
