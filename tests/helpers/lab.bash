@@ -170,11 +170,12 @@ lab_start() {
 }
 
 # Where there is no lab its tests are skipped, but not where they are the point.
+# bats 1.8 cannot skip from setup_file, so it happens when a test needs the guest.
 _lab_broken() {
-	if [ "${CI-}" = true ] || [ -n "${LAB_MUST-}" ] || ! declare -F skip >/dev/null; then
+	if [ "${CI-}" = true ] || [ -n "${LAB_MUST-}" ] || [ -z "${BATS_VERSION-}" ]; then
 		_lab_fail "no lab: $1"
 	else
-		skip "no lab: $1"
+		export LAB_BROKEN="no lab: $1"
 	fi
 }
 
@@ -184,6 +185,7 @@ _lab_broken() {
 guest() {
 	local lab_name lab_limit lab_shift out words
 
+	[ -z "${LAB_BROKEN-}" ] || skip "$LAB_BROKEN"
 	_lab_options "$@"
 	shift "$lab_shift"
 	out=$LAB_DIR/$lab_name/output.$BASHPID
@@ -211,6 +213,7 @@ guest_ok() {
 grun() {
 	local lab_name lab_limit lab_shift
 
+	[ -z "${LAB_BROKEN-}" ] || skip "$LAB_BROKEN"
 	_lab_options "$@"
 	shift "$lab_shift"
 	LAB_OUT=$LAB_DIR/$lab_name/stdout.$BASHPID

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * leash [-r DIR] OWNER CMD [ARG...]: run CMD for the process OWNER.
+ * leash [-r DIR [-p PARENT]] OWNER CMD [ARG...]: run CMD for the process OWNER.
  *
  * When CMD ends, when OWNER dies (even by SIGKILL), or when leash itself is
  * asked to end, every process started below CMD is ended too, in whatever
- * session or group it is, and DIR is removed.  The status is that of CMD.
+ * session or group it is, and DIR is removed, and PARENT if nothing else is in
+ * it.  The status is that of CMD.
  */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -69,25 +69,28 @@ static int wait_for(pid_t pid, int signals, int owner, int *wstatus, int timeout
 
 int main(int argc, char **argv)
 {
-	const char *dir = NULL;
-	int signals, owner, why, wstatus = 0;
+	const char *dir = NULL, *parent = NULL;
+	int signals, owner, why, wstatus = 0, c;
 	pid_t pid;
 
-	if (argc > 2 && !strcmp(argv[1], "-r")) {
-		dir = argv[2];
-		argc -= 2;
-		argv += 2;
+	while ((c = getopt(argc, argv, "+r:p:")) != -1) {
+		if (c == 'r')
+			dir = optarg;
+		if (c == 'p')
+			parent = optarg;
 	}
-	if (argc < 3) {
-		fprintf(stderr, "usage: leash [-r DIR] OWNER CMD [ARG...]\n");
+	argc -= optind;
+	argv += optind;
+	if (argc < 2) {
+		fprintf(stderr, "usage: leash [-r DIR [-p PARENT]] OWNER CMD [ARG...]\n");
 		return 2;
 	}
 	adopt_orphans();
 	signals = take_signals();
-	owner = watch_process(atoi(argv[1]));
+	owner = watch_process(atoi(argv[0]));
 	if (owner < 0)
 		return 143;
-	pid = start(argv + 2);
+	pid = start(argv + 1);
 	why = wait_for(pid, signals, owner, &wstatus, -1);
 	if (why) {
 		kill(-pid, SIGTERM);
@@ -97,6 +100,8 @@ int main(int argc, char **argv)
 	kill_descendants();
 	if (dir)
 		remove_tree(dir);
+	if (parent)
+		rmdir(parent);
 	if (why)
 		return 128 + why;
 	return WIFEXITED(wstatus) ? WEXITSTATUS(wstatus) : 128 + WTERMSIG(wstatus);

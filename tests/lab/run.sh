@@ -41,7 +41,8 @@ export SM_BUILD LAB_TOOLS
 # --- one file -------------------------------------------------------------
 
 tests_in() {
-	sed -n "s/^[[:space:]]*@test  *[\"']\(.*\)[\"'] *{ *\$/\1/p" "$1"
+	sed -n -e 's/^[[:space:]]*@test  *"\([^"]*\)".*/\1/p' \
+		-e "s/^[[:space:]]*@test  *'\([^']*\)'.*/\1/p" "$1"
 }
 
 # Every test of a file with the same result: "not ok" or "ok", and why.
@@ -64,7 +65,7 @@ all_the_same() {
 complete() {
 	local want have n
 
-	want=$(sed -n '1s/^1\.\.//p' "$1")
+	want=$(sed -n 's/^1\.\.//p' "$1")
 	have=$(grep -cE '^(not )?ok ' "$1")
 	for ((n = have + 1; n <= ${want:-1}; n++)); do
 		echo "not ok $n (did not run)" >>"$1"
@@ -76,7 +77,7 @@ run_file() {
 
 	dir=$(mktemp -d "$work/XXXXXX")
 	# The leash outlives us if need be, and takes everything of the file along.
-	LAB_BASE=$dir TMPDIR=$dir exec "$LAB_TOOLS/bin/leash" -r "$dir" $$ \
+	LAB_BASE=$dir TMPDIR=$dir exec "$LAB_TOOLS/bin/leash" -r "$dir" -p "$work" $$ \
 		bats --tap "$file" </dev/null >"$out" 2>&1
 }
 

@@ -24,9 +24,9 @@ read -r rows columns < <(stty size 2>/dev/null || echo 24 80)
 
 {
 	# shellcheck disable=SC2016 # expanded in the guest
-	"$LAB_TOOLS/bin/ask" -t 1000000 -m "$LAB_DIR/a" run env TERM="${TERM:-linux}" PS1='guest:\w\$ ' \
-		bash -c 'stty -F /dev/ttyS1 sane rows "$1" cols "$2"
-			exec bash --norc -i </dev/ttyS1 >/dev/ttyS1 2>&1' shell "$rows" "$columns"
+	"$LAB_TOOLS/bin/ask" -t 1000000 -m "$LAB_DIR/a" run env TERM="${TERM:-linux}" bash -c \
+		'stty -F /dev/ttyS1 sane rows "$1" cols "$2"
+			PS1="guest:\w\$ " exec bash --norc -i </dev/ttyS1 >/dev/ttyS1 2>&1' shell "$rows" "$columns"
 	"$LAB_TOOLS/bin/ask" "$LAB_DIR/a" stop
 } </dev/null &
 "$LAB_TOOLS/bin/ask" "$LAB_DIR/a" tty
