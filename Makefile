@@ -55,7 +55,7 @@ $O/.config:
 $O/auto.conf: $O/.config $(wildcard $(srctree)/Kconfig $(srctree)/*/Kconfig) $(srctree)/configs/kconfig.sh
 	$(kconfig) sync
 
-unconfigured := %config clean help deps deps-install layers lint check check-cross demo bench
+unconfigured := %config clean help deps deps-install layers lint check check-cross fuzz demo bench
 ifneq ($(filter-out $(unconfigured),$(or $(MAKECMDGOALS),all)),)
 include $O/auto.conf
 endif
@@ -181,6 +181,8 @@ lint:
 	$Q$(tests)/lint/lint.sh $O/lint
 layers:
 	$Q$(tests)/layers.sh
+fuzz:
+	$Q$(tests)/fuzz/fuzz.sh $O/fuzz $(or $(SECONDS),60)
 demo:
 	$Q$(tests)/demo.sh $O/demo
 bench:
@@ -198,7 +200,7 @@ clean:
 	$Qrm -rf $O
 
 FORCE:
-.PHONY: FORCE all install unit size check check-cross lint layers demo bench deps deps-install \
+.PHONY: FORCE all install unit size check check-cross lint layers fuzz demo bench deps deps-install \
 	help clean defconfig menuconfig olddefconfig savedefconfig allnoconfig allyesconfig
 .DELETE_ON_ERROR:
 endif

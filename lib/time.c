@@ -114,7 +114,7 @@ int time_parse(int64_t *t, const char *s)
 	days = days_before(d.year) + d.day - 1;
 	for (int m = 1; m < d.month; m++)
 		days += days_in(d.year, m);
-	*t = YEAR_0000 + days * DAY + d.hour * 3600 + d.minute * 60 + d.second;
+	*t = YEAR_0000 + days * DAY + d.hour * 3600L + d.minute * 60L + d.second;
 	return 0;
 }
 

@@ -157,7 +157,7 @@ int lvm_label_find(struct lvm_label *l, const void *buf, size_t len)
 	int worst = -E_LVM_NO_LABEL;
 
 	for (uint32_t i = 0; i < 4 && len / LVM_SECTOR > i; i++) {
-		int err = lvm_label_decode(l, (const uint8_t *)buf + i * LVM_SECTOR, LVM_SECTOR, i);
+		int err = lvm_label_decode(l, (const uint8_t *)buf + (size_t)i * LVM_SECTOR, LVM_SECTOR, i);
 
 		if (!err)
 			return 0;

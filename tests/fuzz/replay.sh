@@ -4,7 +4,7 @@
 . "$(dirname "$0")/../tap.bash"
 O=$1
 cd "$srctree" || exit
-san=(CC=gcc 'SAN=address,undefined')
+san=(CC=gcc 'SAN=address,undefined' W=1)
 flags=(-std=gnu11 -D_GNU_SOURCE -g -O1 '-fsanitize=address,undefined' -fno-sanitize-recover=all -I.)
 
 lib() {
