@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A disk image of any format, with the images below it.
+ *
+ *	struct image *im;
+ *
+ *	err = image_open(&im, io, IMAGE_VHD, 0, find_parent, arg);
+ *	err = image_read(im, at, buf, len);
+ *	for (at = 0; at < im->size; at += run.length)
+ *		err = image_map(im, at, 0, &run);
+ *	image_close(im);
+ *
+ * Levels are numbered from the leaf: level 0 is the image itself.  Where a
+ * parent is, and whether it may be read, is decided by the caller's function;
+ * nothing here opens a file.
+ */
+#ifndef LIB_IMAGE_H
+#define LIB_IMAGE_H
+
+#include "lib/arena.h"
+#include "lib/io.h"
+
+struct vhd;
+struct qcow2;
+
+#define IMAGE_DEPTH_MAX 256	/* levels; more are taken for an attack */
+
+enum image_format { IMAGE_RAW, IMAGE_VHD, IMAGE_QCOW2 };
+
+const char *image_format_name(enum image_format f);	/* "raw", "vhd", "qcow2" */
+int image_format_by_name(const char *name, enum image_format *f);
+
+/*
+ * The format by content: for a file that a person named, never for a disk that
+ * a guest writes, for the guest would choose.
+ */
+int image_probe(struct io *io, enum image_format *f);
+
+/* What a child says about its parent. */
+struct image_parent {
+	enum image_format child;
+	bool raw;			/* it says that the parent has no format */
+	const char *format;		/* a QCOW2 image's own words, or NULL */
+	uint8_t uuid[16];		/* a VHD's, unless raw; checked here afterwards */
+	size_t n;
+	const char *const *paths;	/* as stored, best first, with slashes; UTF-8 */
+};
+
+/* Open the parent, or fail; the io is the chain's from then on. */
+typedef int image_find_fn(void *arg, const struct image_parent *want,
+			  struct io **io, enum image_format *format);
+
+enum image_flags {
+	IMAGE_RDWR	= 1 << 0,	/* level 0 will be written */
+	IMAGE_HEADERS	= 1 << 1,	/* for image_info() alone: no tables, no data */
+	IMAGE_NO_BATMAP	= 1 << 2,	/* a stranger's VHD: believe its bitmaps only */
+};
+
+struct image_level {
+	enum image_format format;
+	struct io *io;
+	struct vhd *vhd;		/* what the format knows of it */
+	struct qcow2 *qcow2;
+	uint64_t size;			/* virtual */
+};
+
+struct image {
+	struct arena arena;
+	uint64_t size;			/* virtual, bytes */
+	size_t n;
+	struct image_level *levels;
+	bool cut;			/* there is a parent, and nobody looked for it */
+	struct image_parent parent;	/* of the last level, when cut */
+};
+
+/*
+ * io is owned from here on, also on failure.  Without a function to find
+ * parents the image is opened alone; reading what lies below is then
+ * -E_IMAGE_PARENT.  A repeated image is -E_IMAGE_LOOP, a parent that is not
+ * the one the child was made from -E_VHD_PARENT_UUID.
+ */
+int image_open(struct image **im, struct io *io, enum image_format f, int flags,
+	       image_find_fn *find, void *arg);
+void image_close(struct image *im);	/* NULL is allowed; writes nothing */
+
+/* Any alignment; -E_SHORT past the end. */
+int image_read(struct image *im, uint64_t at, void *buf, size_t len);
+
+struct image_run {
+	uint64_t start, length;
+	uint32_t depth;			/* the level that answers */
+	bool present;			/* a level holds or rules it, rather than the end of the chain */
+	bool zero;			/* reads as zeroes */
+	bool data;
+	bool has_offset;		/* data lies plainly in that level's file ... */
+	uint64_t offset;		/* ... at this byte */
+};
+
+enum image_map_flags {
+	/*
+	 * As qemu-img shows it: a VHD block in use is data as a whole if no
+	 * level lies below.  For people: what is not written there may be
+	 * anything in the file, and reads as zero through image_read().
+	 */
+	IMAGE_MAP_BLOCKS = 1 << 0,
+};
+
+/* The longest run that begins at `at` and is alike throughout. */
+int image_map(struct image *im, uint64_t at, int flags, struct image_run *run);
+
+struct image_info {
+	enum image_format format;
+	const char *type;		/* "fixed", "dynamic", "differencing", "raw", "qcow2" */
+	uint64_t virtual_size, physical_size;
+	bool has_uuid;
+	uint8_t uuid[16];
+	bool has_parent, parent_raw, parent_has_uuid;
+	const char *parent_path;	/* as stored */
+	uint8_t parent_uuid[16];
+	bool hidden;
+	uint64_t block_size;		/* 0: none */
+	uint64_t allocated_blocks;	/* 0 when opened with IMAGE_HEADERS */
+	const char *creator;		/* "tap 1.3"; "" when the format has none */
+	size_t n_problems;
+	const char *problems[8];	/* what an operator should know */
+};
+
+/* Of one level; strings live as long as the image. */
+int image_info(struct image *im, size_t level, struct image_info *info);
+
+#endif

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Reading and mapping through the levels of an image. */
+#include <string.h>
+
+#include "lib/bytes.h"
+#include "lib/err.h"
+#include "lib/image.h"
+#include "lib/kconfig.h"
+#include "lib/qcow2/qcow2.h"
+#include "lib/vhd/vhd.h"
+
+enum kind { BELOW, HERE, PACKED, ZERO };
+
+struct answer {
+	enum kind kind;
+	size_t level;
+	uint64_t len;		/* in: asked about; out: how far it holds */
+	uint64_t pos;
+	bool has_pos;
+};
+
+static int ask_vhd(struct vhd *v, uint64_t at, bool blocks, struct answer *a)
+{
+	uint64_t in = at % VHD_BLOCK, len = a->len;
+	int where;
+
+	if (blocks && !vhd_has_parent(v) && v->footer.type != VHD_FIXED &&
+	    vhd_in_use(vhd_entry(v, (uint32_t)(at / VHD_BLOCK)))) {
+		a->kind = HERE;
+		a->has_pos = true;
+		a->pos = vhd_entry(v, (uint32_t)(at / VHD_BLOCK)) * VHD_SECTOR + VHD_SECTOR + in;
+		a->len = len < VHD_BLOCK - in ? len : VHD_BLOCK - in;
+		return 0;
+	}
+	where = vhd_lookup(v, at, &a->len, &a->pos);
+	a->kind = where == VHD_HERE ? HERE : BELOW;
+	a->has_pos = where == VHD_HERE;
+	return where < 0 ? where : 0;
+}
+
+static int ask_qcow2(struct qcow2 *q, uint64_t at, struct answer *a)
+{
+	int where = qcow2_lookup(q, at, &a->len, &a->pos);
+
+	if (where < 0)
+		return where;
+	a->kind = where == QCOW2_HERE ? HERE : where == QCOW2_PACKED ? PACKED :
+		where == QCOW2_BELOW || where == QCOW2_BELOW_HERE ? BELOW : ZERO;
+	a->has_pos = where == QCOW2_HERE || where == QCOW2_ZERO_HERE || where == QCOW2_BELOW_HERE;
+	return 0;
+}
+
+static int ask(const struct image_level *l, uint64_t at, bool blocks, struct answer *a)
+{
+	if (IS_ENABLED(CONFIG_VHD) && l->vhd)
+		return ask_vhd(l->vhd, at, blocks, a);
+	if (IS_ENABLED(CONFIG_QCOW2) && l->qcow2)
+		return ask_qcow2(l->qcow2, at, a);
+	a->kind = HERE;
+	a->has_pos = true;
+	a->pos = at;
+	return 0;
+}
+
+/* The first level that knows; BELOW means that the chain ends without. */
+static int find(struct image *im, uint64_t at, bool blocks, struct answer *a)
+{
+	for (a->level = 0; ; a->level++) {
+		const struct image_level *next = &im->levels[a->level + 1];
+		int err;
+
+		if (a->len > im->levels[a->level].size - at)
+			a->len = im->levels[a->level].size - at;
+		err = ask(&im->levels[a->level], at, blocks, a);
+		if (err || a->kind != BELOW)
+			return err;
+		if (a->level + 1 == im->n)
+			return im->cut ? -E_IMAGE_PARENT : 0;
+		if (at >= next->size)		/* a parent that is shorter reads as zero */
+			return 0;
+	}
+}
+
+static int deliver(struct image *im, const struct answer *a, uint64_t at, void *buf)
+{
+	const struct image_level *l = &im->levels[a->level];
+	size_t n = (size_t)a->len;
+
+	if (a->kind == HERE)
+		return io_read(l->io, a->pos, buf, n);
+	if (IS_ENABLED(CONFIG_QCOW2) && a->kind == PACKED)
+		return qcow2_read_packed(l->qcow2, at, buf, n);
+	memset(buf, 0, n);
+	return 0;
+}
+
+int image_read(struct image *im, uint64_t at, void *buf, size_t len)
+{
+	char *p = buf;
+
+	if (!range_ok(at, len, im->size))
+		return -E_SHORT;
+	while (len) {
+		struct answer a = { .len = len };
+		int err = find(im, at, false, &a);
+
+		if (!err)
+			err = deliver(im, &a, at, p);
+		if (err)
+			return err;
+		p += a.len;
+		at += a.len;
+		len -= (size_t)a.len;
+	}
+	return 0;
+}
+
+/* --- mapping ------------------------------------------------------------- */
+
+static int map_one(struct image *im, uint64_t at, bool blocks, struct image_run *r)
+{
+	struct answer a = { .len = im->size - at };
+	const struct image_level *l;
+	bool data = true;
+	int err = find(im, at, blocks, &a);
+
+	if (err)
+		return err;
+	l = &im->levels[a.level];
+	if (a.kind == HERE && (l->format == IMAGE_RAW || (l->vhd && l->vhd->footer.type == VHD_FIXED))) {
+		uint64_t n;
+
+		err = io_extent(l->io, a.pos, &n, &data);
+		if (err)
+			return err;
+		if (n < a.len)
+			a.len = n;
+	}
+	*r = (struct image_run){
+		.start = at, .length = a.len, .depth = (uint32_t)a.level,
+		.present = a.kind != BELOW || l->format == IMAGE_VHD,
+		.zero = a.kind == BELOW || a.kind == ZERO || !data,
+		.data = (a.kind == HERE && data) || a.kind == PACKED,
+		.has_offset = a.has_pos, .offset = a.has_pos ? a.pos : 0,
+	};
+	return 0;
+}
+
+static bool goes_on(const struct image_run *a, const struct image_run *b)
+{
+	return a->depth == b->depth && a->present == b->present && a->zero == b->zero &&
+	       a->data == b->data && a->has_offset == b->has_offset &&
+	       (!a->has_offset || a->offset + a->length == b->offset);
+}
+
+int image_map(struct image *im, uint64_t at, int flags, struct image_run *run)
+{
+	struct image_run next;
+	int err;
+
+	if (at >= im->size)
+		return -E_SHORT;
+	err = map_one(im, at, flags & IMAGE_MAP_BLOCKS, run);
+	while (!err && run->start + run->length < im->size) {
+		/* An error further on is for whoever asks from there. */
+		if (map_one(im, run->start + run->length, flags & IMAGE_MAP_BLOCKS, &next) ||
+		    !goes_on(run, &next))
+			break;
+		run->length += next.length;
+	}
+	return err;
+}

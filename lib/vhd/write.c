@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Writing, in an order of which every prefix is a sound image.
+ *
+ * vhd_write():	the zeroed bitmap of a new block, and all data
+ * vhd_publish(): flush; then changed bitmaps and sectors of the BAT
+ * vhd_finish(): flush; batmap; footer at the end of the data; flush; cut
+ *
+ * A BAT entry without its bitmap shows the parent, for the bitmap that is
+ * there is the zeroed one; a bitmap without its entry is unreachable; and no
+ * bit is set before its data is on the disk.
+ *
+ * The footer of a file sits where the next block goes.  So before the blocks
+ * grow over it, a new one is written further out and flushed, with room for
+ * several blocks before it: death at any point leaves a footer at the end.
+ */
+#include <string.h>
+
+#include "lib/err.h"
+#include "lib/vhd/bat.h"
+#include "lib/vhd/batmap.h"
+#include "lib/vhd/bitmap.h"
+#include "lib/vhd/write.h"
+
+int vhd_write_footer(struct vhd *v, uint64_t at)
+{
+	struct vhd_footer_disk d;
+
+	vhd_footer_encode(&v->footer, &d);
+	return io_write(v->io, at, &d, sizeof(d));
+}
+
+uint64_t vhd_blocks_from(const struct vhd *v)
+{
+	const struct vhd_batmap *b = &v->batmap;
+	uint64_t end = v->data_end;
+
+	/* libvhd may end the batmap early; its whole declared place is left free. */
+	if (b->state != BATMAP_NONE && end < b->at + b->declared)
+		end = b->at + b->declared;
+	return end;
+}
+
+static uint64_t block_end(uint64_t place)
+{
+	return place + VHD_SECTOR + VHD_BLOCK;
+}
+
+/* Make room for a number of blocks before the footer of a file. */
+static int go_ahead(struct vhd *v)
+{
+	uint64_t from = vhd_blocks_from(v), end = block_end(vhd_bat_place(from));
+	int err = 0;
+
+	if (end > v->footer_at) {
+		for (uint32_t i = 1; i < VHD_AHEAD && i < v->n_blocks; i++)
+			end = block_end(vhd_bat_place(end));
+		err = vhd_write_footer(v, end);
+		if (!err)
+			err = io_flush(v->io);
+		if (err)
+			return err;
+		v->footer_at = end;
+	}
+	/* What an earlier death left there must not show, nor the old footer. */
+	err = io_zero(v->io, from, end - from);
+	if (!err) {
+		v->next_at = vhd_bat_place(from);
+		v->ahead_end = end;
+	}
+	return err;
+}
+
+static int take_place(struct vhd *v, uint64_t *place)
+{
+	uint64_t at = vhd_bat_place(vhd_blocks_from(v));
+	int err;
+
+	if (v->fixed_size) {
+		if (!range_ok(at, VHD_SECTOR + VHD_BLOCK, v->io->size - VHD_SECTOR))
+			return -E_VHD_NO_ROOM;
+		err = io_zero(v->io, at, VHD_SECTOR);
+		if (err)
+			return err;
+	} else {
+		if (v->next_at != at || block_end(at) > v->ahead_end) {
+			err = go_ahead(v);
+			if (err)
+				return err;
+		}
+		v->next_at = vhd_bat_place(block_end(at));
+	}
+	if (block_end(at) / VHD_SECTOR > VHD_BAD)
+		return -EFBIG;
+	*place = at;
+	return 0;
+}
+
+static int allocate(struct vhd *v, uint32_t block, struct vhd_bits **bits)
+{
+	uint64_t place;
+	int err = take_place(v, &place);
+
+	if (!err)
+		err = vhd_bits_new(v, block, bits);
+	if (err)
+		return err;
+	vhd_bat_set(v, block, (uint32_t)(place / VHD_SECTOR));
+	v->data_end = block_end(place);
+	v->grown = true;
+	return 0;
+}
+
+static int write_in_block(struct vhd *v, uint64_t at, const void *buf, size_t len)
+{
+	uint32_t block = (uint32_t)(at / VHD_BLOCK), in = (uint32_t)(at % VHD_BLOCK);
+	struct vhd_bits *bits = NULL;
+	int err = 0;
+
+	if (vhd_entry(v, block) == VHD_UNUSED)
+		err = allocate(v, block, &bits);
+	else if (!vhd_batmap_get(v, block))
+		err = vhd_bits_get(v, block, &bits);
+	if (!err)
+		err = io_write(v->io, vhd_entry(v, block) * VHD_SECTOR + VHD_SECTOR + in, buf, len);
+	if (err)
+		return err;
+	if (bits && vhd_bit_set(bits->b, in / 512, (uint32_t)(len / 512)))
+		bits->dirty = v->dirty = true;
+	return 0;
+}
+
+int vhd_write(struct vhd *v, uint64_t at, const void *buf, size_t len)
+{
+	const char *p = buf;
+
+	if (!v->writable)
+		return -EROFS;
+	if (at % VHD_SECTOR || len % VHD_SECTOR || !range_ok(at, len, v->footer.size))
+		return -EINVAL;
+	if (v->footer.type == VHD_FIXED)
+		return io_write(v->io, at, buf, len);
+	while (len) {
+		size_t n = (size_t)(VHD_BLOCK - at % VHD_BLOCK);
+		int err;
+
+		if (n > len)
+			n = len;
+		err = write_in_block(v, at, p, n);
+		if (err)
+			return err;
+		p += n;
+		at += n;
+		len -= n;
+	}
+	return 0;
+}
+
+static int write_bitmaps(struct vhd *v)
+{
+	for (uint32_t i = 0; i < VHD_BITMAPS; i++) {
+		struct vhd_bits *b = &v->bits[i];
+		int err;
+
+		if (!b->dirty)
+			continue;
+		err = io_write(v->io, vhd_entry(v, b->block) * VHD_SECTOR, b->b, 512);
+		if (err)
+			return err;
+		b->dirty = false;
+		if (vhd_bits_full(b->b))
+			vhd_batmap_set(v, b->block);
+	}
+	return 0;
+}
+
+static int write_bat(struct vhd *v)
+{
+	size_t n = (size_t)(vhd_bat_len(v) / VHD_SECTOR);
+
+	for (size_t i = 0; i < n; i++) {
+		uint8_t bit = (uint8_t)(1u << i % 8);
+		int err;
+
+		if (!(v->bat_dirty[i / 8] & bit))
+			continue;
+		err = io_write(v->io, v->header.table_at + i * VHD_SECTOR, &v->bat[i * 128], 512);
+		if (err)
+			return err;
+		v->bat_dirty[i / 8] &= (uint8_t)~bit;
+	}
+	return 0;
+}
+
+int vhd_publish(struct vhd *v)
+{
+	int err;
+
+	if (!v->dirty)
+		return 0;
+	err = io_flush(v->io);
+	if (!err)
+		err = write_bitmaps(v);
+	if (!err)
+		err = write_bat(v);		/* commit */
+	if (!err)
+		v->dirty = false;
+	return err;
+}
+
+int vhd_flush(struct vhd *v)
+{
+	int err = vhd_publish(v);
+
+	return err ? err : io_flush(v->io);
+}
+
+int vhd_place_footer(struct vhd *v)
+{
+	uint64_t at = vhd_blocks_from(v);
+	int err;
+
+	if (v->fixed_size || v->footer.type == VHD_FIXED || v->footer_at == at)
+		return 0;
+	err = vhd_write_footer(v, at);
+	if (!err)
+		err = io_flush(v->io);
+	if (!err)
+		err = io_resize(v->io, at + VHD_SECTOR);	/* commit: this one is the last now */
+	if (!err) {
+		v->footer_at = at;
+		v->ahead_end = v->next_at = 0;
+	}
+	return err;
+}
+
+int vhd_finish(struct vhd *v)
+{
+	int err = vhd_flush(v);
+
+	if (!err && v->writable)
+		err = vhd_batmap_write(v);
+	if (!err && v->grown)
+		err = vhd_place_footer(v);
+	if (!err)
+		err = io_flush(v->io);
+	if (!err)
+		v->grown = false;
+	return err;
+}
