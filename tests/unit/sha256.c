@@ -22,6 +22,15 @@ static uint32_t ror(uint32_t x, int n)
 	return x >> n | x << (32 - n);
 }
 
+/* One step, with the eight words where they stand: turning them costs more than adding. */
+#define STEP(a, b, c, d, e, f, g, h, i) do {					\
+	uint32_t t1 = (h) + (ror(e, 6) ^ ror(e, 11) ^ ror(e, 25)) +		\
+		      (((e) & (f)) ^ (~(e) & (g))) + k[i] + w[i];		\
+	(d) += t1;								\
+	(h) = t1 + (ror(a, 2) ^ ror(a, 13) ^ ror(a, 22)) +			\
+	      (((a) & (b)) ^ ((a) & (c)) ^ ((b) & (c)));			\
+} while (0)
+
 static void mix(struct sha256 *s, const uint8_t *p)
 {
 	uint32_t w[64], v[8];
@@ -34,17 +43,15 @@ static void mix(struct sha256 *s, const uint8_t *p)
 		       (ror(w[i - 15], 7) ^ ror(w[i - 15], 18) ^ w[i - 15] >> 3) +
 		       (ror(w[i - 2], 17) ^ ror(w[i - 2], 19) ^ w[i - 2] >> 10);
 	memcpy(v, s->h, sizeof(v));
-	for (int i = 0; i < 64; i++) {
-		uint32_t a = v[0], e = v[4];
-		uint32_t t1 = v[7] + (ror(e, 6) ^ ror(e, 11) ^ ror(e, 25)) +
-			      ((e & v[5]) ^ (~e & v[6])) + k[i] + w[i];
-		uint32_t t2 = (ror(a, 2) ^ ror(a, 13) ^ ror(a, 22)) +
-			      ((a & v[1]) ^ (a & v[2]) ^ (v[1] & v[2]));
-
-		for (int j = 7; j; j--)
-			v[j] = v[j - 1];
-		v[4] += t1;
-		v[0] = t1 + t2;
+	for (int i = 0; i < 64; i += 8) {
+		STEP(v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], i);
+		STEP(v[7], v[0], v[1], v[2], v[3], v[4], v[5], v[6], i + 1);
+		STEP(v[6], v[7], v[0], v[1], v[2], v[3], v[4], v[5], i + 2);
+		STEP(v[5], v[6], v[7], v[0], v[1], v[2], v[3], v[4], i + 3);
+		STEP(v[4], v[5], v[6], v[7], v[0], v[1], v[2], v[3], i + 4);
+		STEP(v[3], v[4], v[5], v[6], v[7], v[0], v[1], v[2], i + 5);
+		STEP(v[2], v[3], v[4], v[5], v[6], v[7], v[0], v[1], i + 6);
+		STEP(v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[0], i + 7);
 	}
 	for (int i = 0; i < 8; i++)
 		s->h[i] += v[i];
