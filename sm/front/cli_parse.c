@@ -177,7 +177,7 @@ static int set_globals(struct ctx *ctx, struct cli *c, struct tokens *all)
 		seen |= bit;
 		if (!err)
 			err = check_value(ctx, t, g->value);
-		if (!err && g->value)
+		if (!err && g->value && t->value)
 			err = set_valued(ctx, c, t, g);
 	}
 	if (!err && c->json && c->minimal)
@@ -291,6 +291,15 @@ static size_t match(const struct cli_grammar *g, const struct token *t)
 	return i;
 }
 
+/* What follows an equals sign may be a secret. */
+static int too_many(struct ctx *ctx, const char *typed)
+{
+	size_t n = strcspn(typed, "=");
+
+	return fail_say(ctx, -E_USAGE, "one operand too many: '%.*s%s'", n < 64 ? (int)n : 64,
+			typed, typed[n] ? "=…" : "");
+}
+
 static int set_token(struct ctx *ctx, struct request *rq, struct cli_grammar *g,
 		     const struct token *t)
 {
@@ -301,7 +310,7 @@ static int set_token(struct ctx *ctx, struct request *rq, struct cli_grammar *g,
 	if (!arg && t->option)
 		return no_option(ctx, g, t->option);
 	if (!arg)
-		return fail_say(ctx, -E_USAGE, "one operand too many: '%.64s'", t->value);
+		return too_many(ctx, t->value);
 	if (g->seen[i] && !g->w[i].many && arg->kind != ARG_SWITCH)
 		return fail_say(ctx, -E_USAGE, "%s is given twice", g->w[i].word);
 	err = t->option ? check_value(ctx, t, arg->kind != ARG_SWITCH) : 0;

@@ -128,9 +128,7 @@ static void put_overview(struct buf *b)
 
 static int by_name(const void *a, const void *b)
 {
-	const struct sr_type *const *x = a, *const *y = b;
-
-	return strcmp((*x)->names[0], (*y)->names[0]);
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 static void put_type(struct buf *b, const struct sr_type *t)
@@ -152,18 +150,17 @@ static void put_type(struct buf *b, const struct sr_type *t)
 
 static void put_types(struct ctx *ctx, struct buf *b)
 {
-	const struct sr_type **list;
-	size_t n = 0;
+	const char **names;
+	size_t most = 0, n = 0;
 
 	for_each_registered(sr_types, t)
-		n += *t != NULL;
-	list = arena_array(&ctx->arena, n + 1, sizeof(*list));
-	n = 0;
+		most += *t != NULL;
+	names = arena_array(&ctx->arena, most + 1, sizeof(*names));
 	for_each_registered(sr_types, t)
-		list[n++] = *t;
-	qsort(list, n, sizeof(*list), by_name);
+		names[n++] = (*t)->names[0];
+	qsort(names, n, sizeof(*names), by_name);
 	for (size_t i = 0; i < n; i++)
-		put_type(b, list[i]);
+		put_type(b, sr_type_find(names[i]));
 	if (!n)
 		buf_puts(b, "No SR type is built in.\n");
 }

@@ -39,6 +39,9 @@ setup() {
 	run --separate-stderr sm sr attach disks --pasword=geheim
 	[ "$status" -eq 2 ]
 	[[ "$stderr" != *geheim* ]]
+	run --separate-stderr sm sr attach disks password=geheim
+	[ "$status" -eq 2 ]
+	[[ "$stderr" == *"'password=…'"* ]]
 }
 
 @test "each missing operand and option is named" {

@@ -55,7 +55,7 @@ setup() {
 }
 
 @test "--install makes hard links, and may be repeated" {
-	for i in 1 2; do
+	for _ in 1 2; do
 		run "$SMBOX" --install "$DIR"
 		[ "$status" -eq 0 ]
 		[ -z "$output" ]
@@ -67,7 +67,7 @@ setup() {
 }
 
 @test "--install -s makes symbolic links, bare ones beside the binary" {
-	for i in 1 2; do
+	for _ in 1 2; do
 		run "$SMBOX" --install -s "$DIR"
 		[ "$status" -eq 0 ]
 	done
