@@ -159,6 +159,19 @@ setup() {
 	[ "$output" = kept ]
 }
 
+@test "a power cut in the middle of a command" {
+	guest 'i=0; while :; do echo $((i++)) >>/share/count; done' >"$BATS_TEST_TMPDIR/out" 3>&- &
+	until [ -s "$LAB_DIR/a/share/count" ]; do sleep 0.05; done
+	lab_kill
+	wait $! || rc=$?
+	[ "$rc" -eq 125 ]
+	grep -q "power was cut" "$BATS_TEST_TMPDIR/out"
+	size=$(stat -c %s "$LAB_DIR/a/share/count")
+	sleep 0.2
+	[ "$(stat -c %s "$LAB_DIR/a/share/count")" -eq "$size" ]	# nobody writes any more
+	lab_restart
+}
+
 @test "a panic is seen at once" {
 	SECONDS=0
 	guest 'echo c >/proc/sysrq-trigger; sleep 100' || true
@@ -186,7 +199,19 @@ setup() {
 	lab_stop -n h
 }
 
-@test "what a guest is not needed for any more goes with its owner" {
+@test "what even the keeper could not remove goes when the next guest starts" {
+	base=$BATS_TEST_TMPDIR
+	mkdir -p "$base/smlab.dead" "$base/smlab.alive"
+	touch "$base"/smlab.{dead,alive}/.alive
+	exec 8<"$base/smlab.alive/.alive"
+	flock -s 8
+	_lab_sweep "$base"
+	[ ! -e "$base/smlab.dead" ]
+	[ -e "$base/smlab.alive" ]
+	exec 8<&-
+}
+
+@test "a guest goes with its owner, even if that is killed" {
 	bash -c 'unset LAB_DIR; . "$1/lab.bash"; lab_start; echo "$LAB_DIR"; kill -9 $$' - \
 		"$BATS_TEST_DIRNAME/helpers" >"$BATS_TEST_TMPDIR/dir" || true
 	dir=$(cat "$BATS_TEST_TMPDIR/dir")

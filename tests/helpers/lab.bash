@@ -23,8 +23,14 @@ LAB_SRC=$(cd "$(dirname "${BASH_SOURCE[0]}")/../lab" && pwd)
 SM_BUILD=${SM_BUILD:-$LAB_SRC/../../build}
 LAB_MODS=${LAB_MODS-loop,dm-mod,dm-snapshot,dm-thin-pool,dm-flakey,dm-log-writes,dm-delay,dm-dust,dm-zero,brd:rd_nr=2,nbd:nbds_max=4:max_part=0}
 
-# What only a shell can do, even when it is written like a command.
-_lab_shell_words=" . : $(compgen -b | tr '\n' ' ') $(compgen -k | tr '\n' ' ')"
+# bash's builtins and keywords: a text that begins with one needs a shell.
+_lab_shell_words=" . : [ alias bg bind break builtin caller cd command compgen complete
+ compopt continue declare dirs disown echo enable eval exec exit export false fc fg
+ getopts hash help history jobs kill let local logout mapfile popd printf pushd pwd read
+ readarray readonly return set shift shopt source suspend test times trap true type typeset
+ ulimit umask unalias unset wait if then else elif fi case esac for select while until do
+ done in function time coproc "
+_lab_shell_words=${_lab_shell_words//$'\n'/ }
 
 # Put a file into a variable without its NULs and last newlines, as $(<FILE) does
 # with a fork.
