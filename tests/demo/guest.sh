@@ -1,69 +1,133 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# The main job, each command and its answer, run in a guest of the lab.
+# The main job, each command and its answer, run in a guest of the lab.  The
+# first command that does not do as it should ends the demo with status 1.
 
-bold=$'\e[1;36m' dim=$'\e[2m' off=$'\e[0m'
+if [ -n "${NO_COLOR-}" ]; then
+	bold='' dim='' off=''
+else
+	bold=$'\e[1;36m' dim=$'\e[2m' off=$'\e[0m'
+fi
 
 say() { printf '\n%s# %s%s\n' "$dim" "$*" "$off"; }
+prompt() { printf '%s$ %s%s\n' "$bold" "$1" "$off"; }
+
+wrong() {
+	printf 'demo: %s\n' "$1" >&2
+	exit 1
+}
 
 # Show a command as one would type it, then run it; the last line of the answer is in $answer.
 t() {
-	printf '%s$ %s%s\n' "$bold" "$1" "$off"
-	if ! eval "$1" >/tmp/answer 2>&1; then
-		cat /tmp/answer
-		echo "demo: this should have worked" >&2
-		exit 1
-	fi
+	local status=0
+
+	prompt "$1"
+	eval "$1" >/tmp/answer 2>&1 || status=$?
 	cat /tmp/answer
+	[ $status -eq 0 ] || wrong "that ended with status $status and should have worked"
 	answer=$(tail -n 1 /tmp/answer)
 }
 
-# A command that is right to fail.
+# f STATUS COMMAND: a command that is right to fail, in just this way.
 f() {
-	printf '%s$ %s%s\n' "$bold" "$1" "$off"
-	if eval "$1" 2>&1; then
-		echo "demo: this should have been refused" >&2
-		exit 1
-	fi
+	local status=0
+
+	prompt "$2"
+	eval "$2" 2>&1 || status=$?
+	printf '%s(exit status %s)%s\n' "$dim" $status "$off"
+	[ $status -eq "$1" ] || wrong "that should have ended with status $1"
 }
 
-mkdir -p /srv
+# is WHAT HAVE WANT: what a reader would see for himself is checked for the others.
+is() {
+	[ "$2" = "$3" ] || wrong "$1: $2, not $3"
+}
+
+# x COMMAND VDI [ARG…]: a call as xapi makes it, and the answer a member a line.
+x() {
+	local command=$1 vdi=$2 args='' arg dconf
+
+	shift 2
+	for arg; do
+		args+="<value>$arg</value>"
+	done
+	dconf='<struct><member><name>SRmaster</name><value>true</value></member>'
+	dconf+='<member><name>location</name><value>/srv/disks</value></member></struct>'
+	set -- host_ref OpaqueRef:h1 command "$command" sr_uuid "$disks" vdi_uuid "$vdi" vdi_type user
+	call="<methodCall><methodName>$command</methodName><params><param><value><struct>"
+	while [ $# -gt 0 ]; do
+		call+="<member><name>$1</name><value>$2</value></member>"
+		shift 2
+	done
+	call+="<member><name>args</name><value><array><data>$args</data></array></value></member>"
+	call+="<member><name>device_config</name><value>$dconf</value></member>"
+	call+='</struct></value></param></params></methodCall>'
+	args=${args/<value>of web1*/}
+	prompt "FileSR '<methodCall><methodName>$command</methodName>…${args:+<data>$args…}'"
+	FileSR "$call" >/tmp/answer || wrong "that ended with status $?"
+	sed 's/<member>/\n  &/g; s/<\/struct>/\n&/g; s/<\/*\(methodResponse\|params\|param\)>//g' /tmp/answer |
+		sed 's/\(.\{140\}\).\{2,\}/\1…/'
+	! grep -q '<fault>' /tmp/answer || wrong "that should have worked"
+}
+
+disks=''
 say "A person makes a storage repository (SR) in a directory, and a disk (VDI) in it"
 t 'sm sr create disks --type file --dconf location=/srv/disks'
 t 'sm vdi create root --sr disks --size 64M --description "root disk of web1"'
 t 'sm vdi list'
 
-say "Attached, it is a block device: write something to it"
+say "Attached, it is a block device: write something to it.  What is in use is not deleted"
 t 'sm vdi attach root'
 dev=$answer
 t "echo 'hello from dom0' | dd of=$dev conv=fsync 2>/dev/null; head -c 16 $dev"
-f 'sm vdi delete root'
+is "read back" "$answer" 'hello from dom0'
+f 3 'sm vdi delete root'
 
 say "It grows while it is in use, and what was written stays"
 t 'sm vdi resize root 128M'
 t "blockdev --getsize64 $dev; head -c 16 $dev"
+is "the device" "$(tr '\n' ' ' </tmp/answer)" '134217728 hello from dom0 '
+t 'sm vdi show root'
 t 'sm vdi detach root'
 
-say "An agent does the same through the SR-API of 2007: arguments in order, s-expressions back"
+say "An agent has the SR-API of 2007: arguments in order, s-expressions back"
+prompt 'SR=6f0c1a52-3b7e-4d0a-9a51-0d2c4b8f7e11 VDI=2b1f7c90-0c3d-4a6f-8e55-1d0a9c7e4f21'
 SR=6f0c1a52-3b7e-4d0a-9a51-0d2c4b8f7e11 VDI=2b1f7c90-0c3d-4a6f-8e55-1d0a9c7e4f21
-t "sm sr_create -t file -d /srv $SR"
-t "sm sr_attach -t file -d /srv $SR"
-t "sm vdi_create -t file -d /srv $SR $VDI 16"
-t "FileSR vdi_attach /srv $SR $VDI"
-t "sm vdi_get_params -t file -d /srv $SR $VDI"
-t "sm vdi_detach -t file -d /srv $SR $VDI"
-t "sm vdi_delete -t file -d /srv $SR $VDI"
-t "sm sr_detach -t file -d /srv $SR"
-t "sm sr_delete -t file -d /srv $SR"
+export SR VDI
+# shellcheck disable=SC2016 # expanded by t
+{
+t 'sm sr_create -t file -d /srv $SR'
+t 'sm sr_attach -t file -d /srv $SR'
+t 'sm vdi_create -t file -d /srv $SR $VDI 16'
+t 'FileSR vdi_attach /srv $SR $VDI'
+t "echo 'hello from the agent' | dd of=$answer conv=fsync 2>/dev/null; head -c 21 $answer"
+is "read back" "$answer" 'hello from the agent'
+f 103 'sm vdi_delete -t file -d /srv $SR $VDI'
+t 'sm vdi_detach -t file -d /srv $SR $VDI'
+t 'sm vdi_resize -t file -d /srv $SR $VDI 32'
+t 'sm vdi_get_params -t file -d /srv $SR $VDI'
+t 'sm vdi_delete -t file -d /srv $SR $VDI'
+t 'sm sr_detach -t file -d /srv $SR && sm sr_delete -t file -d /srv $SR'
+}
 
-say "And xapi, which speaks XML-RPC to a driver it executes by name"
-xml="<methodCall><methodName>sr_get_driver_info</methodName><params><param><value><struct><member><name>host_ref</name><value>OpaqueRef:NULL</value></member><member><name>command</name><value>sr_get_driver_info</value></member><member><name>args</name><value><array><data/></array></value></member><member><name>device_config</name><value><struct/></value></member></struct></value></param></params></methodCall>"
-printf "%s\$ FileSR '<methodCall><methodName>sr_get_driver_info</methodName>…'%s\n" "$bold" "$off"
-FileSR "$xml" | tr -d '\n' | cut -c1-400
-echo
+say "And xapi executes the driver by its name, with XML-RPC: here on the person's SR"
+# shellcheck disable=SC2016 # expanded by t
+t 'disks=$(sm sr list --minimal)'
+x vdi_create "$VDI" 16777216 swap 'of web1' false false 19700101T00:00:00Z OpaqueRef:NULL false
+x vdi_attach "$VDI" true
+x vdi_activate "$VDI" true
+# shellcheck disable=SC2016 # expanded by t
+t 'dev=/dev/sm/backend/$disks/$VDI; ls -l $dev'
+# shellcheck disable=SC2016 # expanded by t
+t "echo 'hello from xapi' | dd of=\$dev conv=fsync 2>/dev/null; head -c 16 \$dev"
+is "read back" "$answer" 'hello from xapi'
+t 'sm vdi list'
+x vdi_deactivate "$VDI"
+x vdi_detach "$VDI"
+x vdi_delete "$VDI"
 
 say "Clean up: an SR that still holds a disk is not thrown away"
-f 'sm sr destroy disks'
+f 1 'sm sr destroy disks'
 t 'sm vdi delete root && sm sr destroy disks && sm sr list'
-say "Done."
+is "left behind" "$(find /srv /dev/sm /run/sm /run/sr-mount ! -type d)" ''
