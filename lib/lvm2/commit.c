@@ -47,6 +47,9 @@ static void compose(struct lvm_commit *c, const struct lvm_stamp *stamp)
 {
 	static const char zeroes[LVM_TEXT_PAD + 1];
 
+	/* One allocation, mostly: the new text is about as long as the old one. */
+	if (c->n_targets)
+		buf_room(&c->text, c->target[0].mda->slot[0].size + 8192);
 	lvm_vg_print(c->vg, stamp, &c->text);
 	buf_add(&c->text, zeroes, sizeof(zeroes));	/* the NUL at its end, and the pad */
 	c->text.n -= LVM_TEXT_PAD;

@@ -30,8 +30,7 @@ static_assert(sizeof(struct area_disk) == 16, "area of a PV header");
 
 static bool id_char(char c)
 {
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	       c == '!' || c == '#';
+	return (uint8_t)((c | 32) - 'a') <= 25 || (uint8_t)(c - '0') <= 9 || c == '!' || c == '#';
 }
 
 /* Does a dash follow the i-th character, counted from 1? */

@@ -10,10 +10,16 @@ static char gone;
 
 static size_t hash(const char *s, size_t n)
 {
-	uint64_t h = 0xcbf29ce484222325;
+	uint64_t h = n, word;
 
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ (uint8_t)s[i]) * 0x100000001b3;
+	for (; n >= 8; n -= 8, s += 8) {
+		memcpy(&word, s, 8);
+		h = (h ^ word) * 0x9e3779b97f4a7c15;
+		h ^= h >> 32;
+	}
+	for (word = 0; n--; )
+		word = word << 8 | (uint8_t)s[n];
+	h = (h ^ word) * 0x9e3779b97f4a7c15;
 	return (size_t)(h ^ h >> 29);
 }
 
@@ -56,12 +62,12 @@ static void put(struct lvm_map *m, lvm_name_of name, void *object)
 }
 
 /* At most half full, so that a search soon meets an empty slot. */
-static void grow(struct lvm_map *m, struct arena *a, lvm_name_of name)
+void lvm_map_expect(struct lvm_map *m, struct arena *a, lvm_name_of name, size_t n)
 {
 	struct lvm_map old = *m;
 
 	*m = (struct lvm_map){ .room = 64 };
-	while (m->room < old.n * 4)
+	while (m->room < old.n * 4 || m->room < n * 2)
 		m->room *= 2;
 	m->slot = arena_array(a, m->room, sizeof(*m->slot));
 	for (size_t i = 0; i < old.room; i++)
@@ -77,7 +83,7 @@ void *lvm_map_add(struct lvm_map *m, struct arena *a, lvm_name_of name, void *ob
 	if (there)
 		return there;
 	if (m->used * 2 >= m->room)
-		grow(m, a, name);
+		lvm_map_expect(m, a, name, 0);
 	put(m, name, object);
 	return NULL;
 }

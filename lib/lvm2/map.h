@@ -18,6 +18,8 @@ struct lvm_map {
 	size_t n;		/* objects */
 };
 
+/* Make room for so many at once; it grows without this too. */
+void lvm_map_expect(struct lvm_map *m, struct arena *a, lvm_name_of name, size_t n);
 /* The object of that name, or NULL. */
 void *lvm_map_find(const struct lvm_map *m, lvm_name_of name, struct view key);
 /* Insert unless there is one of that name: returns the one that was there, or NULL. */

@@ -6,7 +6,7 @@
 #include "lib/lvm2/mda.h"
 #include "lib/lvm2/text.h"
 
-enum { SPACE = 1, KEY_END = 2, WORD_END = 4, DIGIT = 8 };
+enum { SPACE = 1, KEY_END = 2, WORD_END = 4, DIGIT = 8, COMMENT = 16 };
 
 /* What ends a key, and what ends a bare word used as a value. */
 static const uint8_t class[256] = {
@@ -14,7 +14,7 @@ static const uint8_t class[256] = {
 	[' '] = SPACE | KEY_END | WORD_END, ['\t'] = SPACE | KEY_END | WORD_END,
 	['\n'] = SPACE | KEY_END | WORD_END, ['\r'] = SPACE | KEY_END | WORD_END,
 	['\v'] = SPACE | KEY_END | WORD_END, ['\f'] = SPACE | KEY_END | WORD_END,
-	['#'] = KEY_END | WORD_END, ['='] = KEY_END | WORD_END,
+	['#'] = KEY_END | WORD_END | COMMENT, ['='] = KEY_END | WORD_END,
 	['{'] = KEY_END | WORD_END, ['}'] = KEY_END | WORD_END,
 	['['] = WORD_END, [']'] = WORD_END, [','] = WORD_END,
 	['"'] = WORD_END, ['\''] = WORD_END,
@@ -25,11 +25,6 @@ static const uint8_t class[256] = {
 static bool is(const struct lvm_text *t, unsigned int what)
 {
 	return class[(uint8_t)*t->at] & what;
-}
-
-bool lvm_view_is(struct view v, const char *s)
-{
-	return strlen(s) == v.n && !memcmp(v.p, s, v.n);
 }
 
 int lvm_text_open(struct lvm_text *t, struct view text)
@@ -60,27 +55,45 @@ unsigned int lvm_text_line(const struct lvm_text *t)
  */
 static unsigned int skip(struct lvm_text *t)
 {
+	const char *p = t->at, *end = t->end;
 	unsigned int lines = 0;
 
-	while (t->at < t->end) {
-		if (*t->at == '#') {
-			const char *nl = memchr(t->at, '\n', t->end - t->at);
-
-			if (!nl) {
-				t->at = t->end;
-				break;
-			}
-			t->at = nl + (lines > 0);
-			if (t->at == t->end)
-				break;
-			if (lines)
-				continue;
-		}
-		if (!is(t, SPACE))
+	for (;;) {
+		for (; p < end && class[(uint8_t)*p] & SPACE; p++)
+			lines += *p == '\n';
+		if (p == end || *p != '#')
 			break;
-		lines += *t->at++ == '\n';
+		p = memchr(p, '\n', (size_t)(end - p));
+		if (!p)
+			p = end;
+		else
+			p += lines > 0;
 	}
+	t->at = p;
 	return lines;
+}
+
+/* The same where LVM2 itself writes nothing or one blank. */
+static inline unsigned int skip_one(struct lvm_text *t)
+{
+	const char *p = t->at;
+
+	if (p < t->end && *p == ' ')
+		p++;
+	if (p == t->end || class[(uint8_t)*p] & (SPACE | COMMENT))
+		return skip(t);
+	t->at = p;
+	return 0;
+}
+
+/* Up to the next character of that class, or the end. */
+static void until(struct lvm_text *t, unsigned int what)
+{
+	const char *p = t->at, *end = t->end;
+
+	while (p < end && !(class[(uint8_t)*p] & what))
+		p++;
+	t->at = p;
 }
 
 static bool eat(struct lvm_text *t, char c)
@@ -100,14 +113,16 @@ static struct view since(const struct lvm_text *t, const char *from)
 static int quoted(struct lvm_text *t, struct arena *a, struct view *str)
 {
 	const char quote = *t->at++, *from = t->at, *p;
+	const char escape = quote == '"' ? '\\' : '"', *end = t->end;
 	size_t escapes = 0;
 	char *out;
 
-	for (; t->at < t->end && *t->at != quote; t->at++)
-		if (quote == '"' && *t->at == '\\' && t->at + 1 < t->end) {
+	for (p = from; p < end && *p != quote; p++)
+		if (*p == escape && p + 1 < end) {
 			escapes++;
-			t->at++;
+			p++;
 		}
+	t->at = p;
 	*str = since(t, from);
 	if (!eat(t, quote))
 		return -E_TEXT;
@@ -171,8 +186,7 @@ static int scalar(struct lvm_text *t, struct arena *a, struct lvm_value *v)
 	    ((*t->at == '-' || *t->at == '+') && t->at + 1 < t->end && class[(uint8_t)t->at[1]] & DIGIT))
 		return number(t, v);
 
-	while (t->at < t->end && !is(t, WORD_END))
-		t->at++;
+	until(t, WORD_END);
 	v->type = LVM_STRING;
 	v->raw = v->str = since(t, from);
 	return t->at == from ? -E_TEXT : 0;
@@ -189,7 +203,7 @@ static struct lvm_value *value_add(struct arena *a, struct lvm_node *n)
 
 static int list(struct lvm_text *t, struct arena *a, struct lvm_node *n)
 {
-	bool comma = false, new_line = skip(t) > 0;
+	bool comma = false, new_line = skip_one(t) > 0;
 
 	n->kind = LVM_LIST;
 	for (;;) {
@@ -209,9 +223,9 @@ static int list(struct lvm_text *t, struct arena *a, struct lvm_node *n)
 		err = scalar(t, a, v);
 		if (err)
 			return err;
-		new_line = skip(t) > 0;
+		new_line = skip_one(t) > 0;
 		comma = eat(t, ',');
-		new_line |= skip(t) > 0;
+		new_line |= skip_one(t) > 0;
 	}
 }
 
@@ -231,14 +245,13 @@ int lvm_text_next(struct lvm_text *t, struct lvm_node *n)
 		if (quoted(t, NULL, &n->key))
 			return -E_TEXT;
 	} else {
-		while (t->at < t->end && !is(t, KEY_END))
-			t->at++;
+		until(t, KEY_END);
 		n->key = since(t, from);
 	}
 	if (!n->key.n)
 		return -E_TEXT;
 	n->raw.p = from;
-	skip(t);
+	skip_one(t);
 	if (eat(t, '=')) {
 		n->kind = LVM_SCALAR;
 		return 1;
@@ -254,31 +267,33 @@ static int body(struct lvm_text *t, struct arena *a, struct lvm_node *n);
 /* The entries of a section, until its brace closes. */
 static int section(struct lvm_text *t, struct arena *a, struct lvm_node *n)
 {
-	struct lvm_node child;
-	int more;
-
 	n->end = &n->first;
-	while ((more = lvm_text_next(t, &child)) > 0) {
-		int err;
+	for (;;) {
+		struct lvm_node *child = arena_alloc(a, sizeof(*child));
+		int err = lvm_text_next(t, child);
 
+		if (err <= 0) {
+			n->end_blanks = child->blanks;
+			return err;
+		}
 		if (++t->things > LVM_TEXT_THINGS)
 			return -E_TEXT_BIG;
-		*n->end = arena_copy(a, &child, sizeof(child));
-		err = body(t, a, *n->end);
+		err = body(t, a, child);
 		if (err)
 			return err;
-		n->end = &(*n->end)->next;
+		*n->end = child;
+		n->end = &child->next;
 	}
-	n->end_blanks = child.blanks;
-	return more;
 }
 
 static int value(struct lvm_text *t, struct arena *a, struct lvm_node *n)
 {
-	skip(t);
+	skip_one(t);
 	if (eat(t, '['))
 		return list(t, a, n);
-	return scalar(t, a, value_add(a, n));
+	n->value = arena_alloc(a, sizeof(*n->value));
+	n->n_values = 1;
+	return scalar(t, a, n->value);
 }
 
 static int body(struct lvm_text *t, struct arena *a, struct lvm_node *n)

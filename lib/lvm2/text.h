@@ -78,6 +78,11 @@ int lvm_text_body(struct lvm_text *t, struct arena *a, struct lvm_node *n);
 /* The line reached, counted from 1: for a person who has to mend the text. */
 unsigned int lvm_text_line(const struct lvm_text *t);
 
-bool lvm_view_is(struct view v, const char *s);
+static inline bool lvm_view_is(struct view v, const char *s)
+{
+	size_t n = __builtin_strlen(s);
+
+	return n == v.n && !__builtin_memcmp(s, v.p, n);
+}
 
 #endif

@@ -8,14 +8,6 @@
 #include "lib/err.h"
 #include "lib/lvm2/tree.h"
 
-struct lvm_node *lvm_find(const struct lvm_node *section, const char *key)
-{
-	for (struct lvm_node *n = section->first; n; n = n->next)
-		if (lvm_view_is(n->key, key))
-			return n;
-	return NULL;
-}
-
 int lvm_get_int(const struct lvm_node *section, const char *key, int64_t *v)
 {
 	const struct lvm_node *n = lvm_find(section, key);

@@ -19,7 +19,15 @@ struct lvm_key {
 	bool blank;		/* LVM2 leaves an empty line in front */
 };
 
-struct lvm_node *lvm_find(const struct lvm_node *section, const char *key);
+static inline struct lvm_node *lvm_find(const struct lvm_node *section, const char *key)
+{
+	struct lvm_node *n = section->first;
+	size_t len = __builtin_strlen(key);
+
+	while (n && (n->key.n != len || __builtin_memcmp(n->key.p, key, len)))
+		n = n->next;
+	return n;
+}
 /* 0, -ENOENT when there is no such key, -E_LVM_TYPE when it is no such value. */
 int lvm_get_int(const struct lvm_node *section, const char *key, int64_t *v);
 int lvm_get_u32(const struct lvm_node *section, const char *key, uint32_t *v);

@@ -139,8 +139,8 @@ uint32_t lvm_leg_extents(const struct lvm_seg *seg)
 static bool one_of(const char *s, size_t n, const char *more)
 {
 	for (size_t i = 0; i < n; i++)
-		if (!(s[i] >= '0' && s[i] <= '9') && !(s[i] >= 'a' && s[i] <= 'z') &&
-		    !(s[i] >= 'A' && s[i] <= 'Z') && (!s[i] || !strchr(more, s[i])))
+		if ((uint8_t)((s[i] | 32) - 'a') > 25 && (uint8_t)(s[i] - '0') > 9 &&
+		    (!s[i] || !strchr(more, s[i])))
 			return false;
 	return n > 0;
 }

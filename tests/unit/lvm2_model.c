@@ -5,6 +5,7 @@
 
 #include "lib/arena.h"
 #include "lib/err.h"
+#include "lib/lvm2/ops.h"
 #include "lib/lvm2/vg.h"
 #include "tests/unit/lvm2_vec.h"
 #include "tests/unit/t.h"
@@ -72,4 +73,208 @@ TEST(lvm_texts_survive_the_model_to_the_byte)
 			n++;
 		}
 	OK(n > 25);
+}
+
+/* --- texts of others, and of nobody ------------------------------------------------ */
+
+/* As small as a text can be that lvm2 still accepts. */
+static const char small[] =
+	"vgx {\n"
+	"id = \"AAAAAA-bbbb-cccc-dddd-eeee-ffff-gggggg\"\n"
+	"seqno = 7\n"
+	"status = [\"RESIZEABLE\", \"READ\", \"WRITE\"]\n"
+	"extent_size = 8192\nmax_lv = 0\nmax_pv = 0\n"
+	"physical_volumes {\npvzero {\n"
+	"id = \"PVPVPV-aaaa-bbbb-cccc-dddd-eeee-ffffff\"\n"
+	"status = [\"ALLOCATABLE\"]\npe_start = 2048\npe_count = 15\n}\n}\n"
+	"logical_volumes {\nfirst {\n"
+	"id = \"LVLVLV-aaaa-bbbb-cccc-dddd-eeee-ffffff\"\n"
+	"status = [\"READ\", \"WRITE\", \"VISIBLE\"]\nsegment_count = 1\nsegment1 {\n"
+	"start_extent = 0\nextent_count = 3\ntype = \"striped\"\nstripe_count = 1\n"
+	"stripes = [\"pvzero\", 2]\n}\n}\n}\n}\n"
+	"contents = \"Text Format Volume Group\"\nversion = 1\n";
+
+/* The small text with one part of it replaced. */
+static char *with(struct arena *a, const char *from, const char *to)
+{
+	const char *at = strstr(small, from);
+
+	if (!OK(at))
+		return arena_strdup(a, small);
+	return arena_printf(a, "%.*s%s%s", (int)(at - small), small, to, at + strlen(from));
+}
+
+#define LV2 "second {\nid = \"LVLVLV-aaaa-bbbb-cccc-dddd-eeee-gggggg\"\nstatus = [\"READ\"]\n" \
+	    "segment_count = 1\nsegment1 {\nstart_extent = 0\nextent_count = 2\n"
+#define LVS "logical_volumes {\n"
+
+TEST(lvm_texts_that_contradict_themselves)
+{
+	static const struct { const char *from, *to; int err; const char *why; } t[] = {
+		{ "seqno = 7", "seqno = 7", 0, NULL },
+		{ "seqno = 7", "", -E_LVM_FIELD, "a field of the VG is missing or wrong" },
+		{ "seqno = 7", "seqno = -7", -E_LVM_FIELD, "a field of the VG is missing or wrong" },
+		{ "seqno = 7", "seqno = 4294967296", -E_LVM_FIELD, NULL },
+		{ "seqno = 7", "seqno = 7\nformat = \"lvm1\"", -E_LVM_FIELD, NULL },
+		{ "version = 1", "version = 2", -E_LVM_NEWER, "it is not a volume group of version 1" },
+		{ "version = 1", "", -E_LVM_NEWER, NULL },
+		{ "contents = \"Text", "contents = \"text", -E_LVM_NEWER, NULL },
+		{ "extent_size = 8192", "extent_size = 0", -E_LVM_FIELD, NULL },
+		{ "vgx {", "../x {", -E_LVM_NAME, "the VG has an impossible name" },
+		{ "first {", "a/b {", -E_LVM_NAME, "an LV has an impossible name" },
+		{ "physical_volumes", "physical", -E_LVM_FIELD, NULL },
+		{ "pe_count = 15", "pe_count = 15000000000", -E_LVM_FIELD,
+		  "a field of pvzero is missing or wrong" },
+		{ "pe_start = 2048", "pe_start = 9223372036854775807", -E_LVM_FIELD,
+		  "pvzero is impossibly large" },
+		{ "pe_start = 2048", "", -E_LVM_FIELD, NULL },
+		{ "pe_count = 15", "pe_count = 4", -E_LVM_BAD, "LV first goes beyond the end of pvzero" },
+		{ "\"pvzero\", 2", "\"pvzero\", 4294967295", -E_LVM_BAD,
+		  "LV first goes beyond the end of pvzero" },
+		{ "\"pvzero\", 2", "\"pvone\", 2", -E_LVM_BAD, "LV first needs pvone, which is not there" },
+		{ "\"pvzero\", 2", "\"first\", 0", -E_LVM_BAD, "LV first is made of itself" },
+		{ "\"pvzero\", 2", "\"pvzero\"", -E_LVM_FIELD, "segment 1 of LV first is damaged" },
+		{ "\"pvzero\", 2", "\"pvzero\", -2", -E_LVM_FIELD, NULL },
+		{ "\"pvzero\", 2", "2, \"pvzero\"", -E_LVM_FIELD, NULL },
+		{ "stripe_count = 1", "stripe_count = 0", -E_LVM_FIELD, NULL },
+		{ "stripe_count = 1", "stripe_count = 4294967295", -E_LVM_FIELD, NULL },
+		{ "start_extent = 0", "start_extent = 1", -E_LVM_BAD, "LV first has a hole or an overlap" },
+		{ "extent_count = 3", "extent_count = 0", -E_LVM_FIELD, NULL },
+		{ "extent_count = 3", "extent_count = 4294967295", -E_LVM_BAD, NULL },
+		{ "type = \"striped\"", "", -E_LVM_FIELD, NULL },
+		{ "segment_count = 1", "segment_count = 2", -E_LVM_BAD, "LV first has 1 segments, not 2" },
+		{ "segment_count = 1", "segment_count = 1 own { a = 1 }", -E_LVM_BAD, NULL },
+		{ "segment_count = 1", "", -E_LVM_FIELD, "LV first lacks a field" },
+		{ "id = \"LVLVLV", "id = \"LV", -E_LVM_FIELD, "LV first: id is not valid" },
+		{ "seqno = 7", "seqno = 7 }", -E_LVM_FIELD, NULL },
+		{ "version = 1", "version = 1 }", -E_TEXT, NULL },
+		{ LVS, LVS LV2 "type = \"linear\" stripe_count = 1 stripes = [ \"pvzero\", 4 ] } }",
+		  -E_LVM_BAD, "LVs first and second overlap on pvzero at extent 4" },
+		{ LVS, LVS LV2 "type = \"linear\" stripe_count = 1 stripes = [ \"pvzero\", 0 ] } }", 0, NULL },
+		{ LVS, LVS LV2 "type = \"cache\" cache_pool = \"first\" origin = \"none\" } }",
+		  -E_LVM_BAD, "LV second needs none, which is not there" },
+		{ LVS, LVS "first { id = \"LVLVLV-aaaa-bbbb-cccc-dddd-eeee-hhhhhh\" status = []\n"
+		       "segment_count = 1 s { start_extent = 0 extent_count = 1 type = \"zero\" } }",
+		  -E_LVM_BAD, "there are two LVs first" },
+		{ LVS, LVS "other { id = \"LVLVLV-aaaa-bbbb-cccc-dddd-eeee-ffffff\" status = []\n"
+		       "segment_count = 1 s { start_extent = 0 extent_count = 1 type = \"zero\" } }",
+		  -E_LVM_BAD, "LV first has the uuid of another" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		struct arena a = { 0 };
+		const char *text = with(&a, t[i].from, t[i].to), *why = NULL;
+		struct lvm_vg *vg = NULL;
+		int err = lvm_vg_decode(&a, (struct view){ text, strlen(text) }, &vg, &why);
+
+		if (!EQ(err, t[i].err))
+			printf("# %s -> %s: %s\n", t[i].from, t[i].to, why ? why : "");
+		if (t[i].why)
+			STR_EQ(why, t[i].why);
+		OK(!err == !why);
+		arena_free(&a);
+	}
+}
+
+/* Longer circles than of one. */
+TEST(lvm_circles_of_lvs)
+{
+	struct arena a = { 0 };
+	struct buf b = { 0 };
+	const char *at = strstr(small, LVS) + strlen(LVS), *why = NULL;
+	struct lvm_vg *vg = NULL;
+
+	buf_add(&b, small, (size_t)(at - small));
+	for (int i = 0; i < 1000; i++)
+		buf_printf(&b, "lv%d { id = \"LVLVLV-aaaa-bbbb-cccc-dddd-eeee-ff%04d\" status = [] "
+			   "segment_count = 1 s { start_extent = 0 extent_count = 1 type = \"striped\" "
+			   "stripe_count = 1 stripes = [ \"lv%d\", 0 ] } }\n", i, i, (i + 1) % 1000);
+	buf_puts(&b, at);
+	EQ(lvm_vg_decode(&a, (struct view){ b.p, b.n }, &vg, &why), -E_LVM_BAD);
+	OK(strstr(why, "is made of itself"));
+	buf_free(&b);
+	arena_free(&a);
+}
+
+TEST(lvm_texts_with_more_than_we_know)
+{
+	static const struct { const char *from, *to; int refuse; const char *why; } t[] = {
+		{ "seqno = 7", "seqno = 7 flags = [\"NEW\"] own = [1] new { x = 1 }", 0, NULL },
+		{ "\"RESIZEABLE\", ", "", 0, NULL },
+		{ "\"RESIZEABLE\"", "\"MAGIC\"", -E_LVM_NEWER, "status MAGIC is not known here" },
+		{ "\"VISIBLE\"", "\"MAGIC\"", -E_LVM_NEWER, "status MAGIC is not known here" },
+		{ "type = \"striped\"", "type = \"magic\"", -E_LVM_NEWER,
+		  "LV first has a segment of unknown type magic" },
+		{ "type = \"striped\"", "type = \"striped+MAGIC\"", -E_LVM_NEWER,
+		  "LV first has a segment of unknown type striped+MAGIC" },
+		{ "seqno = 7", "seqno = 7 pr = [\"require\"]", -E_LVM_NEWER,
+		  "the VG requires persistent reservations" },
+		{ "seqno = 7", "seqno = 7 lock_type = \"bogus\"", -E_LVM_LOCK_TYPE, NULL },
+		{ "seqno = 7", "seqno = 7 lock_type = \"none\"", 0, NULL },
+		{ "seqno = 7", "seqno = 7 system_id = \"x\"", -E_LVM_FOREIGN, NULL },
+		{ "seqno = 7", "seqno = 7 system_id = \"\"", 0, NULL },
+		{ "\"RESIZEABLE\"", "\"CLUSTERED\"", -E_LVM_CLUSTERED, NULL },
+		{ "\"RESIZEABLE\"", "\"SHARED\"", -E_LVM_CLUSTERED, NULL },
+		{ "\"RESIZEABLE\"", "\"EXPORTED\"", -E_LVM_EXPORTED, NULL },
+		{ ", \"WRITE\"]", "]", -E_LVM_READ_ONLY, NULL },
+		{ ", \"WRITE\"]", "] flags = [\"WRITE_LOCKED\"]", 0, NULL },
+		{ "status = [\"ALLOCATABLE\"]", "status = \"ALLOCATABLE\"", 0, NULL },
+		{ "vgx {", "contents2 = 'x' vgx {", 0, NULL },
+		{ "pe_start = 2048", "pe_start = 04000", 0, NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		struct arena a = { 0 };
+		const char *text = with(&a, t[i].from, t[i].to), *why = NULL;
+		struct lvm_vg *vg = NULL;
+
+		if (EQ(lvm_vg_decode(&a, (struct view){ text, strlen(text) }, &vg, &why), 0)) {
+			if (!EQ(lvm_vg_may_change(vg, true), t[i].refuse))
+				printf("# %s -> %s\n", t[i].from, t[i].to);
+			EQ(vg->pv[0]->pe_start, 2048);
+			if (t[i].why)
+				STR_EQ(vg->refuse_why, t[i].why);
+		}
+		arena_free(&a);
+	}
+}
+
+/* What we do not know stays where it was, also in what we change. */
+TEST(lvm_unknown_fields_survive_a_change)
+{
+	struct arena a = { 0 };
+	_buf_free_ struct buf b = { 0 };
+	const char *why = NULL, *text = with(&a, "\"VISIBLE\"]",
+		"\"VISIBLE\"]\nown = 17\nflags = [\"NEW\", \"ACTIVATION_SKIP\"]\n# a comment\nprofile = 'p'");
+	struct lvm_vg *vg = NULL;
+
+	EQ(lvm_vg_decode(&a, (struct view){ text, strlen(text) }, &vg, &why), 0);
+	vg->first->changed = true;
+	vg->first->flags &= ~(uint32_t)LVM_LV_WRITE;
+	lvm_lv_print(vg, vg->first, &b);
+	STR_EQ(b.p, "first {\nid = \"LVLVLV-aaaa-bbbb-cccc-dddd-eeee-ffffff\"\n"
+	       "status = [\"READ\", \"VISIBLE\"]\nown = 17\nflags = [\"ACTIVATION_SKIP\", \"NEW\"]\n"
+	       "profile = 'p'\nsegment_count = 1\n\nsegment1 {\nstart_extent = 0\nextent_count = 3\n"
+	       "type = \"striped\"\nstripe_count = 1\nstripes = [\"pvzero\", 2]\n}\n}\n");
+	arena_free(&a);
+}
+
+TEST(lvm_a_text_of_100_mib_is_refused)
+{
+	struct arena a = { 0 };
+	struct lvm_vg *vg = NULL;
+	const char *why = NULL;
+	size_t n = 100 << 20;
+	char *text = malloc(n);
+
+	memset(text, ' ', n);
+	memcpy(text, small, sizeof(small) - 1);
+	EQ(lvm_vg_decode(&a, (struct view){ text, n }, &vg, &why), -E_TEXT_BIG);
+	/* And one that is short enough, but would be too large a tree. */
+	n = 30 << 20;
+	for (size_t i = 0; i + 4 <= n; i += 4)
+		memcpy(text + i, i ? "a=1 " : "v{a{", 4);
+	EQ(lvm_vg_decode(&a, (struct view){ text, n }, &vg, &why), -E_TEXT_BIG);
+	free(text);
+	arena_free(&a);
 }
