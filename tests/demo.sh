@@ -5,7 +5,7 @@
 # the lab.  What is missing is installed first.  Ends with 0 if every step did
 # what it should.
 
-set -eu
+set -eu -o pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=${1:-$here/../build/demo}
 bold=$'\e[1m' off=$'\e[0m'
@@ -14,8 +14,9 @@ bold=$'\e[1m' off=$'\e[0m'
 say() { printf '\n%s%s%s\n' "$bold" "$*" "$off"; }
 
 say "1. What the build and the lab need of Debian"
-"$here/deps.sh" install build lab
-echo "all there"
+# apt tells hundreds of lines; what matters is what is fetched, and errors.
+"$here/deps.sh" install build lab | { grep -E '^(deps|Fetched|E|W):? ' || true; }
+echo "all is there"
 say "2. One static binary"
 make -C "$here/.." -j2 O="$build" full_defconfig all
 ls -l "$build/bin/smbox"

@@ -10,17 +10,19 @@
 # /srv/$SR, and leaves the status, output and stderr of its call.  A fault of
 # SMAPIv1, whose exit status is always 0, is turned into status 1 and $fault.
 
-# applet TYPE: the name by which xapi would execute the driver.
+# applet TYPE: the name by which xapi would execute the driver, as the program tells it.
 applet() {
-	case $1 in
-	file) echo FileSR ;;
-	*) echo "${1^}SR" ;;
-	esac
+	"$SM_BUILD/bin/sm" help types | sed -n "s/^$1 (\([A-Za-z0-9]*\).*/\1/p"
 }
 
 # people_dconf, old_dconf, xml_dconf: where the SR's storage is, as each door says it.
 people_dconf() { echo "location=/srv/$SR"; }
-old_dconf() { echo /srv; }
+old_dconf() {
+	case $TYPE in
+	file) echo /srv ;;
+	*) echo "<dconf><location>/srv/$SR</location></dconf>" ;;
+	esac
+}
 xml_dconf() { echo "<member><name>location</name><value>/srv/$SR</value></member>"; }
 
 # xml_call COMMAND [VDI] [ARG…]: a request as xapi sends it.
