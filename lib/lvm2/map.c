@@ -5,8 +5,8 @@
 #include "lib/arena.h"
 #include "lib/lvm2/map.h"
 
-static char gone;
-#define GONE ((void *)&gone)
+static const char gone;
+#define GONE ((void *)(uintptr_t)&gone)
 
 static size_t hash(const char *s, size_t n)
 {

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/arena.h"
+#include "lib/buf.h"
+#include "lib/lvm2/scan.h"
+#include "lib/lvm2/show.h"
+#include "lib/lvm2/tree.h"
+#include "lib/text/json.h"
+
+static void words(struct json *j, const struct lvm_word *w, uint32_t flags)
+{
+	json_key_arr(j, "status");
+	for (; w->word; w++)
+		if (flags & w->bit)
+			json_str(j, w->word);
+	json_arr_end(j);
+}
+
+static void tags(struct json *j, const struct lvm_tags *t)
+{
+	json_key_arr(j, "tags");
+	for (uint32_t i = 0; i < t->n; i++)
+		json_str(j, t->v[i]);
+	json_arr_end(j);
+}
+
+static void show_pv(struct json *j, const struct lvm_vg *vg, const struct lvm_pv *pv)
+{
+	json_obj_begin(j);
+	json_key_str(j, "name", pv->key);
+	json_key_str(j, "uuid", pv->id.s);
+	json_key_str(j, "path", pv->dev ? pv->dev->path : NULL);
+	json_key_u64(j, "size", pv->pe_count * lvm_extent_bytes(vg));
+	json_key_u64(j, "pe_start", pv->pe_start * LVM_SECTOR);
+	json_key_u64(j, "pe_count", pv->pe_count);
+	json_key_u64(j, "free_count", pv->n_free);
+	json_key_bool(j, "missing", lvm_pv_is_missing(pv));
+	words(j, lvm_pv_words, pv->flags);
+	tags(j, &pv->tags);
+	json_obj_end(j);
+}
+
+/* Shown already, or under another name. */
+static bool is_common(struct view key)
+{
+	static const char *const common[] = {
+		"start_extent", "extent_count", "type", "stripes", "mirrors", "stripe_count", NULL,
+	};
+
+	for (const char *const *k = common; *k; k++)
+		if (lvm_view_is(key, *k))
+			return true;
+	return false;
+}
+
+static bool is_sectors(struct view key)
+{
+	return lvm_view_is(key, "stripe_size") || lvm_view_is(key, "chunk_size") ||
+	       lvm_view_is(key, "region_size");
+}
+
+static void show_value(struct json *j, struct arena *a, const struct lvm_value *v, bool sectors)
+{
+	if (v->type == LVM_INT && sectors && v->num >= 0 && v->num <= INT64_MAX / LVM_SECTOR)
+		json_i64(j, v->num * LVM_SECTOR);
+	else if (v->type == LVM_INT)
+		json_i64(j, v->num);
+	else if (v->type == LVM_STRING)
+		json_str(j, arena_strndup(a, v->str.p, v->str.n));
+	else
+		json_str(j, arena_strndup(a, v->raw.p, v->raw.n));
+}
+
+static void show_field(struct json *j, struct arena *a, const struct lvm_node *n)
+{
+	json_key(j, arena_strndup(a, n->key.p, n->key.n));
+	switch (n->kind) {
+	case LVM_SECTION:
+		json_obj_begin(j);
+		for (const struct lvm_node *c = n->first; c; c = c->next)
+			show_field(j, a, c);
+		json_obj_end(j);
+		break;
+	case LVM_LIST:
+		json_arr_begin(j);
+		for (uint32_t i = 0; i < n->n_values; i++)
+			show_value(j, a, &n->value[i], false);
+		json_arr_end(j);
+		break;
+	default:
+		show_value(j, a, n->value, is_sectors(n->key));
+	}
+}
+
+/* What only this type of segment has, from the text it was read from. */
+static void own_fields(struct json *j, const struct lvm_seg *s)
+{
+	struct arena tmp = { 0 };
+	struct lvm_text t;
+	struct lvm_node n;
+
+	if (s->kind == LVM_SEG_STRIPED && s->n_legs > 1) {
+		json_key_u64(j, "stripe_count", s->n_legs);
+		json_key_u64(j, "stripe_size", (uint64_t)s->stripe_size * LVM_SECTOR);
+	}
+	if (s->kind != LVM_SEG_STRIPED && s->raw.n && !lvm_text_open(&t, s->raw) &&
+	    lvm_text_next(&t, &n) == 1 && !lvm_text_body(&t, &tmp, &n))
+		for (const struct lvm_node *c = n.first; c; c = c->next)
+			if (!is_common(c->key) && lvm_find(&n, arena_strndup(&tmp, c->key.p, c->key.n)) == c)
+				show_field(j, &tmp, c);
+	arena_free(&tmp);
+}
+
+static const char *type_of(const struct lvm_seg *s)
+{
+	return s->kind == LVM_SEG_STRIPED ? (s->n_legs == 1 ? "linear" : "striped") : s->type;
+}
+
+static void show_seg(struct json *j, const struct lvm_seg *s)
+{
+	json_obj_begin(j);
+	json_key_u64(j, "start_extent", s->start);
+	json_key_u64(j, "extent_count", s->count);
+	json_key_str(j, "type", type_of(s));
+	json_key_arr(j, "areas");
+	for (uint32_t i = 0; i < s->n_legs; i++) {
+		const struct lvm_leg *leg = &s->leg[i];
+
+		json_obj_begin(j);
+		json_key_str(j, leg->pv ? "pv" : "lv", leg->pv ? leg->pv->key : leg->lv->name);
+		json_key_u64(j, "start_extent", leg->extent);
+		json_obj_end(j);
+	}
+	json_arr_end(j);
+	own_fields(j, s);
+	json_obj_end(j);
+}
+
+static void show_lv(struct json *j, const struct lvm_vg *vg, const struct lvm_lv *lv)
+{
+	json_obj_begin(j);
+	json_key_str(j, "name", lv->name);
+	json_key_str(j, "uuid", lv->id.s);
+	words(j, lvm_lv_words, lv->flags);
+	tags(j, &lv->tags);
+	json_key_u64(j, "size", lvm_lv_bytes(vg, lv));
+	json_key_arr(j, "segments");
+	for (uint32_t i = 0; i < lv->n_segs; i++)
+		show_seg(j, &lv->seg[i]);
+	json_arr_end(j);
+	json_obj_end(j);
+}
+
+static void show_vg(struct json *j, const struct lvm_vg *vg)
+{
+	json_obj_begin(j);
+	json_key_str(j, "name", vg->name);
+	json_key_str(j, "uuid", vg->id.s);
+	json_key_u64(j, "seqno", vg->seqno);
+	words(j, lvm_vg_words, vg->flags);
+	tags(j, &vg->tags);
+	if (vg->system_id)
+		json_key_str(j, "system_id", vg->system_id);
+	if (vg->lock_type)
+		json_key_str(j, "lock_type", vg->lock_type);
+	json_key_u64(j, "extent_size", lvm_extent_bytes(vg));
+	json_key_u64(j, "extent_count", lvm_vg_extents(vg));
+	json_key_u64(j, "free_count", lvm_vg_free(vg));
+	json_key_arr(j, "pvs");
+	for (uint32_t i = 0; i < vg->n_pvs; i++)
+		show_pv(j, vg, vg->pv[i]);
+	json_arr_end(j);
+	json_key_arr(j, "lvs");
+	for (const struct lvm_lv *lv = vg->first; lv; lv = lv->next)
+		show_lv(j, vg, lv);
+	json_arr_end(j);
+	json_obj_end(j);
+}
+
+void lvm_show_json(const struct lvm_set *set, struct json *j)
+{
+	json_obj_begin(j);
+	json_key_u64(j, "schema", 1);
+	json_key_arr(j, "vgs");
+	for (size_t i = 0; i < set->n_found; i++)
+		if (set->found[i]->vg)
+			show_vg(j, set->found[i]->vg);
+	json_arr_end(j);
+	json_key_arr(j, "problems");
+	for (const struct lvm_problem *p = set->problem; p; p = p->next) {
+		json_obj_begin(j);
+		json_key_str(j, "path", p->path);
+		json_key_str(j, "what", p->what);
+		json_obj_end(j);
+	}
+	json_arr_end(j);
+	json_obj_end(j);
+	json_end(j);
+}
+
+/* --- for people -------------------------------------------------------------------- */
+
+/* "4.0 MiB": four figures at most. */
+static const char *size_text(char out[32], uint64_t bytes)
+{
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+	uint64_t tenths = bytes;
+	int u = 0;
+
+	if (bytes < KiB) {
+		snprintf(out, 32, "%" PRIu64 " B", bytes);
+		return out;
+	}
+	for (u = 1; bytes >= MiB; u++)
+		bytes >>= 10;
+	tenths = bytes * 10 / KiB;
+	snprintf(out, 32, "%" PRIu64 ".%" PRIu64 " %s", tenths / 10, tenths % 10, units[u]);
+	return out;
+}
+
+static void text_lv(struct buf *b, const struct lvm_vg *vg, const struct lvm_lv *lv, int width)
+{
+	char size[32];
+
+	buf_printf(b, "  lv  %-*s  %10s  %-10s  %s%s", width, lv->name,
+		   size_text(size, lvm_lv_bytes(vg, lv)), type_of(&lv->seg[0]),
+		   lv->flags & LVM_LV_WRITE ? "rw" : "ro", lvm_lv_is_visible(lv) ? "" : " hidden");
+	if (lv->partial)
+		buf_puts(b, " partial");
+	for (uint32_t i = 0; i < lv->tags.n; i++)
+		buf_printf(b, "%s%s", i ? "," : "  ", lv->tags.v[i]);
+	buf_putc(b, '\n');
+}
+
+static void text_vg(struct buf *b, const struct lvm_vg *vg)
+{
+	char size[32], free[32];
+	int width = 8;
+
+	buf_printf(b, "%s  %s  seqno %u  %s, %s free\n", vg->name, vg->id.s, vg->seqno,
+		   size_text(size, lvm_vg_extents(vg) * lvm_extent_bytes(vg)),
+		   size_text(free, lvm_vg_free(vg) * lvm_extent_bytes(vg)));
+	for (const struct lvm_lv *lv = vg->first; lv; lv = lv->next)
+		if ((int)strlen(lv->name) > width)
+			width = (int)strlen(lv->name);
+	for (uint32_t i = 0; i < vg->n_pvs; i++) {
+		const struct lvm_pv *pv = vg->pv[i];
+
+		buf_printf(b, "  pv  %-*s  %10s  %s free  %s\n", width, pv->key,
+			   size_text(size, pv->pe_count * lvm_extent_bytes(vg)),
+			   size_text(free, pv->n_free * lvm_extent_bytes(vg)),
+			   pv->dev ? pv->dev->path : "missing");
+	}
+	for (const struct lvm_lv *lv = vg->first; lv; lv = lv->next)
+		text_lv(b, vg, lv, width);
+}
+
+void lvm_show_text(const struct lvm_set *set, struct buf *b)
+{
+	for (size_t i = 0; i < set->n_found; i++)
+		if (set->found[i]->vg)
+			text_vg(b, set->found[i]->vg);
+	for (const struct lvm_problem *p = set->problem; p; p = p->next)
+		buf_printf(b, "%s: %s\n", p->path, p->what);
+}
