@@ -79,7 +79,8 @@ static void cut(struct ctx *ctx, int argc, char **argv, struct tokens *all)
 			continue;
 		eq = strchr(argv[i], '=');
 		t->attached = eq;
-		t->option = eq ? arena_strndup(&ctx->arena, argv[i], (size_t)(eq - argv[i])) : argv[i];
+		t->option = !eq ? argv[i] :
+			arena_strndup(&ctx->arena, argv[i], (size_t)(eq - argv[i]));
 		t->value = eq ? eq + 1 : NULL;
 		/* "--sr --json" is a value forgotten, not an SR of that name. */
 		if (!eq && takes_value(t->option) && i + 1 < argc && strncmp(argv[i + 1], "--", 2))

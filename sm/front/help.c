@@ -177,35 +177,47 @@ static void put_options(struct buf *b, const struct op_row *row)
 			buf_printf(b, " %s", g.w[i].word);
 }
 
+/* The objects that there are, or the verbs of one. */
+static void put_words(struct buf *b, const char *object)
+{
+	const char *last = "";
+
+	for (size_t i = 0; i < n_ops; i++) {
+		if (!ops[i].object || (object && strcmp(ops[i].object, object)))
+			continue;
+		if (object)
+			buf_printf(b, " %s", ops[i].verb);
+		else if (strcmp(last, ops[i].object))
+			buf_printf(b, " %s", ops[i].object);
+		last = ops[i].object;
+	}
+}
+
 static void put_bash(struct buf *b)
 {
-	const char *object = "";
+	const char *last = "";
 
-	buf_puts(b, "# eval \"$(sm completion bash)\"\n"
-		    "_sm()\n{\n"
-		    "\tlocal w='help completion' g='");
+	buf_puts(b, "# eval \"$(sm completion bash)\"\n_sm()\n{\n\tlocal w g='");
 	for (const struct cli_global *o = cli_globals; o->word; o++)
 		buf_printf(b, "%s%s", o == cli_globals ? "" : " ", o->word);
-	buf_puts(b, "'\n\tcase \"$COMP_CWORD ${COMP_WORDS[1]} ${COMP_WORDS[2]}\" in\n\t1\\ *) w+='");
-	for (size_t i = 0; i < n_ops; i++)
-		if (ops[i].object && strcmp(ops[i].object, object))
-			buf_printf(b, " %s", object = ops[i].object);
+	buf_puts(b, "'\n\tcase \"$COMP_CWORD ${COMP_WORDS[1]} ${COMP_WORDS[2]}\" in\n"
+		    "\t1\\ *) w='help completion");
+	put_words(b, NULL);
 	buf_puts(b, "' ;;\n");
+	for (size_t i = 0; i < n_ops; i++) {
+		if (!ops[i].object || !strcmp(last, ops[i].object))
+			continue;
+		last = ops[i].object;
+		buf_printf(b, "\t2\\ %s\\ *) w='", last);
+		put_words(b, last);
+		buf_puts(b, "' ;;\n");
+	}
 	for (size_t i = 0; i < n_ops; i++) {
 		if (!ops[i].object)
 			continue;
 		buf_printf(b, "\t*\\ %s\\ %s) w=\"$g", ops[i].object, ops[i].verb);
 		put_options(b, &ops[i]);
 		buf_puts(b, "\" ;;\n");
-	}
-	for (size_t i = 0; i < n_ops; i++) {
-		if (!ops[i].object)
-			continue;
-		if (!i || !ops[i - 1].object || strcmp(ops[i].object, ops[i - 1].object))
-			buf_printf(b, "\t2\\ %s\\ *) w='", ops[i].object);
-		buf_printf(b, "%s ", ops[i].verb);
-		if (i + 1 == n_ops || !ops[i + 1].object || strcmp(ops[i].object, ops[i + 1].object))
-			buf_puts(b, "' ;;\n");
 	}
 	buf_puts(b, "\tesac\n"
 		    "\tCOMPREPLY=($(compgen -W \"$w\" -- \"${COMP_WORDS[COMP_CWORD]}\"))\n"

@@ -179,7 +179,9 @@ TEST(progress_survives_any_numbers)
 	for (size_t d = 0; d < ARRAY_SIZE(some); d++)
 		for (size_t t = 0; t < ARRAY_SIZE(some); t++)
 			for (size_t n = 0; n < ARRAY_SIZE(some); n++) {
-				struct progress p = { .what = "x", .done = some[d], .total = some[t] };
+				struct progress p = {
+					.what = "x", .done = some[d], .total = some[t],
+				};
 				_buf_free_ struct buf b = { 0 };
 
 				progress_bar(&p, some[n], 80, &b);
