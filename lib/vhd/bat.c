@@ -126,17 +126,32 @@ static void judge_all(struct vhd *v, vhd_entry_fn *fn, void *arg)
 	free(j.bad);
 }
 
-int vhd_bat_load(struct vhd *v, vhd_entry_fn *fn, void *arg)
+static int read_table(struct vhd *v)
+{
+	return io_read(v->io, v->header.table_at, v->bat, (size_t)vhd_bat_len(v));
+}
+
+int vhd_bat_load(struct vhd *v)
 {
 	size_t len = (size_t)vhd_bat_len(v);
 	int err;
 
 	v->bat = must_alloc(len + 1);
-	err = io_read(v->io, v->header.table_at, v->bat, len);
+	err = read_table(v);
 	if (err)
 		return err;
 	v->bat_dirty = must_alloc(len / 512 / 8 + 1);
 	v->data_end = v->meta_end;
-	judge_all(v, fn, arg);
+	judge_all(v, NULL, NULL);
 	return 0;
+}
+
+int vhd_bat_judge(struct vhd *v, vhd_entry_fn *fn, void *arg)
+{
+	int err = read_table(v);
+
+	v->n_bad = 0;
+	if (!err)
+		judge_all(v, fn, arg);
+	return err;
 }

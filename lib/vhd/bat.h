@@ -19,10 +19,12 @@ typedef void vhd_entry_fn(void *arg, uint32_t block, uint32_t entry, enum vhd_en
 
 /*
  * Read the entries that the virtual size needs.  Those that cannot be believed
- * become VHD_BAD in memory and are counted with the cut ones in n_bad; fn, when
- * given, hears of each.  Linear in the table and the file.
+ * become VHD_BAD in memory and are counted with the cut ones in n_bad.  Linear
+ * in the table and the file.
  */
-int vhd_bat_load(struct vhd *v, vhd_entry_fn *fn, void *arg);
+int vhd_bat_load(struct vhd *v);
+/* Read them once more and tell fn of each that is wrong. */
+int vhd_bat_judge(struct vhd *v, vhd_entry_fn *fn, void *arg);
 void vhd_bat_set(struct vhd *v, uint32_t block, uint32_t entry);
 /* Where the next block may start: the first byte whose block's data is 4 KiB aligned. */
 uint64_t vhd_bat_place(uint64_t end);

@@ -151,7 +151,7 @@ static int open_blocks(struct vhd *v, int flags)
 	}
 	find_meta_end(v);
 	v->bits = must_alloc(VHD_BITMAPS * sizeof(*v->bits));
-	err = vhd_bat_load(v, NULL, NULL);
+	err = vhd_bat_load(v);
 	if (!err)
 		vhd_batmap_trim(v);
 	return err;
@@ -196,6 +196,36 @@ static int check_writable(struct vhd *v, int flags)
 	return 0;
 }
 
+static void forget_blocks(struct vhd *v)
+{
+	free(v->bat);
+	free(v->bat_dirty);
+	free(v->batmap.bits);
+	free(v->bits);
+	v->bat = NULL;
+	v->bat_dirty = NULL;
+	v->bits = NULL;
+	v->batmap = (struct vhd_batmap){ 0 };
+}
+
+int vhd_reload(struct vhd *v)
+{
+	uint8_t head[VHD_HEAD];
+	int err;
+
+	forget_blocks(v);
+	v->n_blocks = (uint32_t)((v->footer.size + VHD_BLOCK - 1) / VHD_BLOCK);
+	v->n_bad = 0;
+	v->dirty = v->grown = false;
+	v->next_at = v->ahead_end = 0;
+	err = io_read(v->io, 0, head, sizeof(head));
+	if (!err)
+		err = find_header(v, head);
+	if (!err)
+		err = check_table(v);
+	return err ? err : open_blocks(v, 0);
+}
+
 int vhd_open(struct vhd **out, struct io *io, int flags)
 {
 	struct vhd *v = must_alloc(sizeof(*v));
@@ -217,9 +247,6 @@ void vhd_close(struct vhd *v)
 {
 	if (!v)
 		return;
-	free(v->bat);
-	free(v->bat_dirty);
-	free(v->batmap.bits);
-	free(v->bits);
+	forget_blocks(v);
 	free(v);
 }

@@ -16,6 +16,8 @@ int vhd_peek(struct vhd_footer *f, struct vhd_header *h, const void *head, size_
 
 /* May this locator's text be read: is its place in the file, and sensible? */
 bool vhd_locator_is_usable(const struct vhd *v, const struct vhd_locator *l);
+/* Read header, batmap and BAT again after they were rewritten. */
+int vhd_reload(struct vhd *v);
 /* The end of the volume cannot be moved: a device, or a part of something. */
 bool vhd_io_is_fixed(const struct io *io);
 

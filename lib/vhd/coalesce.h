@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Merging a child's data into its parent, in steps.
+ *
+ *	struct vhd_coalesce *c;
+ *
+ *	err = vhd_coalesce_start(&c, child, parent, NULL, 0);
+ *	while (!err && c->done < c->total)
+ *		err = vhd_coalesce_step(c);
+ *	if (!err)
+ *		err = vhd_coalesce_finish(c);
+ *	vhd_coalesce_free(c);
+ *
+ * The child is only read.  It goes on to override every sector that is being
+ * merged, so a parent half done is never seen through it, and stopping at any
+ * point, or dying, costs nothing but doing it again.  Whoever else reads the
+ * parent would see it change: that nobody does is for the caller.
+ *
+ * Blocks are taken in the order in which they lie in the parent, new ones
+ * last.  Memory: 8 bytes a block and one block of data.
+ */
+#ifndef LIB_VHD_COALESCE_H
+#define LIB_VHD_COALESCE_H
+
+#include "lib/vhd/vhd.h"
+
+struct vhd_coalesce {
+	uint32_t done, total;		/* blocks */
+	uint64_t sectors;		/* copied so far */
+	/* The rest is private. */
+	struct vhd *child, *parent;
+	struct io *raw;
+	struct vhd_turn { uint32_t place, block; } *turns;
+	char *buf;
+};
+
+/*
+ * Either parent, open for writing, or raw is given.  The parent must be at
+ * least of the child's size (vhd_resize() first): -E_VHD_SIZE.  A step number
+ * from an earlier attempt may be given as first, to go on from there.
+ */
+int vhd_coalesce_start(struct vhd_coalesce **c, struct vhd *child, struct vhd *parent,
+		       struct io *raw, uint32_t first);
+/* Merge one block. */
+int vhd_coalesce_step(struct vhd_coalesce *c);
+/* What was merged so far is on the disk when this returns; done is then a place to go on from. */
+int vhd_coalesce_checkpoint(struct vhd_coalesce *c);
+/* The same, and footers and batmap of the parent. */
+int vhd_coalesce_finish(struct vhd_coalesce *c);
+void vhd_coalesce_free(struct vhd_coalesce *c);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Small changes to an image that is open for writing; each is durable on return. */
+#ifndef LIB_VHD_EDIT_H
+#define LIB_VHD_EDIT_H
+
+#include "lib/vhd/vhd.h"
+
+/*
+ * Write both footers as the open image has them.  The copy goes first: the
+ * footer at the end counts, so writing it is the commit.
+ */
+int vhd_write_footers(struct vhd *v);
+
+/* An inner node of a tree, not for users.  A full disk does not stop this. */
+int vhd_set_hidden(struct vhd *v, bool hidden);
+/* The control stack's spare byte; -EOPNOTSUPP for an image without a batmap. */
+int vhd_set_marker(struct vhd *v, uint8_t marker);
+
+/*
+ * Name another parent (all zero: a raw one), by a path relative to the child.
+ * Only the differencing image itself changes.  Written in this order: texts,
+ * header.  Names of the same length change one sector of the header; other
+ * lengths change both, which a power cut can tear: the caller's journal then
+ * repeats the change on a copy of the header that it kept.
+ * -ENAMETOOLONG when the space first given to a text is too small.
+ */
+int vhd_reparent(struct vhd *v, const char *path, const uint8_t uuid[16], uint32_t time);
+
+/* Forget all data: every block unused again, and a file cut to its metadata. */
+int vhd_reset(struct vhd *v);
+
+#endif
