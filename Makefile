@@ -87,7 +87,7 @@ $(error SAN=$(SAN) needs glibc: leave CC alone, or give CC=gcc or CC=clang)
 endif
 
 CFLAGS  ?=
-ccflags  = -std=gnu11 -D_GNU_SOURCE -g $(if $(CONFIG_OPTIMIZE_SIZE),-Os,-O2) \
+ccflags  = -std=gnu11 -D_GNU_SOURCE -g $(if $(CONFIG_OPTIMIZE_SIZE),-Oz,-O2) \
            -fno-strict-aliasing -ffunction-sections -fdata-sections \
            -fno-asynchronous-unwind-tables -fno-unwind-tables \
            $(if $(CONFIG_STACK_PROTECTOR),-fstack-protector-strong,-fno-stack-protector) \

@@ -31,6 +31,8 @@ int blk_open_excl(const char *path, bool write);
 /* Is it held in that sense?  1, 0 or -errno. */
 int blk_is_held(const char *path);
 
+/* "8:17", as the kernel writes it; what follows the number is not looked at. */
+bool blk_parse_dev(const char *s, dev_t *dev);
 /* "sdb1", "dm-3", "loop0": what sysfs calls the device, at most n - 1 characters. */
 int blk_name(dev_t dev, char *name, size_t n);
 /* The devices stacked on it (device-mapper, md), by those names; none is 0 of them. */

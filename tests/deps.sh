@@ -5,7 +5,7 @@
 #	deps.sh list			the packages, a group a line
 #	deps.sh install [GROUP...]	those that are missing, by apt-get
 #
-# Groups: build, test, lab, judges (the default), and cross, for check-cross.
+# Groups: build, test, lab, judges (the default); cross for check-cross, bench for bench.
 set -u
 
 # shellcheck disable=SC2034 # read by their names
@@ -15,6 +15,7 @@ test="bats clang llvm libclang-rt-14-dev clang-tidy cppcheck shellcheck jq libxm
 lab="user-mode-linux busybox-static bash-static kmod"
 judges="qemu-utils dmsetup lvm2 e2fsprogs xfsprogs thin-provisioning-tools"
 cross="gcc-aarch64-linux-gnu linux-libc-dev-arm64-cross musl-dev:arm64 qemu-user-static"
+bench="hyperfine jq python3"
 }
 
 missing() {
@@ -53,7 +54,7 @@ install() {
 	for group in "${@:-build test lab judges}"; do
 		for g in $group; do
 			case $g in
-			build | test | lab | judges | cross) read -ra packages <<<"${!g}" ;;
+			build | test | lab | judges | cross | bench) read -ra packages <<<"${!g}" ;;
 			*) echo "deps: no group $g" >&2; return 2 ;;
 			esac
 			want+=("${packages[@]}")
@@ -78,7 +79,7 @@ install() {
 
 case ${1:-list} in
 list)
-	for g in build test lab judges cross; do
+	for g in build test lab judges cross bench; do
 		printf '%-8s %s\n' $g "${!g}"
 	done ;;
 install) shift; install "$@" ;;

@@ -26,6 +26,22 @@ static void sysfs_path(char path[SYSFS_PATH], dev_t dev, const char *file)
 	snprintf(path, SYSFS_PATH, "/sys/dev/block/%u:%u%s", major(dev), minor(dev), file);
 }
 
+/* strtoul() and not sscanf(), which brings 12 KiB of reading floats along. */
+bool blk_parse_dev(const char *s, dev_t *dev)
+{
+	unsigned long ma, mi;
+	char *colon, *end;
+
+	ma = strtoul(s, &colon, 10);
+	if (colon == s || *colon != ':')
+		return false;
+	mi = strtoul(colon + 1, &end, 10);
+	if (end == colon + 1 || ma > UINT_MAX || mi > UINT_MAX)
+		return false;
+	*dev = makedev((unsigned)ma, (unsigned)mi);
+	return true;
+}
+
 /* These four answer from memory, without touching the medium. */
 int blk_info(int fd, struct blk_info *b)
 {

@@ -64,14 +64,13 @@ static int open_control(void)
 static dev_t device_of(int n)
 {
 	struct arena a = { 0 };
-	unsigned ma, mi;
 	struct view v;
 	char path[64];
 	dev_t dev = makedev(LOOP_MAJOR, (unsigned)n);
 
 	snprintf(path, sizeof(path), "/sys/block/loop%d/dev", n);
-	if (!file_read_small(AT_FDCWD, path, &a, 64, &v) && sscanf(v.p, "%u:%u", &ma, &mi) == 2)
-		dev = makedev(ma, mi);
+	if (!file_read_small(AT_FDCWD, path, &a, 64, &v))
+		blk_parse_dev(v.p, &dev);
 	arena_free(&a);
 	return dev;
 }

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "arch/blk.h"
 #include "arch/mount.h"
 #include "lib/arena.h"
 #include "lib/bytes.h"
@@ -134,7 +134,7 @@ static bool parse_line(struct arena *a, const char *p, const char *end, const ch
 		       struct mount_entry *m)
 {
 	struct view dev, root, point, options, type, source, super, v;
-	unsigned ma, mi;
+	dev_t device;
 
 	field(&p, end);
 	field(&p, end);
@@ -143,7 +143,7 @@ static bool parse_line(struct arena *a, const char *p, const char *end, const ch
 	point = field(&p, end);
 	if (strcmp(unescape(a, point.p, point.n), path))
 		return false;
-	if (sscanf(unescape(a, dev.p, dev.n), "%u:%u", &ma, &mi) != 2)
+	if (!blk_parse_dev(unescape(a, dev.p, dev.n), &device))
 		return false;
 	options = field(&p, end);
 	do {
@@ -155,7 +155,7 @@ static bool parse_line(struct arena *a, const char *p, const char *end, const ch
 	source = field(&p, end);
 	super = field(&p, end);
 	*m = (struct mount_entry){
-		.dev = makedev(ma, mi),
+		.dev = device,
 		.root = unescape(a, root.p, root.n),
 		.point = unescape(a, point.p, point.n),
 		.options = unescape(a, options.p, options.n),

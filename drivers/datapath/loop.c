@@ -7,7 +7,9 @@
  * A loop device that somebody else made of the same file is left alone.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -120,7 +122,18 @@ static int activate(struct sr *sr, const struct vdi *vdi, bool writable,
 
 static int number(const struct attachment *at, int *n)
 {
-	return sscanf(at->device, "/dev/loop%d", n) == 1 && *n >= 0 ? 0 : -EINVAL;
+	static const char prefix[] = "/dev/loop";
+	const char *digits = at->device + sizeof(prefix) - 1;
+	char *end;
+	long v;
+
+	if (strncmp(at->device, prefix, sizeof(prefix) - 1))
+		return -EINVAL;
+	v = strtol(digits, &end, 10);
+	if (end == digits || v < 0 || v > INT_MAX)
+		return -EINVAL;
+	*n = (int)v;
+	return 0;
 }
 
 static int deactivate(struct sr *sr, const struct vdi *vdi, const struct attachment *at)
