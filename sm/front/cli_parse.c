@@ -4,7 +4,6 @@
  * first operands name, and match the rest with its usage string.  Options may
  * stand anywhere, also before the command.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "arch/clock.h"
@@ -108,11 +107,11 @@ static int bad_global(struct ctx *ctx, const struct token *t, const struct cli_g
 static int set_timeout(struct ctx *ctx, const struct token *t, const struct cli_global *g)
 {
 	uint64_t seconds = 0;
-	size_t n = strspn(t->value, "0123456789");
+	const char *p = t->value;
 
-	if (n && n <= 10 && !t->value[n])
-		seconds = strtoull(t->value, NULL, 10);
-	if (!seconds || seconds > LONGEST_WAIT)
+	for (; *p >= '0' && *p <= '9' && seconds <= LONGEST_WAIT; p++)
+		seconds = seconds * 10 + (uint64_t)(*p - '0');
+	if (*p || !seconds || seconds > LONGEST_WAIT)
 		return bad_global(ctx, t, g);
 	ctx->deadline = clock_now_mono() + seconds * NS_PER_S;
 	return 0;
