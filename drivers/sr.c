@@ -126,8 +126,8 @@ int sr_check_dconf(struct ctx *ctx, const struct sr_type *t, const struct kvs *d
 
 		if (k->flags & KEY_MUST && (!value || !*value)) {
 			hint(ctx, "--dconf %s=…", k->name);
-			return fail(ctx, k->missing ? k->missing : -E_DCONF_KEY, "type %s: %s",
-				    t->names[0], k->name);
+			return fail_say(ctx, k->missing ? k->missing : -E_DCONF_KEY,
+					"type %s: the dconf key '%s' is missing", t->names[0], k->name);
 		}
 		if (value && (err = check_value(ctx, k, value)))
 			return err;

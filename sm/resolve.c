@@ -124,7 +124,7 @@ static void count(struct ctx *ctx, struct hits *h, const struct vdis *l, const c
 			h->n = 0;
 		h->best = how;
 		if (h->n++)
-			hint(ctx, "say which: %s or %s", h->vdi.s, l->v[i].uuid.s);
+			hint(ctx, "%s or %s", h->vdi.s, l->v[i].uuid.s);
 		h->vdi = l->v[i].uuid;
 		h->sr = l->v[i].sr;
 	}

@@ -237,7 +237,7 @@ int smtab_find(struct ctx *ctx, const struct smtab *t, const char *what,
 			if (hit && !n++)
 				first = x;
 			else if (hit)
-				hint(ctx, "say which: %s or %s", first->uuid.s, x->uuid.s);
+				hint(ctx, "%s or %s", first->uuid.s, x->uuid.s);
 		}
 	if (!n) {
 		hint(ctx, "sm sr list");

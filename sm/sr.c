@@ -317,8 +317,9 @@ int do_sr_destroy(struct run *r)
 		return err;
 	if (l.n || l.n_problems) {
 		hint(r->ctx, "sm vdi list --sr %s", sr->uuid.s);
-		return fail_say(r->ctx, -E_SR_NOT_EMPTY, "%zu VDIs still exist in the SR",
-				l.n + l.n_problems);
+		return fail_say(r->ctx, -E_SR_NOT_EMPTY, "%zu VDI%s in the SR",
+				l.n + l.n_problems,
+				l.n + l.n_problems == 1 ? " still exists" : "s still exist");
 	}
 	if (r->ctx->dry_run)
 		return plan(r, 0, "detach SR %s and remove it from its storage", sr->uuid.s);
@@ -489,7 +490,8 @@ int do_sr_check(struct run *r)
 		return err;
 	for (size_t i = 0; i < l.n_problems; i++)
 		if (!strcmp(l.problems[i].severity, "error"))
-			return fail_say(r->ctx, -E_DAMAGED, "%zu problems were found", l.n_problems);
+			return fail_say(r->ctx, -E_DAMAGED, "%zu problem%s found", l.n_problems,
+					l.n_problems == 1 ? "" : "s");
 	return 0;
 }
 

@@ -56,7 +56,7 @@ apply() {
 		*) false ;;
 		esac || { echo "step $n: $file ($lang)"; return 1; }
 	done <"$O/steps"
-	[ $n -eq 3 ]
+	[ "$n" -eq 3 ]
 }
 
 # The commands of the page, a ```sh block a file.
@@ -75,7 +75,7 @@ build_and_look() {
 
 # As the page says it, but for the door that is fastest, and that must not be skipped.
 suite() {
-	sed -n 's/^LAB_/export &/; s/ tests\/lab.*//p' "$O/sh.2" | grep -q LAB_SR_TYPE=scratch || return 1
+	grep -q '^LAB_SR_TYPE=scratch ' "$O/sh.2" || return 1
 	(cd "$tree" && CI=true LAB_DOORS=people bash -e "$O/sh.2")
 }
 

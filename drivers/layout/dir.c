@@ -196,8 +196,9 @@ static int dir_destroy(struct sr *sr)
 		return err;
 	if (l.n || l.n_problems) {
 		hint(sr->ctx, "sm vdi list --sr %s", sr->uuid.s);
-		return fail_say(sr->ctx, -E_SR_NOT_EMPTY, "%zu VDIs still exist in the SR",
-				l.n + l.n_problems);
+		return fail_say(sr->ctx, -E_SR_NOT_EMPTY, "%zu VDI%s in the SR",
+				l.n + l.n_problems,
+				l.n + l.n_problems == 1 ? " still exists" : "s still exist");
 	}
 	err = dir_sub(sr, ".sm", &sm);
 	if (err)

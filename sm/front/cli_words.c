@@ -33,7 +33,7 @@ void cli_grammar(struct cli_grammar *g, const struct op_row *row)
 	while (g->n < CLI_WORDS - ARRAY_SIZE(where) && usage_next(&at, &g->w[g->n]))
 		g->n++;
 	g->n_usage = g->n;
-	if (!(row->flags & (NEEDS_SR | NEEDS_OPEN | NEEDS_TYPE)))
+	if (!(row->flags & (NEEDS_SR | NEEDS_OPEN | NEEDS_TYPE)) && row->op != OP_VDI_LIST)
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(where); i++) {
 		for (known = 0; known < g->n_usage; known++)

@@ -10,6 +10,7 @@
 #include "lib/err.h"
 #include "lib/utf8.h"
 #include "sm/front/cli.h"
+#include "sm/run.h"
 
 #define INDENT	24		/* where explanations begin */
 #define WIDTH	78		/* of a usage line */
@@ -75,13 +76,27 @@ static void put_globals(struct buf *b)
 	}
 }
 
+/* Is there an SR type for it?  What none can do yet should not look as if it worked. */
+static bool is_possible(enum op op)
+{
+	bool none = true;
+
+	for_each_registered(sr_types, t) {
+		if (sr_can(*t, op))
+			return true;
+		none = false;
+	}
+	return none;
+}
+
 void help_row(struct buf *b, const struct op_row *row)
 {
 	_buf_free_ struct buf key = { 0 };
 	struct cli_grammar g;
 	const struct arg *arg;
 
-	buf_printf(b, "%s\n\n", row->summary);
+	buf_printf(b, "%s\n%s\n", row->summary,
+		   is_possible(row->op) ? "" : "No type of SR can do this yet.\n");
 	put_usage(b, row);
 	cli_grammar(&g, row);
 	if (g.n)
@@ -101,7 +116,7 @@ void help_row(struct buf *b, const struct op_row *row)
 /* Every verb of an object, or everything. */
 static size_t put_verbs(struct buf *b, const char *object)
 {
-	_buf_free_ struct buf key = { 0 };
+	_buf_free_ struct buf key = { 0 }, text = { 0 };
 	size_t n = 0;
 
 	for (size_t i = 0; i < n_ops; i++) {
@@ -109,7 +124,10 @@ static size_t put_verbs(struct buf *b, const char *object)
 			continue;
 		buf_reset(&key);
 		buf_printf(&key, "%s %s", ops[i].object, ops[i].verb);
-		line(b, buf_str(&key), ops[i].summary);
+		buf_reset(&text);
+		buf_printf(&text, "%s%s", ops[i].summary,
+			   is_possible(ops[i].op) ? "" : " (no type of SR can yet)");
+		line(b, buf_str(&key), buf_str(&text));
 		n++;
 	}
 	return n;
