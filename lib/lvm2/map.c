@@ -5,7 +5,7 @@
 #include "lib/arena.h"
 #include "lib/lvm2/map.h"
 
-static const char gone;
+static const char gone = 1;
 #define GONE ((void *)(uintptr_t)&gone)
 
 static size_t hash(const char *s, size_t n)
