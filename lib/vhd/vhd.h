@@ -34,7 +34,7 @@
 #define VHD_UNUSED	0xffffffffu	/* BAT: the block is not here */
 #define VHD_BAD		0xfffffffeu	/* in memory: the entry cannot be believed */
 #define VHD_BITMAPS	128u		/* of 512 bytes, kept in memory */
-#define VHD_AHEAD	16u		/* places prepared by one flush */
+#define VHD_AHEAD	16u		/* places prepared by one flush, at most */
 
 struct vhd_batmap {
 	enum { BATMAP_NONE, BATMAP_GOOD, BATMAP_BAD } state;
@@ -78,6 +78,7 @@ struct vhd {
 	uint8_t *bat_dirty;		/* a bit for each sector of bat */
 	bool dirty;			/* something in bits or bat is not written */
 	bool grown;			/* blocks were added since the footer was placed */
+	uint32_t ahead;			/* how many places were prepared last */
 	uint64_t next_at, ahead_end;	/* the next prepared place, and where they end */
 };
 

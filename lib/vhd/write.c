@@ -53,7 +53,11 @@ static int go_ahead(struct vhd *v)
 	int err = 0;
 
 	if (end > v->footer_at) {
-		for (uint32_t i = 1; i < VHD_AHEAD && i < v->n_blocks; i++)
+		/* Twice as many as the last time: a small image stays small. */
+		v->ahead = v->ahead ? v->ahead * 2 : 1;
+		if (v->ahead > VHD_AHEAD)
+			v->ahead = VHD_AHEAD;
+		for (uint32_t i = 1; i < v->ahead && i < v->n_blocks; i++)
 			end = block_end(vhd_bat_place(end));
 		err = vhd_write_footer(v, end);
 		if (!err)
