@@ -27,8 +27,17 @@ struct volume_spec {
 	bool thick;		/* give it all its space now */
 };
 
+/* A device-mapper device: lib/lvm2/dm.h says how names, uuids and tables look. */
+struct volume_map {
+	char name[128];
+	char uuid[129];
+	const char *group, *volume;	/* /dev/GROUP/VOLUME is a link to it; or NULL */
+	const char *table;		/* lines "START LENGTH TARGET ARGUMENTS\n", sectors */
+};
+
 struct layout {
 	const char *name;
+	uint64_t unit;		/* volumes are multiples of it, bytes; 0 = as the format says */
 	/*
 	 * On staged storage.  create() refuses storage that already holds an SR
 	 * (-E_SR_EXISTS) or anything else, and ends with one committing write.
@@ -45,6 +54,12 @@ struct layout {
 	 */
 	int (*open)(struct sr *sr, bool recover);
 	void (*close)(struct sr *sr);
+	/*
+	 * Before the transport lets go: take away what is still active of the
+	 * SR, whoever activated it.  Works on a struct sr that is not open, since
+	 * the storage may be gone.  -E_SR_IN_USE while any of it is open.
+	 */
+	int (*quiesce)(struct sr *sr);
 	int (*rename)(struct sr *sr, const char *name, const char *description);
 
 	/* size and used of the substrate. */
@@ -65,6 +80,11 @@ struct layout {
 	int (*volume_resize)(struct sr *sr, struct vdi *vdi, uint64_t virtual_size);
 	/* Keep vdi's name, description and type. */
 	int (*volume_describe)(struct sr *sr, const struct vdi *vdi);
+	/*
+	 * How device-mapper shows the volume, for layouts whose volumes are parts
+	 * of block devices; NULL for the others.
+	 */
+	int (*volume_map)(struct sr *sr, const struct vdi *vdi, struct volume_map *map);
 	/* An open descriptor of the volume; owned by the caller. */
 	int (*volume_open)(struct sr *sr, const struct vdi *vdi, bool writable, int *fd);
 	/* What sr_check finds beyond list(); repair what can be when asked to. */
@@ -72,5 +92,6 @@ struct layout {
 };
 
 extern const struct layout layout_dir;
+extern const struct layout layout_lvm;
 
 #endif

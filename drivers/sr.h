@@ -59,6 +59,7 @@ struct sr_type {
 	const char *desc;		/* a line for people */
 	const char *api_name;		/* SMAPIv1 driver_info: name, description */
 	const char *api_desc;
+	const char *api_version;	/* required_api_version; NULL = "1.0" */
 	const char *srapi1;		/* SR-API 1.0 type: "FILE", "LVM" */
 	const char *content;		/* SMAPIv1 sr_content_type */
 	const char *storage_type;	/* xenstore_data storage-type: "ext", "nfs", "lvm" */
@@ -85,6 +86,9 @@ struct sr {
 	const char *description;
 	struct kvs dconf;
 	struct kvs sm_config;
+	bool opened;			/* by sr_open(): transport and layout are bound */
+	bool write;			/* the verb may change something */
+	bool force;			/* create: a file system may be overwritten */
 	int dir;			/* the SR's directory, for layouts of files; or -1 */
 	char path[160];			/* where it is mounted; "" while detached */
 	void *transport_data;		/* each part's own, from the arena */

@@ -34,5 +34,6 @@ struct transport {
 };
 
 extern const struct transport transport_local;
+extern const struct transport transport_devices;
 
 #endif

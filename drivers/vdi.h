@@ -17,8 +17,8 @@ struct attachment {
 	bool attached;		/* somebody called attach and not yet detach */
 	bool active;		/* and there is a block device */
 	bool writable;
-	char device[64];	/* that device, /dev/loop3; "" while not active */
-	char link[192];		/* /dev/sm/backend/<SR>/<VDI>, under SM_ROOT */
+	char device[256];	/* that device, /dev/loop3; "" while not active */
+	char link[256];		/* /dev/sm/backend/<SR>/<VDI>, under SM_ROOT */
 	const char *backend;	/* name of the datapath that serves it: "loop" */
 };
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the words of usage strings mean, and the one place where values are judged. */
+#include <errno.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +28,15 @@ static const struct arg args[] = {
 	{ "FORCE",		ARG_BOOL,   "TRUE or FALSE" },
 	{ "OWNER",		ARG_TEXT,   "who uses the disk" },
 	{ "TARGET",		ARG_TEXT,   "a directory or device to look at" },
+	{ "PATH",		ARG_PATH,   "a device or a file" },
+	{ "SRC",		ARG_PATH,   "the image or device to read" },
+	{ "DST",		ARG_PATH,   "the image to make, or the device to write" },
+	{ "PARENT",		ARG_PATH,   "the image to stand on" },
+	{ "CHILD",		ARG_PATH,   "the image to make" },
+	{ "--from",		ARG_PATH,   "a file with what to restore" },
+	{ "--seqno",		ARG_NUMBER, "the version to restore" },
+	{ "-f",			ARG_TEXT,   "format of the image: raw, vhd or qcow2" },
+	{ "-O",			ARG_TEXT,   "format to write: raw or vhd" },
 	{ "--sr",		ARG_TEXT,   "the SR that holds the disk" },
 	{ "--type",		ARG_TEXT,   "SR type (sm help types)" },
 	{ "--dconf",		ARG_PAIR,   "where the storage is; @FILE as VALUE is read from the file" },
@@ -37,7 +48,7 @@ static const struct arg args[] = {
 	{ "--description",	ARG_TEXT,   "a longer text beside the name" },
 	{ "--uuid",		ARG_UUID,   "use this uuid instead of a random one" },
 	{ "--owner",		ARG_TEXT,   "who uses the disk" },
-	{ "--force",		ARG_SWITCH, "take the mark from whoever holds it" },
+	{ "--force",		ARG_SWITCH, "do it although somebody may lose something by it" },
 	{ "--read-only",	ARG_SWITCH, "a device that cannot be written" },
 	{ "--repair",		ARG_SWITCH, "mend what can be mended" },
 };
@@ -118,6 +129,33 @@ static int set_pair(struct ctx *ctx, struct kvs *to, const struct arg *arg, cons
 	return dconf_add(ctx, to, arena_strndup(&ctx->arena, text, (size_t)(eq - text)), eq + 1);
 }
 
+/* Paths of files are not text: whatever the file system takes. */
+static int set_path(struct ctx *ctx, struct request *rq, const struct arg *arg, const char *text)
+{
+	if (!*text || strlen(text) >= PATH_MAX)
+		return fail_say(ctx, -E_ARG, "%s is %s", arg->word, *text ? "too long" : "empty");
+	if (!strcmp(arg->word, "--from")) {
+		rq->from = text;
+		return 0;
+	}
+	rq->paths = arena_grow(&ctx->arena, rq->paths, rq->n_paths, rq->n_paths + 1,
+			       sizeof(*rq->paths));
+	rq->paths[rq->n_paths++] = text;
+	return 0;
+}
+
+static int set_number(struct ctx *ctx, struct request *rq, const struct arg *arg, const char *text)
+{
+	char *end;
+
+	errno = 0;
+	rq->seqno = strtoull(text, &end, 10);
+	if (errno || *end || end == text || *text == '-' || *text == '+')
+		return fail_say(ctx, -E_ARG, "%s '%.32s' is not a number", arg->word, text);
+	rq->has_seqno = true;
+	return 0;
+}
+
 int request_set(struct ctx *ctx, struct request *rq, const struct arg *arg, const char *text)
 {
 	const char *w = arg->word;
@@ -126,7 +164,7 @@ int request_set(struct ctx *ctx, struct request *rq, const struct arg *arg, cons
 		{ "NAME", &rq->name }, { "--name", &rq->name },
 		{ "--description", &rq->description }, { "--type", &rq->type },
 		{ "--format", &rq->format }, { "OWNER", &rq->owner }, { "--owner", &rq->owner },
-		{ "TARGET", &rq->sr },
+		{ "TARGET", &rq->sr }, { "-f", &rq->format }, { "-O", &rq->out_format },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
@@ -142,6 +180,10 @@ int request_set(struct ctx *ctx, struct request *rq, const struct arg *arg, cons
 		return set_bool(ctx, &rq->force, arg, text);
 	case ARG_PAIR:
 		return set_pair(ctx, !strcmp(w, "--dconf") ? &rq->dconf : &rq->sm_config, arg, text);
+	case ARG_PATH:
+		return set_path(ctx, rq, arg, text);
+	case ARG_NUMBER:
+		return set_number(ctx, rq, arg, text);
 	case ARG_FILE:
 		return dconf_add_file(ctx, &rq->dconf, text);
 	case ARG_SWITCH:

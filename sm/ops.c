@@ -10,7 +10,7 @@
 const struct op_row ops[] = {
 	/* --- storage repositories --- */
 	{ OP_SR_CREATE, NEEDS_TYPE | CHANGES | LOCKS_SR,
-	  "sr", "create", "NAME --type=TYPE [--dconf=KEY=VALUE…] [--uuid=UUID] [--description=TEXT]",
+	  "sr", "create", "NAME --type=TYPE [--dconf=KEY=VALUE…] [--uuid=UUID] [--description=TEXT] [--force]",
 	  "sr_create", "SR",
 	  "Make a new SR on empty storage, remember it in smtab and attach it",
 	  "sm sr create disks --type file --dconf location=/srv/disks" },
@@ -203,6 +203,11 @@ bool usage_next(const char **at, struct usage_word *w)
 	*w = (struct usage_word){ .optional = *p == '[' };
 	p += w->optional;
 	p += copy_word(w->word, sizeof(w->word), p);
+	n = strlen(w->word);
+	if (n > 3 && !memcmp(w->word + n - 3, "…", 3)) {
+		w->word[n - 3] = '\0';
+		w->many = true;
+	}
 	if (*p == '=') {
 		/* KEY=VALUE… keeps its own equals sign. */
 		n = strcspn(++p, " ]");

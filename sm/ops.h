@@ -5,7 +5,7 @@
  *
  * A row's usage strings are both the grammar and the help.  A word in capitals
  * is an operand, --name=WORD an option with a value, --name a switch; what is
- * in brackets is optional; a value followed by … may be given several times.
+ * in brackets is optional; what is followed by … may be given several times.
  *
  *	"NAME --sr=SR --size=SIZE [--format=FORMAT] [--description=TEXT]"
  *
@@ -51,7 +51,7 @@ const struct op_row *op_by_api(const char *name);			/* or NULL */
 
 /* What a word of a usage string means. */
 enum arg_kind {
-	ARG_TEXT, ARG_UUID, ARG_SIZE, ARG_MIB, ARG_PAIR, ARG_BOOL, ARG_SWITCH, ARG_FILE,
+	ARG_TEXT, ARG_UUID, ARG_SIZE, ARG_MIB, ARG_PAIR, ARG_BOOL, ARG_SWITCH, ARG_FILE, ARG_PATH, ARG_NUMBER,
 };
 
 struct arg {

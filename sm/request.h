@@ -86,6 +86,12 @@ struct request {
 	uint64_t size;			/* bytes */
 	bool has_size;
 	struct uuid new_uuid;		/* of what is created; "" = random */
+	const char **paths;		/* image and vg verbs: files and devices */
+	size_t n_paths;
+	const char *out_format;		/* image convert */
+	const char *from;		/* vg restore: a file with the text */
+	uint64_t seqno;			/* or one of the older versions */
+	bool has_seqno;
 
 	bool writable;			/* attach: default true is set by the door */
 	bool activate;			/* attach and detach include the device */

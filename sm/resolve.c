@@ -77,7 +77,12 @@ int bind_sr(struct run *r)
 	bool fresh = r->row->flags & NEEDS_TYPE;
 	int err;
 
-	r->sr = (struct sr){ .ctx = r->ctx, .dir = -1, .name = "", .description = "" };
+	r->sr = (struct sr){
+		.ctx = r->ctx, .dir = -1, .name = "", .description = "",
+		.write = r->row->flags & CHANGES && !r->ctx->dry_run,
+		/* Machines ask nobody: they have decided before they call. */
+		.force = rq->force || rq->by_uuid,
+	};
 	if (!fresh && !(rq->type && (rq->dconf.n || rq->by_uuid))) {
 		err = bind_from_tab(r);
 	} else if (!rq->type) {

@@ -27,15 +27,20 @@ void sr_close(struct sr *sr)
 		close(sr->dir);
 	sr->dir = -1;
 	sr->layout_data = NULL;
+	sr->opened = false;
 }
 
 int sr_open(struct sr *sr, bool recover)
 {
-	int err = sr->type->transport->open(sr);
+	int err;
 
+	if (sr->opened)
+		return 0;
+	sr->opened = true;		/* also half: sr_close() undoes what there is */
+	err = sr->type->transport->open(sr);
 	if (err == -E_SR_DETACHED) {
 		hint(sr->ctx, "sm sr attach %s", sr->uuid.s);
-		return fail(sr->ctx, err, "SR %s", sr->uuid.s);
+		return fail_say(sr->ctx, err, "%s", err_text(err));
 	}
 	if (!err && sr->type->layout->open)
 		err = sr->type->layout->open(sr, recover);
@@ -99,13 +104,13 @@ static void fill_static(const struct sr *sr, struct sr_info *info)
 
 int sr_describe(struct sr *sr, struct sr_info *info, struct vdis *l)
 {
-	int err = sr->dir >= 0 ? 0 : sr->type->transport->open(sr);
+	int err = sr_open(sr, false);
 
 	fill_static(sr, info);
-	if (err == -E_SR_DETACHED)
+	if (err == -E_SR_DETACHED) {
+		fail_clear(sr->ctx);
 		return 0;
-	if (!err && sr->type->layout->open)
-		err = sr->type->layout->open(sr, false);
+	}
 	if (err)
 		return err;
 	fill_static(sr, info);		/* the SR knows its name better than smtab */
@@ -285,8 +290,11 @@ static int must_be_idle(struct run *r)
 
 static int detach(struct run *r)
 {
-	int err = r->sr.type->transport->detach(&r->sr);
+	const struct layout *layout = r->sr.type->layout;
+	int err = layout->quiesce ? layout->quiesce(&r->sr) : 0;
 
+	if (!err)
+		err = r->sr.type->transport->detach(&r->sr);
 	if (!err)
 		state_forget(&r->sr);
 	return err;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "arch/clock.h"
+#include "lib/bytes.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/text/size.h"
@@ -149,6 +150,17 @@ static int check_space(struct run *r, uint64_t need)
 			SIZE_STR(need), SIZE_STR(info.size - info.used));
 }
 
+/* What a disk of that many bytes really gets: the format's unit, then the layout's. */
+static int round_size(struct run *r, const struct format *f, uint64_t asked, uint64_t *size)
+{
+	uint64_t unit = r->sr.type->layout->unit;
+	int err = f->round(r->ctx, asked, size);
+
+	if (!err && unit && f->direct && (!round_up_ok(*size, unit, size) || *size > INT64_MAX))
+		err = fail(r->ctx, -E_VDI_SIZE, "%llu bytes", (unsigned long long)asked);
+	return err;
+}
+
 int do_vdi_create(struct run *r)
 {
 	struct request *rq = r->rq;
@@ -159,7 +171,7 @@ int do_vdi_create(struct run *r)
 	if (!err && !rq->has_size)
 		err = fail_say(r->ctx, -E_USAGE, "the size is missing");
 	if (!err)
-		err = spec.format->round(r->ctx, rq->size, &spec.virtual_size);
+		err = round_size(r, spec.format, rq->size, &spec.virtual_size);
 	if (!err && allocation && !spec.thick && strcmp(allocation, "thin"))
 		err = fail_say(r->ctx, -E_ARG, "allocation '%.32s' is neither thick nor thin", allocation);
 	if (!err && spec.thick)
@@ -216,13 +228,13 @@ int do_vdi_resize(struct run *r)
 		return fail_say(r->ctx, -E_USAGE, "the size is missing");
 	if (vdi->hidden)
 		return fail(r->ctx, -E_VDI_HIDDEN, "VDI %s", vdi->uuid.s);
-	/* The size as asked: rounding must not turn a shrink into nothing to do. */
-	if (r->rq->size < vdi->virtual_size && r->rq->size)
-		return fail_say(r->ctx, -E_VDI_SIZE, "VDI %s: shrinking is not allowed (it has %llu bytes)",
-				vdi->uuid.s, (unsigned long long)vdi->virtual_size);
-	err = f ? f->round(r->ctx, r->rq->size, &size) : -E_VDI_TYPE;
+	err = f ? round_size(r, f, r->rq->size, &size) : -E_VDI_TYPE;
 	if (err)
 		return err;
+	/* Rounded first: what a disk was made with is always its size. */
+	if (size < vdi->virtual_size)
+		return fail_say(r->ctx, -E_VDI_SIZE, "VDI %s: shrinking is not allowed (it has %llu bytes)",
+				vdi->uuid.s, (unsigned long long)vdi->virtual_size);
 	if (r->ctx->dry_run)
 		return plan(r, 0, "grow VDI %s to %llu bytes", vdi->uuid.s, (unsigned long long)size);
 	if (size != vdi->virtual_size) {

@@ -127,6 +127,7 @@ static const struct sr_type dummy = {
 	.desc      = "Accepts everything, keeps nothing: for trying out a toolstack",
 	.api_name  = "dummy",
 	.api_desc  = "SR plugin which manages fake data",
+	.api_version = "1.1",
 	.srapi1    = "DUMMY",
 	.content   = "phy",
 	.storage_type = "dummy",

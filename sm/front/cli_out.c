@@ -128,7 +128,7 @@ static const char *sr_name(const struct out *o, const struct vdi *v)
 
 static const char *attached(const struct out *o, const struct attachment *at)
 {
-	if (!at->attached)
+	if (!at->attached && !at->active)
 		return "no";
 	return arena_printf(&o->ctx->arena, "%s%s", at->device[0] ? at->device : "no device",
 			    at->writable ? "" : " (read-only)");

@@ -46,7 +46,7 @@ static void put_sr(struct json *j, const struct sr_info *sr)
 static void put_attached(struct json *j, const struct attachment *at)
 {
 	json_key(j, "attached");
-	if (!at->attached) {
+	if (!at->attached && !at->active) {
 		json_null(j);
 		return;
 	}

@@ -77,7 +77,7 @@ void smapi1_put_info(struct buf *b, const struct sr_type *t)
 	put_line(b, "vendor", "smbox");
 	put_line(b, "copyright", "(C) the smbox authors, LGPL-2.1-or-later");
 	put_line(b, "driver_version", SMBOX_VERSION);
-	put_line(b, "required_api_version", "1.0");
+	put_line(b, "required_api_version", t->api_version ? t->api_version : "1.0");
 	put_capabilities(b, t);
 	put_configuration(b, t);
 }

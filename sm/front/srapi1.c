@@ -310,7 +310,7 @@ static void put_vdi(struct sexpr_out *s, const struct request *rq, const struct 
 	sexpr_pair(s, "parent", v->parent.s);
 	put_uuids(s, "children", v->children, v->n_children);
 	sexpr_pair_u64(s, "shareable", 0);
-	sexpr_pair_u64(s, "attached", v->at.attached);
+	sexpr_pair_u64(s, "attached", v->at.attached || v->at.active);
 	sexpr_pair_u64(s, "lock", v->n_owners > 0);
 	sexpr_pair_u64(s, "read_only", v->read_only);
 	sexpr_end(s);

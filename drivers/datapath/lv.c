@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * lv: a raw volume as the device-mapper device that LVM2 would make of it, so
+ * that either of us finds what the other has activated.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arch/clock.h"
+#include "arch/dm.h"
+#include "drivers/datapath.h"
+#include "drivers/layout.h"
+#include "drivers/sr.h"
+#include "lib/cleanup.h"
+#include "lib/err.h"
+
+/* How long udev, or somebody who looks at a device, may keep us waiting. */
+#define PATIENCE	(10 * NS_PER_S)
+
+static bool serves(const struct vdi *vdi)
+{
+	return !strcmp(vdi->format, "raw");
+}
+
+static int map_of(struct sr *sr, const struct vdi *vdi, struct volume_map *map)
+{
+	if (!sr->type->layout->volume_map)
+		return fail(sr->ctx, -E_UNSUPPORTED, "device-mapper below %s", vdi->volume);
+	return sr->type->layout->volume_map(sr, vdi, map);
+}
+
+static void describe(struct sr *sr, const struct volume_map *map, struct dm_device *d)
+{
+	uint64_t until = clock_now_mono() + PATIENCE;
+
+	*d = (struct dm_device){
+		.name = map->name, .uuid = map->uuid, .kind = DM_GUEST,
+		.group = map->group, .volume = map->volume,
+		.root = sr->ctx->root && *sr->ctx->root ? sr->ctx->root : NULL,
+		.deadline = sr->ctx->deadline && sr->ctx->deadline < until ? sr->ctx->deadline : until,
+	};
+}
+
+static int open_dm(struct sr *sr)
+{
+	int ctl = dm_open();
+
+	if (ctl == -ENODEV || ctl == -ENXIO)
+		hint(sr->ctx, "load the module dm-mod");
+	return ctl < 0 ? fail(sr->ctx, ctl, "open device-mapper") : ctl;
+}
+
+static void fill(struct sr *sr, const struct volume_map *map, bool read_only,
+		 struct attachment *at)
+{
+	at->active = true;
+	at->writable = !read_only;
+	at->backend = "lv";
+	snprintf(at->device, sizeof(at->device), "%s/dev/%s/%s",
+		 sr->ctx->root ? sr->ctx->root : "", map->group, map->volume);
+}
+
+static int look(struct sr *sr, int ctl, const struct volume_map *map, struct attachment *at)
+{
+	struct dm_info info;
+	int err = dm_info(ctl, dm_by_uuid(map->uuid), &info);
+
+	if (err == -ENXIO)
+		return 0;
+	if (err)
+		return fail(sr->ctx, err, "ask device-mapper for %s", map->name);
+	if (info.live)
+		fill(sr, map, info.read_only, at);
+	return 0;
+}
+
+static int find(struct sr *sr, const struct vdi *vdi, struct attachment *at)
+{
+	struct volume_map map = { 0 };
+	_close_ int ctl = dm_open();
+	int err;
+
+	if (ctl < 0)		/* without device-mapper nothing is active */
+		return 0;
+	err = map_of(sr, vdi, &map);
+	return err ? err : look(sr, ctl, &map, at);
+}
+
+static int by_uuid(const void *a, const void *b)
+{
+	return strcmp(((const struct dm_entry *)a)->uuid, ((const struct dm_entry *)b)->uuid);
+}
+
+static int find_all(struct sr *sr, struct vdis *l)
+{
+	_close_ int ctl = dm_open();
+	struct dm_entry *all;
+	size_t n;
+	int err;
+
+	if (ctl < 0 || !sr->type->layout->volume_map)
+		return 0;
+	err = dm_list(ctl, &sr->ctx->arena, &all, &n);
+	if (err)
+		return fail(sr->ctx, err, "list the devices of device-mapper");
+	qsort(all, n, sizeof(*all), by_uuid);
+	for (size_t i = 0; i < l->n && !err; i++) {
+		struct volume_map map = { 0 };
+		struct dm_entry key = { .uuid = map.uuid };
+
+		if (!serves(&l->v[i]))
+			continue;
+		err = map_of(sr, &l->v[i], &map);
+		if (!err && bsearch(&key, all, n, sizeof(*all), by_uuid))
+			err = look(sr, ctl, &map, &l->v[i].at);
+	}
+	return err;
+}
+
+static int activate(struct sr *sr, const struct vdi *vdi, bool writable, struct attachment *at)
+{
+	struct volume_map map = { 0 };
+	struct dm_table table;
+	struct dm_device d;
+	_close_ int ctl = open_dm(sr);
+	int err = ctl < 0 ? ctl : map_of(sr, vdi, &map);
+
+	if (!err)
+		err = dm_table_parse(&sr->ctx->arena, map.table, &table);
+	if (err)
+		return err;
+	describe(sr, &map, &d);
+	d.table = &table;
+	d.read_only = !writable;
+	err = dm_activate(ctl, &d, NULL);	/* commit */
+	if (err)
+		return fail(sr->ctx, err, "activate %s", map.volume);
+	fill(sr, &map, !writable, at);
+	return 0;
+}
+
+static int deactivate(struct sr *sr, const struct vdi *vdi, const struct attachment *at)
+{
+	struct volume_map map = { 0 };
+	struct dm_device d;
+	_close_ int ctl = open_dm(sr);
+	int err = ctl < 0 ? ctl : map_of(sr, vdi, &map);
+
+	if (err)
+		return err;
+	describe(sr, &map, &d);
+	err = dm_deactivate(ctl, &d);		/* commit */
+	if (err == -EBUSY) {
+		hint(sr->ctx, "see who has it open: fuser %s", at->device);
+		return fail(sr->ctx, -E_VDI_IN_USE, "%s is open", at->device);
+	}
+	return err ? fail(sr->ctx, err, "deactivate %s", map.volume) : 0;
+}
+
+static int refresh(struct sr *sr, const struct vdi *vdi, const struct attachment *at)
+{
+	struct volume_map map = { 0 };
+	struct dm_table table;
+	struct dm_device d;
+	_close_ int ctl = open_dm(sr);
+	int err = ctl < 0 ? ctl : map_of(sr, vdi, &map);
+
+	if (!err)
+		err = dm_table_parse(&sr->ctx->arena, map.table, &table);
+	if (err)
+		return err;
+	describe(sr, &map, &d);
+	d.table = &table;
+	d.read_only = !at->writable;
+	err = dm_reload(ctl, &d, 0);
+	return err ? fail(sr->ctx, err, "grow %s", map.volume) : 0;
+}
+
+static const struct datapath lv = {
+	.name = "lv",
+	.serves = serves,
+	.find = find,
+	.find_all = find_all,
+	.activate = activate,
+	.deactivate = deactivate,
+	.refresh = refresh,
+};
+REGISTER(datapaths, lv);

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the files of the lvm layout share: lvm.c, lvm_create.c, lvm_volume.c, lvm_mgt.c. */
+#ifndef DRIVERS_LAYOUT_LVM_H
+#define DRIVERS_LAYOUT_LVM_H
+
+#include <stdbool.h>
+
+#include "lib/lvm2/scan.h"
+#include "lib/lvm2/vg.h"
+#include "lib/mgt.h"
+
+struct sr;
+struct vdi;
+struct vdis;
+struct sr_info;
+struct volume_map;
+struct volume_spec;
+
+#define EXTENT		((uint64_t)4 << 20)
+#define VG_PREFIX	"VG_XenStorage-"
+#define MGT_NAME	"MGT"
+
+/* sr->layout_data: the VG of an opened SR. */
+struct lvm_sr {
+	struct lvm_dev *dev;
+	struct lvm_set set;
+	struct lvm_vg *vg;
+	int lock;			/* lvm2's lock file of the VG */
+	char *lock_path;
+	struct mgt_sr mgt;		/* the head of MGT */
+	int mgt_state;			/* 0: read; -ENOENT: there is none; else why it cannot be */
+	bool mgt_tried;
+};
+
+struct lvm_sr *lvm_of(struct sr *sr);
+/* Scan the transport's devices into a set. */
+int lvm_read(struct sr *sr, struct lvm_sr *l);
+int lvm_lock(struct sr *sr, struct lvm_sr *l, bool shared);
+/* One commit for everything changed in memory; cause goes into the text. */
+int lvm_commit_now(struct sr *sr, const char *cause);
+void lvm_fill_stamp(struct sr *sr, struct lvm_stamp *stamp, const char *cause);
+
+/* "LV-<uuid>" and "VHD-<uuid>": which VDI, which format; NULL for any other LV. */
+const char *lvm_volume_format(const char *lv, struct uuid *u);
+
+int lvm_create(struct sr *sr);
+int lvm_destroy(struct sr *sr);
+int lvm_probe(struct sr *sr, struct sr_info *found);
+
+int mgt_read_head(struct sr *sr);
+/* Names of all VDIs in the list, from one read of the volume. */
+int mgt_fill(struct sr *sr, struct vdis *l);
+int mgt_put(struct sr *sr, const struct vdi *vdi);
+int mgt_delete(struct sr *sr, const struct uuid *u);
+int mgt_rename(struct sr *sr, const char *name, const char *description);
+/* Remove the records of VDIs that have no volume: what a death left. */
+int mgt_recover(struct sr *sr);
+/* A fresh MGT for a VG that is not committed yet. */
+int mgt_format(struct sr *sr, struct lvm_vg *vg);
+
+int lvm_volume_create(struct sr *sr, struct vdi *vdi, const struct volume_spec *spec);
+int lvm_volume_delete(struct sr *sr, const struct vdi *vdi);
+int lvm_volume_resize(struct sr *sr, struct vdi *vdi, uint64_t virtual_size);
+int lvm_volume_map(struct sr *sr, const struct vdi *vdi, struct volume_map *map);
+/* Deactivate every device of the VG that device-mapper still has. */
+int lvm_quiesce(struct sr *sr);
+int lvm_vdi_find(struct sr *sr, const struct uuid *uuid, struct vdi *vdi);
+int lvm_vdi_list(struct sr *sr, struct vdis *l);
+
+#endif

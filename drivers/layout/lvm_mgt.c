@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Reading and writing MGT through the PVs, whether or not it is active.
+ *
+ * A record is written before the header says that it is there, and each is
+ * flushed, so a death between leaves the old list or the new one.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "drivers/layout.h"
+#include "drivers/layout/lvm.h"
+#include "drivers/sr.h"
+#include "lib/err.h"
+#include "lib/lvm2/lv_io.h"
+
+static int open_mgt(struct sr *sr, struct io **io)
+{
+	const struct lvm_vg *vg = lvm_of(sr)->vg;
+	const struct lvm_lv *lv = lvm_lv_find(vg, MGT_NAME);
+
+	if (!lv)
+		return -ENOENT;
+	return lvm_lv_io(io, vg, lv);
+}
+
+int mgt_read_head(struct sr *sr)
+{
+	struct lvm_sr *l = lvm_of(sr);
+	_io_close_ struct io *io = NULL;
+	char head[MGT_HEAD];
+
+	if (l->mgt_tried)
+		return l->mgt_state;
+	l->mgt_tried = true;
+	l->mgt_state = open_mgt(sr, &io);
+	if (!l->mgt_state)
+		l->mgt_state = io_read(io, 0, head, sizeof(head));
+	if (!l->mgt_state)
+		l->mgt_state = mgt_head_decode(&sr->ctx->arena, head, &l->mgt);
+	return l->mgt_state;
+}
+
+/* All records in one read; the caller decodes them. */
+static int read_records(struct sr *sr, struct io *io, char **records, size_t *n)
+{
+	struct lvm_sr *l = lvm_of(sr);
+	size_t bytes = l->mgt.used - MGT_HEAD;
+	int err;
+
+	*n = bytes / MGT_RECORD;
+	*records = arena_alloc(&sr->ctx->arena, bytes + 1);
+	err = io_read(io, MGT_HEAD, *records, bytes);
+	return err ? fail(sr->ctx, err, "read MGT") : 0;
+}
+
+static int start(struct sr *sr, struct io **io)
+{
+	int err = mgt_read_head(sr);
+
+	if (!err)
+		err = open_mgt(sr, io);
+	if (err && err != -ENOENT) {
+		hint(sr->ctx, "sm sr check %s --repair", sr->uuid.s);
+		return fail(sr->ctx, err, "MGT, which keeps the names");
+	}
+	return err;
+}
+
+int mgt_fill(struct sr *sr, struct vdis *l)
+{
+	_io_close_ struct io *io = NULL;
+	char *records;
+	size_t n;
+	int err = start(sr, &io);
+
+	if (err == -ENOENT)
+		return 0;		/* an SR without names */
+	if (!err)
+		err = read_records(sr, io, &records, &n);
+	for (size_t i = 0; !err && i < n; i++) {
+		struct mgt_vdi m;
+		struct vdi *vdi;
+
+		if (mgt_vdi_decode(&sr->ctx->arena, records + i * MGT_RECORD, &m) || m.deleted)
+			continue;	/* one bad record must not cost the others */
+		vdi = vdis_find(l, &m.uuid);
+		if (!vdi)
+			continue;
+		vdi->name = m.name;
+		vdi->description = m.description;
+		vdi->type = m.type;
+		vdi->snapshot_of = m.snapshot_of;
+		vdi->read_only |= m.read_only;
+	}
+	return err;
+}
+
+static int write_record(struct sr *sr, struct io *io, size_t i, const struct mgt_vdi *m)
+{
+	char record[MGT_RECORD];
+	int err;
+
+	mgt_vdi_encode(&sr->ctx->arena, m, record);
+	err = io_write(io, MGT_HEAD + i * MGT_RECORD, record, sizeof(record));
+	return err ? err : io_flush(io);
+}
+
+static int write_head(struct sr *sr, struct io *io)
+{
+	char head[MGT_HEAD];
+	int err;
+
+	mgt_head_encode(&sr->ctx->arena, &lvm_of(sr)->mgt, head);
+	err = io_write(io, 0, head, sizeof(head));
+	return err ? err : io_flush(io);
+}
+
+/* Find the record of a VDI, and one that may be used for a new one. */
+static size_t look_up(struct sr *sr, const char *records, size_t n, const struct uuid *u,
+		      struct mgt_vdi *m, size_t *spare)
+{
+	size_t at = n;
+
+	*spare = n;
+	for (size_t i = 0; i < n; i++) {
+		struct mgt_vdi one;
+		int err = mgt_vdi_decode(&sr->ctx->arena, records + i * MGT_RECORD, &one);
+
+		if (!err && uuid_equal(&one.uuid, u) && !one.deleted) {
+			*m = one;
+			at = i;
+		} else if (!err && one.deleted) {
+			*spare = i;
+		}
+	}
+	return at;
+}
+
+int mgt_put(struct sr *sr, const struct vdi *vdi)
+{
+	struct lvm_sr *l = lvm_of(sr);
+	_io_close_ struct io *io = NULL;
+	struct mgt_vdi m = { .managed = true };
+	char *records;
+	size_t n, at, spare;
+	int err = start(sr, &io);
+
+	if (err == -ENOENT)
+		return 0;
+	if (!err)
+		err = read_records(sr, io, &records, &n);
+	if (err)
+		return err;
+	at = look_up(sr, records, n, &vdi->uuid, &m, &spare);
+	if (at == n)
+		at = spare;
+	if (at >= MGT_RECORDS || MGT_HEAD + (at + 1) * MGT_RECORD > io->size)
+		return fail_say(sr->ctx, -E_SR_NO_SPACE, "MGT has no room for another VDI (%zu are there)",
+				n);
+	m.uuid = vdi->uuid;
+	m.name = vdi->name;
+	m.description = vdi->description;
+	m.type = vdi->type && *vdi->type ? vdi->type : "user";
+	m.vdi_type = !strcmp(vdi->format, "vhd") ? "vhd" : "aio";
+	m.read_only = vdi->read_only;
+	m.snapshot_of = vdi->snapshot_of;
+	err = write_record(sr, io, at, &m);
+	if (!err && at == n) {
+		l->mgt.used = MGT_HEAD + (n + 1) * MGT_RECORD;
+		err = write_head(sr, io);	/* commit */
+	}
+	return err ? fail(sr->ctx, err, "write MGT") : 0;
+}
+
+int mgt_delete(struct sr *sr, const struct uuid *u)
+{
+	_io_close_ struct io *io = NULL;
+	struct mgt_vdi m;
+	char *records;
+	size_t n, at, spare;
+	int err = start(sr, &io);
+
+	if (err == -ENOENT)
+		return 0;
+	if (!err)
+		err = read_records(sr, io, &records, &n);
+	if (err)
+		return err;
+	at = look_up(sr, records, n, u, &m, &spare);
+	if (at == n)
+		return 0;
+	m.deleted = true;
+	err = write_record(sr, io, at, &m);	/* commit */
+	if (!err && at == n - 1) {
+		lvm_of(sr)->mgt.used -= MGT_RECORD;
+		err = write_head(sr, io);
+	}
+	return err ? fail(sr->ctx, err, "write MGT") : 0;
+}
+
+int mgt_rename(struct sr *sr, const char *name, const char *description)
+{
+	struct lvm_sr *l = lvm_of(sr);
+	_io_close_ struct io *io = NULL;
+	int err = start(sr, &io);
+
+	if (err == -ENOENT)
+		return fail_say(sr->ctx, -E_UNSUPPORTED, "this SR has no MGT volume to keep a name in");
+	if (err)
+		return err;
+	if (name)
+		sr->name = l->mgt.name = name;
+	if (description)
+		sr->description = l->mgt.description = description;
+	err = write_head(sr, io);		/* commit */
+	return err ? fail(sr->ctx, err, "write MGT") : 0;
+}
+
+int mgt_recover(struct sr *sr)
+{
+	const struct lvm_vg *vg = lvm_of(sr)->vg;
+	_io_close_ struct io *io = NULL;
+	char *records;
+	size_t n;
+	int err;
+
+	if (mgt_read_head(sr) || start(sr, &io))
+		return 0;			/* sr check says what is wrong with it */
+	err = read_records(sr, io, &records, &n);
+	for (size_t i = n; !err && i-- > 0; ) {
+		struct arena *a = &sr->ctx->arena;
+		struct mgt_vdi m;
+
+		if (mgt_vdi_decode(a, records + i * MGT_RECORD, &m) || m.deleted ||
+		    lvm_lv_find(vg, arena_printf(a, "LV-%s", m.uuid.s)) ||
+		    lvm_lv_find(vg, arena_printf(a, "VHD-%s", m.uuid.s)))
+			continue;
+		err = mgt_delete(sr, &m.uuid);
+	}
+	return err;
+}
+
+int mgt_format(struct sr *sr, struct lvm_vg *vg)
+{
+	const struct lvm_lv *lv = lvm_lv_find(vg, MGT_NAME);
+	struct mgt_sr m = {
+		.uuid = sr->uuid, .allocation = kv_get(&sr->dconf, "allocation"),
+		.name = sr->name, .description = sr->description, .used = MGT_HEAD,
+	};
+	_io_close_ struct io *io = NULL;
+	char head[MGT_HEAD];
+	int err = lvm_lv_io(&io, vg, lv);
+
+	mgt_head_encode(&sr->ctx->arena, &m, head);
+	if (!err)
+		err = io_write(io, 0, head, sizeof(head));
+	if (!err)
+		err = io_flush(io);
+	return err ? fail(sr->ctx, err, "write MGT") : 0;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* lvm: logical volumes of a VG on local devices, as upstream lays them out. */
+
+#include "drivers/layout.h"
+#include "drivers/sr.h"
+#include "drivers/transport.h"
+#include "lib/err.h"
+
+/* SR-API 1.0: the dconf is the list of devices. */
+static int dconf_srapi1(struct ctx *ctx, const char *text, const struct uuid *sr,
+			struct kvs *dconf)
+{
+	if (!*text)
+		return fail(ctx, -E_DCONF_DEVICE, "dconf");
+	kv_set(&ctx->arena, dconf, "device", text);
+	return 0;
+}
+
+static const struct sr_type lvm = {
+	.names     = (const char *const[]){ "lvm", "LVMSR", "LVHDSR", "lvhd", NULL },
+	.desc      = "Logical volumes on local disks",
+	.api_name  = "Local VHD on LVM",
+	.api_desc  = "SR plugin which represents disks as logical volumes on local disks",
+	.srapi1    = "LVM",
+	.content   = "vhd",
+	.storage_type = "lvm",
+	.keys      = (const struct key[]){
+		{ "device", KEY_DEVICE | KEY_MUST, "disk, or several separated by commas",
+		  -E_DCONF_DEVICE },
+		{ "allocation", KEY_TEXT, "thick (default) or thin" , 0 },
+		{ }
+	},
+	.dconf_srapi1 = dconf_srapi1,
+	.transport = &transport_devices,
+	.layout    = &layout_lvm,
+	.formats   = (const char *const[]){ "raw", NULL },
+	.datapaths = (const char *const[]){ "lv", NULL },
+};
+REGISTER(sr_types, lvm);
