@@ -78,7 +78,7 @@ struct layout {
 	int (*volume_delete)(struct sr *sr, const struct vdi *vdi);
 	/* Grow to the given virtual size; the image's own metadata included. */
 	int (*volume_resize)(struct sr *sr, struct vdi *vdi, uint64_t virtual_size);
-	/* Keep vdi's name, description and type. */
+	/* Keep vdi's name, description and type; what is NULL stays as it is. */
 	int (*volume_describe)(struct sr *sr, const struct vdi *vdi);
 	/*
 	 * How device-mapper shows the volume, for layouts whose volumes are parts

@@ -13,11 +13,13 @@
 #include "lib/file.h"
 #include "lib/io.h"
 
-static int write_new(int dir, const char *name, const void *data, size_t len, mode_t mode)
+int file_write_new(int dir, const char *name, const void *data, size_t len, mode_t mode)
 {
 	_close_ int fd = -1;
-	int err;
+	int err = unlink_quiet(dir, name);
 
+	if (err)
+		return err;
 	fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
@@ -29,6 +31,8 @@ static int write_new(int dir, const char *name, const void *data, size_t len, mo
 	/* NFS may report a failed write here and nowhere else. */
 	if (close(take_fd(&fd)) && !err)
 		err = -errno;
+	if (err)
+		unlinkat(dir, name, 0);		/* harmless if it stays */
 	return err;
 }
 
@@ -39,19 +43,15 @@ int file_replace(int dir, const char *name, const void *data, size_t len, mode_t
 
 	if (snprintf(tmp, sizeof(tmp), ".%s.new", name) >= (int)sizeof(tmp))
 		return -ENAMETOOLONG;
-	err = unlink_quiet(dir, tmp);
+	err = file_write_new(dir, tmp, data, len, mode);
 	if (err)
 		return err;
-	err = write_new(dir, tmp, data, len, mode);
-	if (err == -EEXIST)
-		return err;			/* not ours to remove */
-	if (!err && renameat(dir, tmp, dir, name))	/* commit */
+	if (renameat(dir, tmp, dir, name)) {	/* commit */
 		err = -errno;
-	if (err)
 		unlinkat(dir, tmp, 0);		/* harmless if it stays */
-	else if (fsync(dir))
-		err = -errno;
-	return err;
+		return err;
+	}
+	return fsync(dir) && errno != EINVAL ? -errno : 0;	/* as fs_sync_dir() */
 }
 
 /* Read to the end, which a file of /proc does not announce by its size. */

@@ -25,6 +25,12 @@ struct arena;
 int file_replace(int dir, const char *name, const void *data, size_t len, mode_t mode);
 
 /*
+ * The first half of that: a new file with all its bytes on the disk, in place of
+ * one of that name which a death left.  It is the caller's to rename.
+ */
+int file_write_new(int dir, const char *name, const void *data, size_t len, mode_t mode);
+
+/*
  * The whole of a regular file, of /proc and /sys too, with a NUL behind it that
  * is not counted in n.  -EFBIG when it holds more than max bytes.
  */

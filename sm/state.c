@@ -38,6 +38,12 @@ static void set_link(struct sr *sr, const struct uuid *vdi, struct attachment *a
 	snprintf(at->link, sizeof(at->link), "%s", path);
 }
 
+/* What a death in state_put() or link_make() leaves. */
+static const char *new_name(struct sr *sr, const struct uuid *vdi)
+{
+	return arena_printf(&sr->ctx->arena, ".%s.new", vdi->s);
+}
+
 static int read_state(struct sr *sr, int dir, const struct uuid *vdi, struct attachment *at)
 {
 	struct uuid boot;
@@ -82,16 +88,19 @@ int state_get_all(struct sr *sr, struct vdis *l)
 		return 0;
 	if (dir < 0)
 		return fail(sr->ctx, dir, "open %s", state_dir(sr));
-	d = fdopendir(dup(dir));
+	d = fdopendir(dir);
 	if (!d)
 		return fail(sr->ctx, -errno, "read %s", state_dir(sr));
-	while (!err && (e = readdir(d))) {
+	take_fd(&dir);
+	while (!err && (errno = 0, e = readdir(d))) {
 		struct uuid u;
 		struct vdi *vdi;
 
 		if (!uuid_parse(&u, e->d_name) && (vdi = vdis_find(l, &u)))
-			err = read_state(sr, dir, &u, &vdi->at);
+			err = read_state(sr, dirfd(d), &u, &vdi->at);
 	}
+	if (!err && errno)
+		err = fail(sr->ctx, -errno, "read %s", state_dir(sr));
 	closedir(d);
 	return err;
 }
@@ -115,6 +124,8 @@ int state_remove(struct sr *sr, const struct uuid *vdi)
 	_close_ int dir = open_state(sr, false);
 	int err = dir < 0 ? dir : unlink_quiet(dir, vdi->s);
 
+	if (!err)
+		err = unlink_quiet(dir, new_name(sr, vdi));
 	return err && err != -ENOENT ? fail(sr->ctx, err, "change %s", state_dir(sr)) : 0;
 }
 
@@ -130,35 +141,51 @@ int state_any(struct sr *sr, struct uuid *vdi)
 		return 0;
 	if (dir < 0)
 		return fail(sr->ctx, dir, "open %s", state_dir(sr));
-	d = fdopendir(dup(dir));
+	d = fdopendir(dir);
 	if (!d)
 		return fail(sr->ctx, -errno, "read %s", state_dir(sr));
-	while (!err && !vdi->s[0] && (e = readdir(d))) {
+	take_fd(&dir);
+	while (!err && !vdi->s[0] && (errno = 0, e = readdir(d))) {
 		struct attachment at = { 0 };
 		struct uuid u;
 
 		if (uuid_parse(&u, e->d_name))
 			continue;
-		err = read_state(sr, dir, &u, &at);
+		err = read_state(sr, dirfd(d), &u, &at);
 		if (at.attached)
 			*vdi = u;
 	}
+	/* "Nothing is attached" must be true: more than one verb destroys on it. */
+	if (!err && !vdi->s[0] && errno)
+		err = fail(sr->ctx, -errno, "read %s", state_dir(sr));
 	closedir(d);
 	return err;
 }
 
+/* What deaths and earlier boots left in one of our directories, and the directory. */
+static void remove_dir(const char *path)
+{
+	DIR *d = opendir(path);
+	struct dirent *e;
+
+	while (d && (e = readdir(d)))
+		unlinkat(dirfd(d), e->d_name, 0);
+	if (d)
+		closedir(d);
+	rmdir(path);
+}
+
 void state_forget(struct sr *sr)
 {
-	/* Each stays while anything is in it: that is what rmdir is for. */
-	rmdir(state_dir(sr));
-	rmdir(sm_path(sr->ctx, "/dev/sm/backend/%s", sr->uuid.s));
+	remove_dir(state_dir(sr));
+	remove_dir(sm_path(sr->ctx, "/dev/sm/backend/%s", sr->uuid.s));
 }
 
 int link_make(struct sr *sr, const struct uuid *vdi, const char *device)
 {
 	const char *dir = sm_path(sr->ctx, "/dev/sm/backend/%s", sr->uuid.s);
 	char *path = arena_printf(&sr->ctx->arena, "%s/%s", dir, vdi->s);
-	char *new = arena_printf(&sr->ctx->arena, "%s/.%s.new", dir, vdi->s);
+	char *new = arena_printf(&sr->ctx->arena, "%s/%s", dir, new_name(sr, vdi));
 	char was[64];
 	ssize_t n;
 	int err = mkdir_p(dir, 0755);
@@ -169,16 +196,24 @@ int link_make(struct sr *sr, const struct uuid *vdi, const char *device)
 	if (n == (ssize_t)strlen(device) && !memcmp(was, device, (size_t)n))
 		return 0;
 	unlink(new);
-	if (symlink(device, new) || rename(new, path))
-		return fail(sr->ctx, -errno, "link %s to %s", path, device);
+	if (symlink(device, new) || rename(new, path)) {
+		err = -errno;
+		unlink(new);
+		return fail(sr->ctx, err, "link %s to %s", path, device);
+	}
 	return 0;
 }
 
 int link_remove(struct sr *sr, const struct uuid *vdi)
 {
-	const char *path = sm_path(sr->ctx, "/dev/sm/backend/%s/%s", sr->uuid.s, vdi->s);
+	const char *dir = sm_path(sr->ctx, "/dev/sm/backend/%s", sr->uuid.s);
+	const char *names[] = { vdi->s, new_name(sr, vdi) };
 
-	if (unlink(path) && errno != ENOENT && errno != ENOTDIR)
-		return fail(sr->ctx, -errno, "remove %s", path);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const char *path = arena_printf(&sr->ctx->arena, "%s/%s", dir, names[i]);
+
+		if (unlink(path) && errno != ENOENT && errno != ENOTDIR)
+			return fail(sr->ctx, -errno, "remove %s", path);
+	}
 	return 0;
 }

@@ -22,7 +22,7 @@ int state_remove(struct sr *sr, const struct uuid *vdi);
 int state_get_all(struct sr *sr, struct vdis *l);
 /* Some VDI of the SR that is attached; "" when there is none. */
 int state_any(struct sr *sr, struct uuid *vdi);
-/* The SR is gone from this host: remove its empty directories. */
+/* The SR is gone from this host: remove its directories, and what deaths left in them. */
 void state_forget(struct sr *sr);
 
 int link_make(struct sr *sr, const struct uuid *vdi, const char *device);

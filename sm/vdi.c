@@ -251,14 +251,17 @@ int do_vdi_resize(struct run *r)
 
 int do_vdi_rename(struct run *r)
 {
+	struct vdi new = {
+		.uuid = r->vdi.uuid, .name = r->rq->name, .description = r->rq->description,
+	};
 	int err;
 
-	r->vdi.name = r->rq->name;
-	if (r->rq->description)
-		r->vdi.description = r->rq->description;
 	if (r->ctx->dry_run)
-		return plan(r, 0, "call VDI %s '%s'", r->vdi.uuid.s, r->vdi.name);
-	err = r->sr.type->layout->volume_describe(&r->sr, &r->vdi);
+		return plan(r, 0, "call VDI %s '%s'", new.uuid.s, new.name);
+	err = r->sr.type->layout->volume_describe(&r->sr, &new);
+	r->vdi.name = new.name;
+	if (new.description)
+		r->vdi.description = new.description;
 	return err ? err : reply_vdi(r, REPLY_VDI);
 }
 
@@ -312,7 +315,7 @@ static int deactivate(struct run *r)
 int do_vdi_attach(struct run *r)
 {
 	struct vdi *vdi = &r->vdi;
-	bool fresh = !vdi->at.attached;
+	bool fresh = !vdi->at.attached, was_active = vdi->at.active;
 	int err = 0;
 
 	if (vdi->hidden && r->rq->writable)
@@ -327,19 +330,22 @@ int do_vdi_attach(struct run *r)
 			    r->rq->writable ? "for writing" : "read-only");
 	if (fresh)
 		err = state_put(&r->sr, &vdi->uuid, r->rq->writable);
+	vdi->at.attached = !err;
 	if (err)
-		return err;
-	vdi->at.attached = true;
-	if (r->rq->activate)
+		;
+	else if (r->rq->activate)
 		err = activate(r, r->rq->writable);
 	else
 		vdi->at.writable = r->rq->writable;
-	if (err && fresh && !vdi->at.active)
+	if (!err)
+		return reply_vdi(r, REPLY_ATTACH);
+	/* What was not attached before is not now; err is what matters. */
+	if (fresh && (was_active || !deactivate(r)))
 		state_remove(&r->sr, &vdi->uuid);
-	return err ? err : reply_vdi(r, REPLY_ATTACH);
+	return err;
 }
 
-/* The link, the device (commit), the record. */
+/* The device (commit), the link, the record. */
 int do_vdi_detach(struct run *r)
 {
 	int err;

@@ -5,12 +5,12 @@
  *	<SR>/<uuid>.raw		the images, upstream's names
  *	<SR>/.sm/sr		uuid, type, name: this directory is an SR
  *	<SR>/.sm/vdi/<uuid>	name, description, type of a VDI
- *	<SR>/.sm/tmp/		volumes being made or removed
+ *	<SR>/.sm/tmp/		volumes being made or removed, records being written
  *
- * The rename into or out of .sm/tmp is the commit of every creation and
- * deletion.  What a dead process left in .sm/tmp is therefore either not yet or
- * no longer a VDI, and the next verb that changes the SR removes it together
- * with its record (dir_recover).
+ * The rename into or out of .sm/tmp is the commit of every change.  What a dead
+ * process left in .sm/tmp is therefore either not yet or no longer anything, and
+ * the next verb that changes the SR removes it, a volume together with its
+ * record (dir_recover).
  */
 #include <dirent.h>
 #include <errno.h>
@@ -70,6 +70,48 @@ static void set_volume(struct vdi *vdi, const char *format)
 	snprintf(vdi->volume, sizeof(vdi->volume), "%s.%s", vdi->uuid.s, format);
 }
 
+/* .sm/tmp, which an SR of upstream's does not have yet. */
+static int open_tmp(struct sr *sr, int *tmp)
+{
+	int err;
+
+	if ((mkdirat(sr->dir, ".sm", 0700) && errno != EEXIST) ||
+	    (mkdirat(sr->dir, ".sm/tmp", 0700) && errno != EEXIST))
+		return fail(sr->ctx, errno == EROFS ? -E_SR_READ_ONLY :
+			    errno == ENOSPC ? -E_SR_NO_SPACE : -errno, "make .sm/tmp");
+	err = dir_sub(sr, ".sm/tmp", tmp);
+	return err ? fail(sr->ctx, err, "open .sm/tmp") : 0;
+}
+
+/*
+ * Write a record to dir/name by way of .sm/tmp.  There it has the name of the
+ * object: SRs being made in one directory do not hold the same lock.
+ */
+static int put_record(struct sr *sr, const struct uuid *of, int dir, const char *name,
+		      const struct kvs *kvs, bool must_be_new)
+{
+	_close_ int tmp = -1;
+	int err = open_tmp(sr, &tmp);
+
+	if (err)
+		return err;
+	err = record_write_new(tmp, of->s, kvs);
+	if (err)
+		return err;
+	if (must_be_new)
+		err = fs_rename_new(tmp, of->s, dir, name);	/* commit */
+	else if (renameat(tmp, of->s, dir, name))		/* commit */
+		err = -errno;
+	if (err) {
+		unlink_quiet(tmp, of->s);
+		return err;
+	}
+	err = fs_sync_dir(dir);
+	if (err && must_be_new)
+		unlink_quiet(dir, name);
+	return err;
+}
+
 /* --- the SR --------------------------------------------------------------- */
 
 static int read_marker(struct sr *sr, int dir, struct kvs *marker)
@@ -81,7 +123,7 @@ static int read_marker(struct sr *sr, int dir, struct kvs *marker)
 	return record_read(&sr->ctx->arena, sm, "sr", marker);
 }
 
-static int write_marker(struct sr *sr)
+static int write_marker(struct sr *sr, bool must_be_new)
 {
 	struct arena *a = &sr->ctx->arena;
 	struct kvs marker = { 0 };
@@ -90,13 +132,15 @@ static int write_marker(struct sr *sr)
 
 	if (err)
 		return err;
-	/* Keys of later versions stay. */
-	record_read(a, sm, "sr", &marker);
+	/* Keys of later versions stay; of a damaged one only what can be read. */
+	err = must_be_new ? 0 : record_read(a, sm, "sr", &marker);
+	if (err && err != -ENOENT)
+		return err;
 	kv_set(a, &marker, "uuid", sr->uuid.s);
 	kv_set(a, &marker, "type", sr->type->names[0]);
 	kv_set(a, &marker, "name", sr->name ? sr->name : "");
 	kv_set(a, &marker, "description", sr->description ? sr->description : "");
-	return record_write(a, sm, "sr", &marker);
+	return put_record(sr, &sr->uuid, sm, "sr", &marker, must_be_new);
 }
 
 /* Nothing of anybody's may lie here.  lost+found is the file system's own. */
@@ -137,33 +181,55 @@ static int dir_probe(struct sr *sr, struct sr_info *found)
 	return 0;
 }
 
+/* -E_SR_EXISTS and which one, or 0 when there is none. */
+static int must_be_free(struct sr *sr)
+{
+	struct sr_info there = { 0 };
+	int err = dir_probe(sr, &there);
+
+	if (err)
+		return err == -E_SR_MISSING ? 0 : err;
+	hint(sr->ctx, "sm sr introduce %s --type %s", there.uuid.s, sr->type->names[0]);
+	return fail_say(sr->ctx, -E_SR_EXISTS, "SR %s is here already", there.uuid.s);
+}
+
+/* Directories that are in use stay. */
+static void remove_empty(struct sr *sr)
+{
+	rmdir_quiet(sr->dir, ".sm/vdi");
+	rmdir_quiet(sr->dir, ".sm/tmp");
+	rmdir_quiet(sr->dir, ".sm");
+}
+
 /*
- * Directories first, then the marker: the SR exists once .sm/sr does.  What a
- * death before that leaves is an empty .sm, which the next create() takes over.
+ * Directories first, and durable, then the marker: the SR exists once .sm/sr
+ * does.  What a death before that leaves is a .sm without one, which the next
+ * create() takes over.  Two that create at once do not hold the same lock: the
+ * marker is made, never replaced.
  */
 static int dir_create(struct sr *sr)
 {
 	static const char *const dirs[] = { ".sm", ".sm/vdi", ".sm/tmp" };
-	struct sr_info there = { 0 };
-	int err = dir_probe(sr, &there);
+	int err = must_be_free(sr);
 
-	if (!err) {
-		hint(sr->ctx, "sm sr introduce %s --type %s", there.uuid.s, sr->type->names[0]);
-		return fail_say(sr->ctx, -E_SR_EXISTS, "SR %s is here already", there.uuid.s);
-	}
-	if (err != -E_SR_MISSING)
-		return err;
-	err = must_be_empty(sr);
+	if (!err)
+		err = must_be_empty(sr);
 	if (err)
 		return err;
-	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(dirs) && !err; i++)
 		if (mkdirat(sr->dir, dirs[i], 0700) && errno != EEXIST)
-			return fail(sr->ctx, errno == EROFS ? -E_SR_READ_ONLY : -errno, "make %s",
-				    dirs[i]);
-	err = write_marker(sr);			/* commit */
+			err = fail(sr->ctx, errno == EROFS ? -E_SR_READ_ONLY : -errno, "make %s",
+				   dirs[i]);
 	if (!err)
 		err = fs_sync_dir(sr->dir);
-	return err ? fail(sr->ctx, err, "write .sm/sr") : 0;
+	if (!err)
+		err = write_marker(sr, true);		/* commit */
+	if (!err)
+		return 0;
+	remove_empty(sr);
+	if (err == -EEXIST && (err = must_be_free(sr)) == -E_SR_EXISTS)
+		return err;
+	return fail(sr->ctx, err ? err : -E_SR_EXISTS, "write .sm/sr");
 }
 
 /* Remove what is in a directory of ours, and it; a foreign subdirectory stays. */
@@ -183,9 +249,14 @@ static int remove_all_in(struct sr *sr, const char *name)
 		if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") &&
 		    unlinkat(fd, e->d_name, 0) && errno != EISDIR && errno != EPERM && errno != ENOENT)
 			return -errno;
-	return errno ? -errno : rmdir_quiet(sr->dir, name);
+	err = errno ? -errno : rmdir_quiet(sr->dir, name);
+	return err == -ENOTEMPTY ? 0 : err;
 }
 
+/*
+ * First what only an SR without VDIs can spare: records of none, and .sm/tmp.
+ * Once the marker is gone, nothing that matters may be left to do.
+ */
 static int dir_destroy(struct sr *sr)
 {
 	struct vdis l = { 0 };
@@ -203,18 +274,16 @@ static int dir_destroy(struct sr *sr)
 	err = dir_sub(sr, ".sm", &sm);
 	if (err)
 		return err == -ENOENT ? 0 : fail(sr->ctx, err, "open .sm");
+	err = remove_all_in(sr, ".sm/vdi");
+	if (!err)
+		err = remove_all_in(sr, ".sm/tmp");
+	if (err)
+		return fail(sr->ctx, err == -EROFS ? -E_SR_READ_ONLY : err, "clear .sm");
 	if (unlinkat(sm, "sr", 0) && errno != ENOENT)	/* commit */
 		return fail(sr->ctx, errno == EROFS ? -E_SR_READ_ONLY : -errno, "remove .sm/sr");
 	err = fs_sync_dir(sm);
-	if (!err)
-		err = remove_all_in(sr, ".sm/vdi");
-	if (!err)
-		err = remove_all_in(sr, ".sm/tmp");
-	if (!err)
-		err = unlink_quiet(sr->dir, ".sm/.sr.new");
-	if (!err)
-		err = rmdir_quiet(sr->dir, ".sm");
-	return err ? fail(sr->ctx, err, "clear .sm") : 0;
+	remove_empty(sr);
+	return err ? fail(sr->ctx, err, "remove .sm/sr") : 0;
 }
 
 static int dir_rename(struct sr *sr, const char *name, const char *description)
@@ -227,7 +296,7 @@ static int dir_rename(struct sr *sr, const char *name, const char *description)
 		sr->name = name;
 	if (description)
 		sr->description = description;
-	err = write_marker(sr);			/* commit */
+	err = write_marker(sr, false);		/* commit */
 	return err ? fail(sr->ctx, err, "write .sm/sr") : 0;
 }
 
@@ -253,16 +322,18 @@ static int dir_recover(struct sr *sr)
 
 		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
 			continue;
-		if (vdi < 0)
-			dir_sub(sr, ".sm/vdi", &vdi);
+		if (vdi < 0 && (err = dir_sub(sr, ".sm/vdi", &vdi)) && err != -ENOENT)
+			return fail(sr->ctx, err, "open .sm/vdi");
 		if (vdi >= 0 && volume_name(sr, e->d_name, &u) &&
 		    dir_find(sr, &u, &there) == -E_VDI_MISSING) {
 			err = unlink_quiet(vdi, u.s);
-			if (err)
+			if (err && err != -EROFS)
 				return fail(sr->ctx, err, "remove the record %s", u.s);
 		}
 		fail_clear(sr->ctx);
-		if (unlinkat(tmp, e->d_name, 0) && errno != ENOENT)
+		/* A directory is not ours; and what cannot be written cannot be cleared. */
+		if (unlinkat(tmp, e->d_name, 0) && errno != ENOENT && errno != EISDIR &&
+		    errno != EROFS)
 			return fail(sr->ctx, -errno, "remove .sm/tmp/%s", e->d_name);
 	}
 	return errno ? fail(sr->ctx, -errno, "read .sm/tmp") : 0;
@@ -344,6 +415,8 @@ static int load(struct sr *sr, int records, const struct format *f, struct vdi *
 		vdi->virtual_size = (uint64_t)st.st_size;
 	} else {
 		err = io_open(&io, sr->dir, vdi->volume, IO_NOFOLLOW);
+		if (err == -ENOENT)
+			return -E_VDI_MISSING;
 		if (!err)
 			err = f->load(sr->ctx, io, vdi);
 		if (err)
@@ -425,11 +498,17 @@ static int dir_describe(struct sr *sr, const struct vdi *vdi)
 	}
 	if (err)
 		return fail(sr->ctx, err, "open .sm/vdi");
-	record_read(a, records, vdi->uuid.s, &kvs);
-	kv_set(a, &kvs, "name", vdi->name ? vdi->name : "");
-	kv_set(a, &kvs, "description", vdi->description ? vdi->description : "");
-	kv_set(a, &kvs, "type", vdi->type ? vdi->type : "");
-	err = record_write(a, records, vdi->uuid.s, &kvs);	/* commit */
+	/* What cannot be read now must not be forgotten. */
+	err = record_read(a, records, vdi->uuid.s, &kvs);
+	if (err && err != -ENOENT)
+		return fail(sr->ctx, err, "read the record of VDI %s", vdi->uuid.s);
+	if (vdi->name)
+		kv_set(a, &kvs, "name", vdi->name);
+	if (vdi->description)
+		kv_set(a, &kvs, "description", vdi->description);
+	if (vdi->type)
+		kv_set(a, &kvs, "type", vdi->type);
+	err = put_record(sr, &vdi->uuid, records, vdi->uuid.s, &kvs, false);	/* commit */
 	return err ? fail(sr->ctx, err, "write the record of VDI %s", vdi->uuid.s) : 0;
 }
 
@@ -467,17 +546,15 @@ static int dir_volume_create(struct sr *sr, struct vdi *vdi, const struct volume
 	struct vdi there;
 	int err = dir_find(sr, &vdi->uuid, &there);
 
+	if (err && err != -E_VDI_MISSING && err != -E_VDI_LOAD)
+		return err;
 	if (err != -E_VDI_MISSING) {
 		fail_clear(sr->ctx);
 		return fail_say(sr->ctx, -E_VDI_EXISTS, "VDI %s already exists", vdi->uuid.s);
 	}
-	if ((mkdirat(sr->dir, ".sm", 0700) && errno != EEXIST) ||
-	    (mkdirat(sr->dir, ".sm/tmp", 0700) && errno != EEXIST))
-		return fail(sr->ctx, errno == EROFS ? -E_SR_READ_ONLY :
-			    errno == ENOSPC ? -E_SR_NO_SPACE : -errno, "make .sm/tmp");
-	err = dir_sub(sr, ".sm/tmp", &tmp);
+	err = open_tmp(sr, &tmp);
 	if (err)
-		return fail(sr->ctx, err, "open .sm/tmp");
+		return err;
 	set_volume(vdi, spec->format->name);
 	vdi->format = spec->format->name;
 	vdi->virtual_size = spec->virtual_size;
@@ -488,22 +565,24 @@ static int dir_volume_create(struct sr *sr, struct vdi *vdi, const struct volume
 	if (err)
 		goto undo_record;
 	err = fs_rename_new(tmp, vdi->volume, sr->dir, vdi->volume);	/* commit */
-	if (!err)
-		err = fs_sync_dir(sr->dir);
 	if (err) {
 		fail(sr->ctx, err, "name %s", vdi->volume);
 		goto undo_record;
 	}
+	err = fs_sync_dir(sr->dir);
+	if (err) {
+		fail(sr->ctx, err, "keep the name %s", vdi->volume);
+		goto undo_name;
+	}
 	return dir_find(sr, &vdi->uuid, vdi);
 
+undo_name:
+	/* Back to where a death finds it as well. */
+	if (renameat(sr->dir, vdi->volume, tmp, vdi->volume))
+		unlink_quiet(sr->dir, vdi->volume);
 undo_record:
-	if (!dir_sub(sr, ".sm/vdi", &records)) {
-		char new[UUID_LEN + 6];
-
-		snprintf(new, sizeof(new), ".%s.new", vdi->uuid.s);
+	if (!dir_sub(sr, ".sm/vdi", &records))
 		unlink_quiet(records, vdi->uuid.s);
-		unlink_quiet(records, new);
-	}
 undo_image:
 	unlink_quiet(tmp, vdi->volume);
 	return err == -ENOSPC || err == -EDQUOT ? -E_SR_NO_SPACE : err;
@@ -515,19 +594,19 @@ static int dir_volume_delete(struct sr *sr, const struct vdi *vdi)
 	_close_ int tmp = -1, records = -1;
 	int err;
 
-	if ((mkdirat(sr->dir, ".sm", 0700) && errno != EEXIST) ||
-	    (mkdirat(sr->dir, ".sm/tmp", 0700) && errno != EEXIST))
-		return fail(sr->ctx, errno == EROFS ? -E_SR_READ_ONLY : -errno, "make .sm/tmp");
-	err = dir_sub(sr, ".sm/tmp", &tmp);
+	err = open_tmp(sr, &tmp);
 	if (err)
-		return fail(sr->ctx, err, "open .sm/tmp");
+		return err;
 	if (renameat(sr->dir, vdi->volume, tmp, vdi->volume) && errno != ENOENT)	/* commit */
 		return fail(sr->ctx, errno == EROFS ? -E_SR_READ_ONLY : -errno, "remove %s",
 			    vdi->volume);
 	err = fs_sync_dir(sr->dir);
-	if (!err && !dir_sub(sr, ".sm/vdi", &records))
-		err = unlink_quiet(records, vdi->uuid.s);
 	if (!err)
+		err = dir_sub(sr, ".sm/vdi", &records);
+	/* The volume goes last: dir_recover() finds the record by it. */
+	if (!err)
+		err = unlink_quiet(records, vdi->uuid.s);
+	if (!err || err == -ENOENT)
 		err = unlink_quiet(tmp, vdi->volume);
 	return err ? fail(sr->ctx, err, "remove %s", vdi->volume) : 0;
 }

@@ -54,7 +54,7 @@ int record_read(struct arena *a, int dir, const char *name, struct kvs *kvs)
 	return err;
 }
 
-int record_write(struct arena *a, int dir, const char *name, const struct kvs *kvs)
+int record_write_new(int dir, const char *name, const struct kvs *kvs)
 {
 	_buf_free_ struct buf b = { 0 };
 
@@ -68,5 +68,5 @@ int record_write(struct arena *a, int dir, const char *name, const struct kvs *k
 		}
 		buf_putc(&b, '\n');
 	}
-	return file_replace(dir, name, b.p, b.n, 0600);
+	return file_write_new(dir, name, b.p, b.n, 0600);
 }

@@ -24,6 +24,7 @@
 void record_decode(struct arena *a, struct view text, struct kvs *kvs);
 /* -ENOENT when there is none. */
 int record_read(struct arena *a, int dir, const char *name, struct kvs *kvs);
-int record_write(struct arena *a, int dir, const char *name, const struct kvs *kvs);
+/* A new file with all its bytes on the disk, for the caller to rename. */
+int record_write_new(int dir, const char *name, const struct kvs *kvs);
 
 #endif
