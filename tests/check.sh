@@ -13,6 +13,8 @@ O=$1; shift
 only=" $* "
 passed=0 failed=0 skipped=0 table=()
 mkdir -p "$O"
+exec 9>"$O/.lock"
+flock -n 9 || { echo "check: another one is at work in $O" >&2; exit 1; }
 
 # tally LOG STATUS: "passed failed skipped" of one stage.
 tally() {
@@ -52,7 +54,7 @@ stage() {	# stage NAME COMMAND...
 
 	wanted "$name" || return 0
 	shift
-	"$@" >"$log" 2>&1 </dev/null || status=$?
+	"$@" >"$log" 2>&1 </dev/null 9>&- || status=$?
 	read -ra n < <(tally "$log" $status)
 	count "$name" $((SECONDS - start)) "${n[@]}"
 	[ "${n[1]}" -eq 0 ] || show "$log"
