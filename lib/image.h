@@ -89,7 +89,7 @@ int image_read(struct image *im, uint64_t at, void *buf, size_t len);
 struct image_run {
 	uint64_t start, length;
 	uint32_t depth;			/* the level that answers */
-	bool present;			/* a level holds or rules it, rather than the end of the chain */
+	bool present;			/* a level rules it, not the end of the chain */
 	bool zero;			/* reads as zeroes */
 	bool data;
 	bool has_offset;		/* data lies plainly in that level's file ... */

@@ -121,13 +121,14 @@ static int map_one(struct image *im, uint64_t at, bool blocks, struct image_run 
 {
 	struct answer a = { .len = im->size - at };
 	const struct image_level *l;
-	bool data = true;
+	bool plain, data = true;
 	int err = find(im, at, blocks, &a);
 
 	if (err)
 		return err;
 	l = &im->levels[a.level];
-	if (a.kind == HERE && (l->format == IMAGE_RAW || (l->vhd && l->vhd->footer.type == VHD_FIXED))) {
+	plain = l->format == IMAGE_RAW || (l->vhd && l->vhd->footer.type == VHD_FIXED);
+	if (a.kind == HERE && plain) {
 		uint64_t n;
 
 		err = io_extent(l->io, a.pos, &n, &data);

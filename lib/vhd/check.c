@@ -52,7 +52,8 @@ static void check_footer(const struct vhd *v, uint32_t now, struct vhd_findings 
 	if (v->short_footer)
 		add(f, VHD_WARNING, true, "the footer at the end has 511 bytes");
 	if (v->differ)
-		add(f, VHD_WARNING, true, "the copy of the footer is damaged or says something else");
+		add(f, VHD_WARNING, true,
+		    "the copy of the footer is damaged or says something else");
 	if (v->io->size % VHD_SECTOR && !v->short_footer)
 		add(f, VHD_WARNING, true, "the size of the file is not a multiple of 512");
 	if (is_zero(t->uuid, sizeof(t->uuid)))
@@ -91,7 +92,8 @@ static void check_locator(const struct vhd *v, int i, const char *name, struct v
 	else if (vhd_parent_path(v, i, path))
 		add(f, VHD_WARNING, false, "the text of parent locator %d is not usable", i);
 	else if (strcmp(vhd_basename(path), name))
-		add(f, VHD_WARNING, false, "parent locator %d names another file than the header", i);
+		add(f, VHD_WARNING, false,
+		    "parent locator %d names another file than the header", i);
 }
 
 static void check_parent(const struct vhd *v, struct vhd_findings *f)
@@ -102,7 +104,8 @@ static void check_parent(const struct vhd *v, struct vhd_findings *f)
 
 	if (!vhd_has_parent(v)) {
 		if (!is_zero(v->header.parent_uuid, 16) || v->header.parent_time)
-			add(f, VHD_NOTE, false, "the image has no parent, but an id or time of one");
+			add(f, VHD_NOTE, false,
+			    "the image has no parent, but an id or time of one");
 		return;
 	}
 	if (vhd_header_name(&v->header, name) || !name[0])
@@ -158,7 +161,8 @@ static int check_bitmaps(struct vhd *v, struct vhd_findings *f)
 		if (err)
 			return err;
 		if (vhd_batmap_get(v, i) && !vhd_bits_full(bits->b))
-			add(f, VHD_DAMAGE, true, "the batmap calls block %u full, its bitmap does not", i);
+			add(f, VHD_DAMAGE, true,
+			    "the batmap calls block %u full, its bitmap does not", i);
 	}
 	return 0;
 }

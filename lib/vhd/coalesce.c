@@ -58,7 +58,8 @@ static int merge_run(struct vhd_coalesce *c, uint64_t at, uint64_t pos, size_t n
 	int err = io_read(c->child->io, pos, c->buf, n);
 
 	if (!err)
-		err = c->parent ? vhd_write(c->parent, at, c->buf, n) : io_write(c->raw, at, c->buf, n);
+		err = c->parent ? vhd_write(c->parent, at, c->buf, n) :
+			io_write(c->raw, at, c->buf, n);
 	if (!err)
 		c->sectors += n / VHD_SECTOR;
 	return err;

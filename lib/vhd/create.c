@@ -55,7 +55,8 @@ static int plan_parent(struct plan *p, const struct vhd_create *how, uint64_t *a
 	memcpy(h->parent_uuid, how->parent_uuid, sizeof(h->parent_uuid));
 	h->parent_time = how->parent_time;
 	for (int i = 0; i < 3; i++) {
-		int n = vhd_locator_text(codes[i], how->parent_path, p->text[i], sizeof(p->text[i]));
+		int n = vhd_locator_text(codes[i], how->parent_path, p->text[i],
+					 sizeof(p->text[i]));
 
 		if (n < 0)
 			return n;

@@ -94,7 +94,8 @@ static int write_journal(const struct vhd *v, const struct plan *p, struct io *i
 	if (!err && b->state == BATMAP_GOOD) {
 		err = vhd_journal_add(&j, JOURNAL_BATMAP_HEADER, v->io, b->header_at, 512);
 		if (!err)
-			err = vhd_journal_add(&j, JOURNAL_BATMAP, v->io, b->at, (uint32_t)b->covered);
+			err = vhd_journal_add(&j, JOURNAL_BATMAP, v->io, b->at,
+					      (uint32_t)b->covered);
 	}
 	for (size_t i = 0; i < p->n_moves && !err; i++) {
 		uint64_t at = vhd_entry(v, p->moves[i]) * VHD_SECTOR;

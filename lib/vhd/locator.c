@@ -23,7 +23,8 @@ static size_t text_get(const char *s, size_t n, uint32_t *c)
 
 static uint32_t unit(const uint8_t *p, size_t i, bool big)
 {
-	return big ? (uint32_t)p[2 * i] << 8 | p[2 * i + 1] : (uint32_t)p[2 * i + 1] << 8 | p[2 * i];
+	p += 2 * i;
+	return big ? (uint32_t)p[0] << 8 | p[1] : (uint32_t)p[1] << 8 | p[0];
 }
 
 /* n units become a string of at most 3 n bytes and a NUL; padding is dropped. */

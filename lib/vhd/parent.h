@@ -11,7 +11,7 @@ struct vhd_parent {
 	bool raw;			/* not a VHD: nothing can be checked about it */
 	uint8_t uuid[16];
 	size_t n;
-	const char *paths[VHD_LOCATORS + 1];	/* of the locators in order; the header's name last */
+	const char *paths[VHD_LOCATORS + 1];	/* of the locators; the header's name last */
 };
 
 /*

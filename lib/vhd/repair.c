@@ -19,7 +19,7 @@ static int rebuild_batmap(struct vhd *v)
 		return 0;
 	memset(b->bits, 0, (size_t)b->covered);
 	b->dirty = true;
-	err = vhd_batmap_write(v);		/* an empty one, when there is room for one at all */
+	err = vhd_batmap_write(v);	/* an empty one, when there is room at all */
 	for (uint32_t i = 0; i < v->n_blocks && !err && b->state == BATMAP_GOOD; i++) {
 		if (!vhd_in_use(vhd_entry(v, i)))
 			continue;

@@ -230,7 +230,7 @@ int vhd_place_footer(struct vhd *v)
 	if (!err)
 		err = io_flush(v->io);
 	if (!err)
-		err = io_resize(v->io, at + VHD_SECTOR);	/* commit: this one is the last now */
+		err = io_resize(v->io, at + VHD_SECTOR);	/* commit: it is the last now */
 	if (!err) {
 		v->footer_at = at;
 		v->ahead_end = v->next_at = 0;

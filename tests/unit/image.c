@@ -12,8 +12,10 @@ TEST(image_is_known_by_its_content)
 {
 	static const struct { const char *dir, *file; enum image_format f; } want[] = {
 		{ "vhd", "dyn-empty-1m.vhd", IMAGE_VHD }, { "vhd", "fixed-3m.vhd", IMAGE_VHD },
-		{ "vhd", "footer-missing.vhd", IMAGE_VHD }, { "vhd", "footer-short.vhd", IMAGE_VHD },
-		{ "vhd", "jresize-crash-end.vhd", IMAGE_VHD }, { "vhd", "rawp-parent.raw", IMAGE_RAW },
+		{ "vhd", "footer-missing.vhd", IMAGE_VHD },
+		{ "vhd", "footer-short.vhd", IMAGE_VHD },
+		{ "vhd", "jresize-crash-end.vhd", IMAGE_VHD },
+		{ "vhd", "rawp-parent.raw", IMAGE_RAW },
 		{ "qcow2", "v2.qcow2", IMAGE_QCOW2 }, { "qcow2", "rb.raw", IMAGE_RAW },
 	};
 	struct io *empty = io_mem(0, 0);
@@ -25,7 +27,8 @@ TEST(image_is_known_by_its_content)
 		if (!io)
 			continue;
 		EQ(image_probe(io, &f), 0);
-		t_str_eq(want[i].file, 0, "format", image_format_name(f), image_format_name(want[i].f));
+		t_str_eq(want[i].file, 0, "format", image_format_name(f),
+			 image_format_name(want[i].f));
 		io_close(io);
 	}
 	EQ(image_probe(empty, &f), 0);

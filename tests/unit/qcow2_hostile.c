@@ -83,7 +83,8 @@ TEST(qcow2_backing_names_that_are_no_files_are_refused)
 {
 	static const struct { const char *name; int err; } names[] = {
 		{ "base.qcow2", 0 }, { "../x/base.qcow2", 0 }, { "/etc/shadow", 0 },
-		{ "json:{\"driver\":\"file\"}", -E_QCOW2_BACKING }, { "nbd:host:10809", -E_QCOW2_BACKING },
+		{ "json:{\"driver\":\"file\"}", -E_QCOW2_BACKING },
+		{ "nbd:host:10809", -E_QCOW2_BACKING },
 		{ "a\nb", -E_QCOW2_BACKING }, { "a\xff", -E_QCOW2_BACKING },
 	};
 	struct io *good = vec_open("qcow2", "v3-default.qcow2");
@@ -168,7 +169,9 @@ TEST(qcow2_hidden_of_xcpng_is_read)
 TEST(inflate_reads_the_three_kinds_of_blocks_and_refuses_broken_ones)
 {
 	static const uint8_t kept[] = { 1, 3, 0, 0xfc, 0xff, 'a', 'b', 'c' };
-	static const uint8_t fixed[] = { 0x4b, 0x4c, 0x4a, 0x4e, 0x49, 0x4d, 0x4b, 0x04, 0x93, 0x00 };
+	static const uint8_t fixed[] = {
+		0x4b, 0x4c, 0x4a, 0x4e, 0x49, 0x4d, 0x4b, 0x04, 0x93, 0x00,
+	};
 	uint8_t out[64];
 
 	EQ(inflate(kept, sizeof(kept), out, 3), 0);

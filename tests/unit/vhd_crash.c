@@ -306,7 +306,8 @@ TEST(vhd_that_dies_while_its_table_grows_is_reverted_or_done)
 	EQ(io_window(&journal, log, JOURNAL_AT, 8 * MiB), 0);
 	EQ(vhd_open(&v, image, VHD_RDWR), 0);
 	EQ(vhd_resize(v, TABLE_SIZE, NULL), -E_VHD_TABLE_FULL);
-	OK(vhd_resize_journal(v, TABLE_SIZE) > 2 * MiB && vhd_resize_journal(v, TABLE_SIZE) < 8 * MiB);
+	OK(vhd_resize_journal(v, TABLE_SIZE) > 2 * MiB);
+	OK(vhd_resize_journal(v, TABLE_SIZE) < 8 * MiB);
 	EQ(vhd_resize(v, TABLE_SIZE, journal), 0);
 	OK(vhd_entry(v, 0) != first);
 	for (size_t i = 0; i < POINTS; i++)

@@ -103,7 +103,8 @@ static struct io *make(const struct vec *x, const char *name, struct vhd **v)
 TEST(vhd_created_images_are_those_of_vhd_util)
 {
 	static const char *const names[] = {
-		"dyn-empty-1m", "dyn-empty-2m", "dyn-empty-100m", "dyn-empty-1022m", "dyn-empty-8192m",
+		"dyn-empty-1m", "dyn-empty-2m", "dyn-empty-100m", "dyn-empty-1022m",
+		"dyn-empty-8192m",
 		"dyn-empty-8208m", "dyn-empty-130048m", "dyn-empty-139260m", "dyn-empty-2088960m",
 		"fixed-3m", "hidden", "marker", "skip-empty", "skip-skipped", "skip-linked",
 		"dyn-reverse-32m", "dyn-scatter-64m", "chain3-leaf", "chain3-mid", "chain3-base",

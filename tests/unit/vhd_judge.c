@@ -89,10 +89,12 @@ static void write_both(struct court *c, struct vhd *v, int times)
 static void judge(struct court *c, uint64_t size)
 {
 	EQ(sh("cd '%s' && qemu-img compare -q -f vpc -F raw a.vhd raw", c->dir), 0);
-	EQ(sh("cd '%s' && qemu-img info -f vpc --output=json a.vhd | grep -q '\"virtual-size\": %llu,'",
+	EQ(sh("cd '%s' && qemu-img info -f vpc --output=json a.vhd | "
+	      "grep -q '\"virtual-size\": %llu,'",
 	      c->dir, (unsigned long long)size), 0);
 	EQ(sh("cd '%s' && { qemu-img check -q -f vpc a.vhd 2>/dev/null; [ $? -eq 0 ] || "
-	      "[ $? -eq 63 ] || qemu-img check -f vpc a.vhd 2>&1 | grep -q 'not support'; }", c->dir), 0);
+	      "[ $? -eq 63 ] || qemu-img check -f vpc a.vhd 2>&1 | grep -q 'not support'; }",
+	      c->dir), 0);
 }
 
 static void check(struct io *io)
@@ -169,7 +171,8 @@ TEST(vhd_qemu_reads_its_own_image_after_we_wrote_to_it)
 	if (!court_open(&c))
 		return;
 	EQ(sh("cd '%s' && qemu-img create -q -f vpc -o force_size=on a.vhd 20M && "
-	      "qemu-io -f vpc -c 'write -q -P 7 3M 70k' -c 'write -q -P 9 19M 1M' a.vhd", c.dir), 0);
+	      "qemu-io -f vpc -c 'write -q -P 7 3M 70k' -c 'write -q -P 9 19M 1M' a.vhd",
+	      c.dir), 0);
 	new_raw(&c, 20 * MiB);
 	EQ(sh("cd '%s' && qemu-img convert -n -f vpc -O raw a.vhd raw", c.dir), 0);
 	io = file(&c, "a.vhd", 0);

@@ -82,7 +82,8 @@ static void close_leaf(struct world *w)
 static void new_base(struct world *w)
 {
 	struct vhd_create how = {
-		.type = VHD_DYNAMIC, .size = 2 * MiB * (1 + rnd_below(&w->r, 6)), .uuid = { ++w->id },
+		.type = VHD_DYNAMIC, .size = 2 * MiB * (1 + rnd_below(&w->r, 6)),
+		.uuid = { ++w->id },
 	};
 	struct node *n = &w->node[0];
 

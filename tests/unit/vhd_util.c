@@ -51,11 +51,12 @@ void vec_load(struct vec *v, const char *dir)
 		*key++ = *value++ = 0;
 		value[strcspn(value, "\n")] = 0;
 		if (v->n == room) {
-			v->lines = arena_grow(&v->a, v->lines, v->n, room + 1000, sizeof(*v->lines));
 			room += 1000;
+			v->lines = arena_grow(&v->a, v->lines, v->n, room, sizeof(*v->lines));
 		}
 		v->lines[v->n++] = (struct vec_line){
-			arena_strdup(&v->a, line), arena_strdup(&v->a, key), arena_strdup(&v->a, value),
+			arena_strdup(&v->a, line), arena_strdup(&v->a, key),
+			arena_strdup(&v->a, value),
 		};
 	}
 	if (f)
