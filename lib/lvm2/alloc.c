@@ -30,7 +30,8 @@ static void gap_insert(struct lvm_vg *vg, struct lvm_pv *pv, uint32_t i, struct 
 {
 	if (pv->n_gaps == pv->gap_room) {
 		pv->gap_room = pv->gap_room ? pv->gap_room * 2 : 4;
-		pv->gap = arena_grow(vg->arena, pv->gap, pv->n_gaps, pv->gap_room, sizeof(*pv->gap));
+		pv->gap =
+			arena_grow(vg->arena, pv->gap, pv->n_gaps, pv->gap_room, sizeof(*pv->gap));
 	}
 	memmove(pv->gap + i + 1, pv->gap + i, (pv->n_gaps - i) * sizeof(*pv->gap));
 	pv->gap[i] = gap;
@@ -77,7 +78,8 @@ static int walk(struct lvm_vg *vg, const struct use *use, size_t n, const char *
 
 		for (; i < n && use[i].pv == pv; i++) {
 			if (use[i].start < end) {
-				*why = arena_printf(vg->arena, "LVs %s and %s overlap on %s at extent %u",
+				*why = arena_printf(vg->arena,
+						    "LVs %s and %s overlap on %s at extent %u",
 						    use[i - 1].lv->name, use[i].lv->name, pv->key,
 						    use[i].start);
 				return -E_LVM_BAD;
@@ -214,15 +216,20 @@ static struct lvm_gap *next_gap(const struct lvm_lv *lv, struct lvm_pv **pv)
 	return i && (*pv)->gap[i - 1].start == end ? &(*pv)->gap[i - 1] : NULL;
 }
 
-static void append(struct lvm_vg *vg, struct lvm_lv *lv, struct lvm_pv *pv, uint32_t extent, uint32_t n)
+static void append(struct lvm_vg *vg, struct lvm_lv *lv, struct lvm_pv *pv, uint32_t extent,
+		   uint32_t n)
 {
 	struct lvm_seg *s = tail(lv);
 
 	if (!s || s->tagged || s->leg[0].pv != pv || s->leg[0].extent + s->count != extent) {
-		lv->seg = arena_grow(vg->arena, lv->seg, lv->n_segs, (size_t)lv->n_segs + 1, sizeof(*s));
+		lv->seg = arena_grow(vg->arena, lv->seg, lv->n_segs, (size_t)lv->n_segs + 1,
+				     sizeof(*s));
 		s = &lv->seg[lv->n_segs++];
 		*s = (struct lvm_seg){
-			.start = lv->extents, .type = "striped", .kind = LVM_SEG_STRIPED, .n_legs = 1,
+			.start = lv->extents,
+			.type = "striped",
+			.kind = LVM_SEG_STRIPED,
+			.n_legs = 1,
 			.leg = arena_alloc(vg->arena, sizeof(*s->leg)),
 		};
 		s->leg[0] = (struct lvm_leg){ .pv = pv, .extent = extent };
@@ -247,7 +254,8 @@ static struct lvm_gap *best(const struct lvm_vg *vg, uint32_t n, struct lvm_pv *
 			struct lvm_gap *c = &vg->pv[i]->gap[k];
 			bool fits = c->count >= n;
 
-			if (g && (g->count >= n ? !fits || c->count >= g->count : c->count <= g->count))
+			if (g &&
+			    (g->count >= n ? !fits || c->count >= g->count : c->count <= g->count))
 				continue;
 			g = c;
 			*pv = vg->pv[i];
@@ -333,8 +341,9 @@ void lvm_release(struct lvm_vg *vg, struct lvm_lv *lv, uint32_t from)
 	while (lv->extents > from) {
 		struct lvm_seg *s = &lv->seg[lv->n_segs - 1];
 		uint32_t keep = s->start < from ? from - s->start : 0;
-		uint32_t cut = s->kind == LVM_SEG_STRIPED && s->n_legs ? (s->count - keep) / s->n_legs
-									: s->count - keep;
+		uint32_t cut = s->kind == LVM_SEG_STRIPED && s->n_legs
+				       ? (s->count - keep) / s->n_legs
+				       : s->count - keep;
 
 		for (uint32_t k = 0; k < s->n_legs; k++)
 			if (s->leg[k].pv)

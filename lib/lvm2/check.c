@@ -17,8 +17,8 @@ struct checker {
 };
 
 __attribute__((format(printf, 5, 6)))
-static void find(struct checker *c, enum lvm_severity severity, const char *object, const char *repair,
-		 const char *fmt, ...)
+static void find(struct checker *c, enum lvm_severity severity, const char *object,
+		 const char *repair, const char *fmt, ...)
 {
 	struct lvm_finding *f = arena_alloc(c->set->arena, sizeof(*f));
 	va_list ap;
@@ -99,7 +99,8 @@ static void device(struct checker *c, const struct lvm_dev *d)
 		area_room(c, d, &d->copy[i]);
 	if (!d->vg) {
 		if ((d->label.ext_flags & LVM_LABEL_USED) && !d->duplicate && !d->outdated)
-			find(c, LVM_WARNING, d->path, NULL, "its label says it is in a VG, but none was found");
+			find(c, LVM_WARNING, d->path, NULL,
+			     "its label says it is in a VG, but none was found");
 		return;
 	}
 	if (d->label.ext_version < 2 || !(d->label.ext_flags & LVM_LABEL_USED))
@@ -140,7 +141,8 @@ static void thin_pool(struct checker *c, const struct lvm_vg *vg, const struct l
 	struct view meta;
 
 	if (lv->n_segs != 1)
-		find(c, LVM_ERROR, object, NULL, "a thin pool has one segment, this one %u", lv->n_segs);
+		find(c, LVM_ERROR, object, NULL, "a thin pool has one segment, this one %u",
+		     lv->n_segs);
 	if (!data || !ends_with(data->name, "_tdata") || (data->flags & LVM_LV_VISIBLE))
 		find(c, LVM_ERROR, object, NULL, "its data LV is not called so, or visible");
 	else if (data->extents != lv->extents)
@@ -151,7 +153,8 @@ static void thin_pool(struct checker *c, const struct lvm_vg *vg, const struct l
 		find(c, LVM_ERROR, object, NULL, "its metadata LV is not called so");
 	for (n = n->first; n; n = n->next)
 		if (n->kind == LVM_SECTION && n->key.n > 7 && !memcmp(n->key.p, "message", 7))
-			find(c, LVM_WARNING, object, NULL, "a message to the pool was never delivered");
+			find(c, LVM_WARNING, object, NULL,
+			     "a message to the pool was never delivered");
 }
 
 struct thin_id {
@@ -184,7 +187,8 @@ static void thin_ids(struct checker *c, const struct lvm_vg *vg)
 		seg = again(c, &lv->seg[0]);
 		if (lv->n_segs != 1 || lvm_get_u32(seg, "device_id", &id[n].id) ||
 		    lvm_get_str(seg, "thin_pool", &pool)) {
-			find(c, LVM_ERROR, lv_object(c, vg, lv), NULL, "a thin LV without pool or device id");
+			find(c, LVM_ERROR, lv_object(c, vg, lv), NULL,
+			     "a thin LV without pool or device id");
 			continue;
 		}
 		id[n].lv = lv;
@@ -193,8 +197,8 @@ static void thin_ids(struct checker *c, const struct lvm_vg *vg)
 	qsort(id, n, sizeof(*id), by_pool_and_id);
 	for (uint32_t i = 1; i < n; i++)
 		if (id[i].pool == id[i - 1].pool && id[i].id == id[i - 1].id)
-			find(c, LVM_ERROR, lv_object(c, vg, id[i].lv), NULL, "its device id %u is also %s's",
-			     id[i].id, id[i - 1].lv->name);
+			find(c, LVM_ERROR, lv_object(c, vg, id[i].lv), NULL,
+			     "its device id %u is also %s's", id[i].id, id[i - 1].lv->name);
 }
 
 static void volume(struct checker *c, const struct lvm_vg *vg, const struct lvm_lv *lv)
@@ -206,13 +210,15 @@ static void volume(struct checker *c, const struct lvm_vg *vg, const struct lvm_
 		find(c, LVM_ERROR, lv_object(c, vg, lv), "attach the missing device",
 		     "some of it is on a PV that is missing");
 	if (lv->flags & (LVM_LV_LOCKED | LVM_LV_PVMOVE))
-		find(c, LVM_WARNING, lv_object(c, vg, lv), "let lvm2 finish", "it is being moved or converted");
+		find(c, LVM_WARNING, lv_object(c, vg, lv), "let lvm2 finish",
+		     "it is being moved or converted");
 	for (uint32_t i = 0; i < lv->n_segs; i++) {
 		uint32_t size = lv->seg[i].stripe_size;
 
 		if (lv->seg[i].kind == LVM_SEG_STRIPED && lv->seg[i].n_legs > 1 &&
 		    (size < 8 || (size & (size - 1)) || size > vg->extent_size))
-			find(c, LVM_ERROR, lv_object(c, vg, lv), NULL, "stripes of %u sectors", size);
+			find(c, LVM_ERROR, lv_object(c, vg, lv), NULL, "stripes of %u sectors",
+			     size);
 	}
 }
 
@@ -229,11 +235,11 @@ static void group(struct checker *c, const struct lvm_vg *vg)
 	if (spares > 1)
 		find(c, LVM_ERROR, vg->name, NULL, "%u spare LVs for pool metadata", spares);
 	if (vg->max_lv && visible > vg->max_lv)
-		find(c, LVM_WARNING, vg->name, NULL, "%u LVs, but no more than %u are allowed", visible,
-		     vg->max_lv);
+		find(c, LVM_WARNING, vg->name, NULL, "%u LVs, but no more than %u are allowed",
+		     visible, vg->max_lv);
 	if (vg->max_pv && vg->n_pvs > vg->max_pv)
-		find(c, LVM_WARNING, vg->name, NULL, "%u PVs, but no more than %u are allowed", vg->n_pvs,
-		     vg->max_pv);
+		find(c, LVM_WARNING, vg->name, NULL, "%u PVs, but no more than %u are allowed",
+		     vg->n_pvs, vg->max_pv);
 }
 
 struct lvm_finding *lvm_check(struct lvm_set *set)

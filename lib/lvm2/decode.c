@@ -58,8 +58,9 @@ int lvm_decode_words(struct lvm_decoder *d, const struct lvm_node *n, const stru
 		*flags |= w->bit;
 		if (!w->word && status && !d->vg->refuse) {
 			d->vg->refuse = -E_LVM_NEWER;
-			d->vg->refuse_why = arena_printf(d->vg->arena, "status %.*s is not known here",
-							 (int)v.n, (const char *)v.p);
+			d->vg->refuse_why =
+				arena_printf(d->vg->arena, "status %.*s is not known here",
+					     (int)v.n, (const char *)v.p);
 		}
 	}
 	return 0;
@@ -115,7 +116,8 @@ static int pv_decode(struct lvm_decoder *d, const struct lvm_node *n)
 	pv->key = lvm_decode_str(d, n->key);
 	pv->raw = n->raw;
 	if (pv_fields(d, pv, n))
-		return lvm_decode_fail(d, -E_LVM_FIELD, "a field of %s is missing or wrong", pv->key);
+		return lvm_decode_fail(d, -E_LVM_FIELD, "a field of %s is missing or wrong",
+				       pv->key);
 	if (lvm_map_add(&d->pv_by_key, &d->keep, pv_key_of, pv))
 		return lvm_decode_fail(d, -E_LVM_BAD, "there are two %s", pv->key);
 	if (lvm_pv_by_id(vg, pv->id.s))
@@ -317,7 +319,8 @@ static int whole(struct lvm_decoder *d, struct lvm_text *t)
 		lvm_node_add(top, arena_copy(&d->keep, &n, sizeof(n)));
 	}
 	if (more <= 0)
-		return more ? more : lvm_decode_fail(d, -E_LVM_FIELD, "there is no volume group in it");
+		return more ? more
+			    : lvm_decode_fail(d, -E_LVM_FIELD, "there is no volume group in it");
 	if (!lvm_name_ok(n.key.p, n.key.n))
 		return lvm_decode_fail(d, -E_LVM_NAME, "the VG has an impossible name");
 	d->vg->name = lvm_decode_str(d, n.key);

@@ -11,7 +11,8 @@
  * An area or a field names something.  PVs come first in the text and are
  * found at once; an LV may stand further down, so that waits for the end.
  */
-static void link_to(struct lvm_decoder *d, struct lvm_lv *from, struct lvm_leg *leg, struct view name)
+static void link_to(struct lvm_decoder *d, struct lvm_lv *from, struct lvm_leg *leg,
+		    struct view name)
 {
 	struct lvm_pv *pv = leg ? lvm_decode_pv_find(d, name) : NULL;
 
@@ -69,7 +70,8 @@ static int striped(struct lvm_decoder *d, struct lvm_lv *lv, struct lvm_seg *seg
 }
 
 /* "x_rmeta_0", "x_rimage_0", ...: the images hold the data; there may be no metadata LVs. */
-static int raid(struct lvm_decoder *d, struct lvm_lv *lv, struct lvm_seg *seg, const struct lvm_node *n)
+static int raid(struct lvm_decoder *d, struct lvm_lv *lv, struct lvm_seg *seg,
+		const struct lvm_node *n)
 {
 	const struct lvm_node *list;
 	uint32_t count, step;
@@ -86,7 +88,8 @@ static int raid(struct lvm_decoder *d, struct lvm_lv *lv, struct lvm_seg *seg, c
 	step = list->n_values / count;
 	legs_new(d, seg, count);
 	for (uint32_t i = 0; i < list->n_values; i++)
-		link_to(d, lv, i % step == step - 1 ? &seg->leg[i / step] : NULL, list->value[i].str);
+		link_to(d, lv, i % step == step - 1 ? &seg->leg[i / step] : NULL,
+			list->value[i].str);
 	return 0;
 }
 
@@ -119,7 +122,8 @@ static const char *data_key(enum lvm_seg_kind kind)
 	}
 }
 
-static int named(struct lvm_decoder *d, struct lvm_lv *lv, struct lvm_seg *seg, const struct lvm_node *n)
+static int named(struct lvm_decoder *d, struct lvm_lv *lv, struct lvm_seg *seg,
+		 const struct lvm_node *n)
 {
 	const char *data = data_key(seg->kind);
 	struct view v;
@@ -182,8 +186,9 @@ static int segment(struct lvm_decoder *d, struct lvm_lv *lv, struct lvm_seg *seg
 		/* Nobody knows which extents such a thing uses. */
 		if (!vg->refuse) {
 			vg->refuse = -E_LVM_NEWER;
-			vg->refuse_why = arena_printf(vg->arena, "LV %s has a segment of unknown type %.*s",
-						      lv->name, (int)type.n, (const char *)type.p);
+			vg->refuse_why =
+				arena_printf(vg->arena, "LV %s has a segment of unknown type %.*s",
+					     lv->name, (int)type.n, (const char *)type.p);
 		}
 		return 0;
 	default:
@@ -198,7 +203,8 @@ static int by_start(const void *a, const void *b)
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
-static int segments(struct lvm_decoder *d, struct lvm_lv *lv, const struct lvm_node *n, uint32_t count)
+static int segments(struct lvm_decoder *d, struct lvm_lv *lv, const struct lvm_node *n,
+		    uint32_t count)
 {
 	uint32_t i = 0;
 	bool sorted = true;
@@ -206,7 +212,8 @@ static int segments(struct lvm_decoder *d, struct lvm_lv *lv, const struct lvm_n
 	for (const struct lvm_node *c = n->first; c; c = c->next)
 		i += c->kind == LVM_SECTION;
 	if (!i || i != count)
-		return lvm_decode_fail(d, -E_LVM_BAD, "LV %s has %u segments, not %u", lv->name, i, count);
+		return lvm_decode_fail(d, -E_LVM_BAD, "LV %s has %u segments, not %u", lv->name, i,
+				       count);
 	lv->seg = arena_array(d->vg->arena, count, sizeof(*lv->seg));
 
 	for (const struct lvm_node *c = n->first; c; c = c->next) {
@@ -225,14 +232,24 @@ static int segments(struct lvm_decoder *d, struct lvm_lv *lv, const struct lvm_n
 	for (i = 0; i < count; i++) {
 		if (lv->seg[i].start != lv->extents ||
 		    __builtin_add_overflow(lv->extents, lv->seg[i].count, &lv->extents))
-			return lvm_decode_fail(d, -E_LVM_BAD, "LV %s has a hole or an overlap", lv->name);
+			return lvm_decode_fail(d, -E_LVM_BAD, "LV %s has a hole or an overlap",
+					       lv->name);
 	}
 	return 0;
 }
 
 enum lv_key {
-	KEY_ID, KEY_STATUS, KEY_FLAGS, KEY_TAGS, KEY_TIME, KEY_HOST, KEY_POLICY, KEY_MAJOR, KEY_MINOR,
-	KEY_COUNT, KEY_OTHER,
+	KEY_ID,
+	KEY_STATUS,
+	KEY_FLAGS,
+	KEY_TAGS,
+	KEY_TIME,
+	KEY_HOST,
+	KEY_POLICY,
+	KEY_MAJOR,
+	KEY_MINOR,
+	KEY_COUNT,
+	KEY_OTHER,
 };
 
 static enum lv_key lv_key(struct view key)
@@ -335,8 +352,8 @@ int lvm_decode_lv(struct lvm_decoder *d, const struct lvm_node *n)
 			continue;		/* of two, the first counts */
 		seen |= 1u << key;
 		if (lv_field(d, lv, c, key, &count))
-			return lvm_decode_fail(d, -E_LVM_FIELD, "LV %s: %.*s is not valid", lv->name,
-					       (int)c->key.n, (const char *)c->key.p);
+			return lvm_decode_fail(d, -E_LVM_FIELD, "LV %s: %.*s is not valid",
+					       lv->name, (int)c->key.n, (const char *)c->key.p);
 	}
 	if (!(seen & 1u << KEY_ID) || !(seen & 1u << KEY_STATUS) || !(seen & 1u << KEY_COUNT) ||
 	    count < 0 || count > UINT32_MAX)
@@ -397,8 +414,9 @@ int lvm_decode_links(struct lvm_decoder *d)
 			continue;
 		}
 		if (!to)
-			return lvm_decode_fail(d, -E_LVM_BAD, "LV %s needs %.*s, which is not there",
-					       l->from->name, (int)l->name.n, (const char *)l->name.p);
+			return lvm_decode_fail(
+				d, -E_LVM_BAD, "LV %s needs %.*s, which is not there",
+				l->from->name, (int)l->name.n, (const char *)l->name.p);
 		if (l->leg)
 			l->leg->lv = to;
 		to->n_users++;

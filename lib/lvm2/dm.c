@@ -14,7 +14,7 @@
 static char *mangle(char *at, const char *end, const char *s)
 {
 	for (; *s && at; s++) {
-		if (end - at < 2 + (*s == '-'))
+		if (end - at < 1 + (*s == '-'))
 			return NULL;
 		*at++ = *s;
 		if (*s == '-')
@@ -26,21 +26,21 @@ static char *mangle(char *at, const char *end, const char *s)
 int lvm_dm_name(char out[LVM_DM_NAME], const char *vg, const char *lv, const char *layer)
 {
 	const char *const part[] = { vg, lv, layer };
-	const char *end = out + LVM_DM_NAME;
+	const char *end = out + LVM_DM_NAME - 1;	/* where the NUL must be, at the latest */
 	char *at = out;
 
 	for (int i = 0; i < 3 && part[i] && at; i++) {
-		if (i && end - at > 1)
+		if (i && at < end)
 			*at++ = '-';
 		/* The layer has a meaning of its own and no user chose it. */
 		if (i < 2)
 			at = mangle(at, end, part[i]);
-		else if ((size_t)(end - at) > strlen(layer))
+		else if ((size_t)(end - at) >= strlen(layer))
 			at = stpcpy(at, layer);
 		else
 			at = NULL;
 	}
-	if (!at || at == end)
+	if (!at)
 		return -ENAMETOOLONG;
 	*at = '\0';
 	return 0;

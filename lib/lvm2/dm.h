@@ -34,6 +34,7 @@ void lvm_dm_uuid(char out[LVM_DM_UUID], const struct lvm_vg *vg, const struct lv
  * then -E_LVM_PARTIAL.  -E_LVM_LV_TYPE unless the LV is linear or striped.
  */
 int lvm_dm_table(const struct lvm_vg *vg, const struct lvm_lv *lv,
-		 const char *(*of_pv)(void *arg, const struct lvm_pv *pv), void *arg, struct buf *b);
+		 const char *(*of_pv)(void *arg, const struct lvm_pv *pv), void *arg,
+		 struct buf *b);
 
 #endif

@@ -65,7 +65,8 @@ static bool is_wanted(const struct digger *d, const struct lvm_summary *is)
 static void keep(struct digger *d, struct lvm_past p)
 {
 	for (size_t i = 0; i < d->n; i++)
-		if (d->past[i]->text.n == p.text.n && !memcmp(d->past[i]->text.p, p.text.p, p.text.n)) {
+		if (d->past[i]->text.n == p.text.n &&
+		    !memcmp(d->past[i]->text.p, p.text.p, p.text.n)) {
 			d->past[i]->committed |= p.committed;
 			d->past[i]->damaged &= p.damaged;
 			return;
@@ -99,7 +100,8 @@ static void dig_text(struct digger *d, const struct lvm_dev *dev, const struct l
 	memcpy(text, ring + at, n);
 	memcpy(text + n, ring, more);
 	p.text = (struct view){ text, n + more };
-	if (!lvm_vg_summary(d->set->arena, p.text, &p.is) && is_wanted(d, &p.is) && is_readable(p.text)) {
+	if (!lvm_vg_summary(d->set->arena, p.text, &p.is) && is_wanted(d, &p.is) &&
+	    is_readable(p.text)) {
 		p.text.p = arena_copy(d->set->arena, text, n + more);
 		keep(d, p);
 	}

@@ -58,7 +58,8 @@ int lvm_id_parse(struct lvm_id *id, const char *s, size_t n)
 
 void lvm_id_make(struct lvm_id *id, const uint8_t random[32])
 {
-	static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	static const char digits[] =
+		"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 	char bare[32];
 	int err;
 
@@ -156,7 +157,8 @@ int lvm_label_find(struct lvm_label *l, const void *buf, size_t len)
 	int worst = -E_LVM_NO_LABEL;
 
 	for (uint32_t i = 0; i < 4 && len / LVM_SECTOR > i; i++) {
-		int err = lvm_label_decode(l, (const uint8_t *)buf + (size_t)i * LVM_SECTOR, LVM_SECTOR, i);
+		int err = lvm_label_decode(l, (const uint8_t *)buf + (size_t)i * LVM_SECTOR,
+					   LVM_SECTOR, i);
 
 		if (!err)
 			return 0;

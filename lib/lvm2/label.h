@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 #define LVM_SECTOR	512
-#define LVM_LABEL_SCAN	(4 * LVM_SECTOR)	/* a label lies in the first four sectors */
+#define LVM_LABEL_SCAN	2048			/* a label lies in the first four sectors */
 #define LVM_LABEL_AREAS	8			/* of each kind; LVM2 itself writes at most two */
 #define LVM_LABEL_USED	1			/* extension flag: the PV belongs to a VG */
 

@@ -153,7 +153,7 @@ static int shrink(struct lvm_vg *vg, struct lvm_lv *lv, uint32_t n)
 
 int lvm_lv_resize(struct lvm_vg *vg, struct lvm_lv *lv, uint64_t bytes)
 {
-	uint32_t n;
+	uint32_t n = 0;
 	int err = lvm_vg_may_change(vg, false);
 
 	if (!err)

@@ -137,7 +137,8 @@ static uint64_t end_of(const struct lvm_mda *m, const struct lvm_slot *s)
 }
 
 /* Would size bytes at this place touch the committed text?  Lengths go round the ring. */
-static bool overlaps(const struct lvm_mda *m, uint64_t at, uint64_t size, const struct lvm_slot *old)
+static bool overlaps(const struct lvm_mda *m, uint64_t at, uint64_t size,
+		     const struct lvm_slot *old)
 {
 	uint64_t ring = m->size - RING;
 	uint64_t from_old = (at + ring - old->at) % ring;

@@ -132,8 +132,8 @@ int lvm_vg_extend(struct lvm_vg *vg, struct lvm_dev *dev)
 		err = dev->err;
 	if (!err && !(vg->flags & LVM_VG_RESIZEABLE))
 		err = -E_LVM_READ_ONLY;
-	if (!err && (dev->vg || dev->duplicate || dev->outdated || has_text(dev) || !dev->label.n_data ||
-		     (dev->label.ext_flags & LVM_LABEL_USED)))
+	if (!err && (dev->vg || dev->duplicate || dev->outdated || has_text(dev) ||
+		     !dev->label.n_data || (dev->label.ext_flags & LVM_LABEL_USED)))
 		err = dev->duplicate ? -E_LVM_DUPLICATE : -E_LVM_PV_USED;
 	if (!err && vg->max_pv && vg->n_pvs >= vg->max_pv)
 		err = -E_LVM_LIMIT;
@@ -144,9 +144,14 @@ int lvm_vg_extend(struct lvm_vg *vg, struct lvm_dev *dev)
 
 	pv = arena_alloc(vg->arena, sizeof(*pv));
 	*pv = (struct lvm_pv){
-		.key = free_key(vg), .id = dev->label.pv, .device = arena_strdup(vg->arena, dev->path),
-		.flags = LVM_PV_ALLOCATABLE, .dev_size = dev->io->size / LVM_SECTOR,
-		.pe_start = dev->label.data[0].at / LVM_SECTOR, .pe_count = count, .dev = dev,
+		.key = free_key(vg),
+		.id = dev->label.pv,
+		.device = arena_strdup(vg->arena, dev->path),
+		.flags = LVM_PV_ALLOCATABLE,
+		.dev_size = dev->io->size / LVM_SECTOR,
+		.pe_start = dev->label.data[0].at / LVM_SECTOR,
+		.pe_count = count,
+		.dev = dev,
 	};
 	if (dev->label.n_boot) {
 		pv->ba_start = dev->label.boot[0].at / LVM_SECTOR;
@@ -155,7 +160,8 @@ int lvm_vg_extend(struct lvm_vg *vg, struct lvm_dev *dev)
 	lvm_gap_give(vg, pv, 0, count);
 	vg->pv = arena_grow(vg->arena, vg->pv, vg->n_pvs, (size_t)vg->n_pvs + 1, sizeof(*vg->pv));
 	vg->pv[vg->n_pvs++] = pv;
-	vg->dev = arena_grow(vg->arena, vg->dev, vg->n_devs, (size_t)vg->n_devs + 1, sizeof(*vg->dev));
+	vg->dev = arena_grow(vg->arena, vg->dev, vg->n_devs, (size_t)vg->n_devs + 1,
+			     sizeof(*vg->dev));
 	vg->dev[vg->n_devs++] = dev;
 	dev->vg = vg;
 	dev->pv = pv;
@@ -210,7 +216,8 @@ int lvm_vg_rename(struct lvm_vg *vg, const char *name)
 	if (!err && !lvm_name_ok(name, strlen(name)))
 		err = -E_LVM_NAME;
 	for (const struct lvm_lv *lv = vg->first; lv && !err; lv = lv->next)
-		if (strlen(name) + strlen(lv->name) + 3 >= 128 || lvm_dm_name(dm, name, lv->name, NULL))
+		if (strlen(name) + strlen(lv->name) + 3 >= 128 ||
+		    lvm_dm_name(dm, name, lv->name, NULL))
 			err = -ENAMETOOLONG;
 	if (!err)
 		vg->name = arena_strdup(vg->arena, name);

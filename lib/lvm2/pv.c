@@ -28,7 +28,8 @@ static bool multiple(uint64_t v, uint64_t of)
 	return v % of == 0;
 }
 
-static int second_mda(const struct lvm_pv_spec *s, uint64_t size, uint64_t align, struct lvm_label *l)
+static int second_mda(const struct lvm_pv_spec *s, uint64_t size, uint64_t align,
+		      struct lvm_label *l)
 {
 	uint64_t from;
 
@@ -49,7 +50,11 @@ int lvm_pv_plan(const struct lvm_pv_spec *s, const struct lvm_id *id, struct lvm
 	uint64_t align = s->align ? s->align : ALIGN, end = 0;
 	uint64_t size = s->metadata_size ? s->metadata_size : ALIGN - FIRST_MDA;
 	struct lvm_label l = {
-		.pv = *id, .device_size = s->device_size, .sector = 1, .ext_version = 2, .n_data = 1,
+		.pv = *id,
+		.device_size = s->device_size,
+		.sector = 1,
+		.ext_version = 2,
+		.n_data = 1,
 	};
 	int err = 0;
 
@@ -69,7 +74,8 @@ int lvm_pv_plan(const struct lvm_pv_spec *s, const struct lvm_id *id, struct lvm
 	}
 	if (s->boot_size) {
 		l.boot[l.n_boot++] = (struct lvm_area){ end, s->boot_size };
-		if (!add_ok(end, s->boot_size, &end) || !align_up(end, align, s->align_offset, &end))
+		if (!add_ok(end, s->boot_size, &end) ||
+		    !align_up(end, align, s->align_offset, &end))
 			return -E_LVM_PV_SIZE;
 	}
 	l.data[0].at = end;

@@ -254,7 +254,8 @@ static void bind_pv(struct lvm_set *set, struct lvm_vg *vg, struct lvm_pv *pv, s
 	if (d->vg) {
 		refuse(vg, -E_LVM_BAD, "one of its PVs is in another VG too");
 		refuse(d->vg, -E_LVM_BAD, "one of its PVs is in another VG too");
-		lvm_problem(set, d->path, -E_LVM_BAD, "VGs %s and %s both claim it", d->vg->name, vg->name);
+		lvm_problem(set, d->path, -E_LVM_BAD, "VGs %s and %s both claim it", d->vg->name,
+			    vg->name);
 		return;
 	}
 	d->vg = vg;
@@ -264,8 +265,9 @@ static void bind_pv(struct lvm_set *set, struct lvm_vg *vg, struct lvm_pv *pv, s
 	if (d->duplicate)
 		refuse(vg, -E_LVM_DUPLICATE, "one of its PVs is on two devices");
 	if (pv->dev_size > d->io->size / LVM_SECTOR)
-		lvm_problem(set, d->path, -E_LVM_BAD, "smaller than VG %s believes: %llu of %llu sectors",
-			    vg->name, (unsigned long long)(d->io->size / LVM_SECTOR),
+		lvm_problem(set, d->path, -E_LVM_BAD,
+			    "smaller than VG %s believes: %llu of %llu sectors", vg->name,
+			    (unsigned long long)(d->io->size / LVM_SECTOR),
 			    (unsigned long long)pv->dev_size);
 }
 
@@ -311,10 +313,12 @@ static void find_outdated(struct lvm_set *set)
 			struct lvm_dev *d = &set->dev[i];
 			const struct lvm_version *v = d->copy[k].version;
 
-			if (!v || !v->found->vg || d->vg == v->found->vg || d->duplicate || d->outdated)
+			if (!v || !v->found->vg || d->vg == v->found->vg || d->duplicate ||
+			    d->outdated)
 				continue;
 			d->outdated = true;
-			lvm_problem(set, d->path, -E_LVM_STALE, "VG %s knows this PV no more", v->is.name);
+			lvm_problem(set, d->path, -E_LVM_STALE, "VG %s knows this PV no more",
+				    v->is.name);
 		}
 }
 
@@ -331,8 +335,9 @@ static void find_twice(struct lvm_set *set)
 				refuse(x->vg, -E_LVM_VG_TWICE, "two VGs have its name");
 			if (y->vg)
 				refuse(y->vg, -E_LVM_VG_TWICE, "two VGs have its name");
-			lvm_problem(set, x->best->path, -E_LVM_VG_TWICE, "two VGs are called %s: %s and %s",
-				    x->best->is.name, x->best->is.id.s, y->best->is.id.s);
+			lvm_problem(set, x->best->path, -E_LVM_VG_TWICE,
+				    "two VGs are called %s: %s and %s", x->best->is.name,
+				    x->best->is.id.s, y->best->is.id.s);
 		}
 }
 

@@ -43,7 +43,7 @@ struct lvm_version {
 
 struct lvm_copy {
 	struct lvm_mda mda;
-	int err;			/* 0; -E_LVM_MDA: header, not to be written to; else the text */
+	int err; /* 0; -E_LVM_MDA: header, not to be written to; else the text */
 	struct lvm_version *version;	/* NULL: there is no text here, or no good one */
 };
 
@@ -51,7 +51,7 @@ struct lvm_dev {
 	struct io *io;			/* the caller's; it must outlive the set */
 	const char *path;
 
-	int err;			/* 0: a PV.  -E_LVM_NO_LABEL, -E_LVM_LABEL, or an I/O error */
+	int err; /* 0: a PV.  -E_LVM_NO_LABEL, -E_LVM_LABEL, or an I/O error */
 	struct lvm_label label;
 	struct lvm_copy copy[LVM_LABEL_AREAS];	/* label.n_mda of them */
 	struct lvm_vg *vg;		/* NULL: in none */

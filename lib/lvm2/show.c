@@ -109,7 +109,8 @@ static void own_fields(struct json *j, const struct lvm_seg *s)
 	if (s->kind != LVM_SEG_STRIPED && s->raw.n && !lvm_text_open(&t, s->raw) &&
 	    lvm_text_next(&t, &n) == 1 && !lvm_text_body(&t, &tmp, &n))
 		for (const struct lvm_node *c = n.first; c; c = c->next)
-			if (!is_common(c->key) && lvm_find(&n, arena_strndup(&tmp, c->key.p, c->key.n)) == c)
+			if (!is_common(c->key) &&
+			    lvm_find(&n, arena_strndup(&tmp, c->key.p, c->key.n)) == c)
 				show_field(j, &tmp, c);
 	arena_free(&tmp);
 }

@@ -182,8 +182,8 @@ static int scalar(struct lvm_text *t, struct arena *a, struct lvm_value *v)
 		v->raw = since(t, from);
 		return err;
 	}
-	if (is(t, DIGIT) ||
-	    ((*t->at == '-' || *t->at == '+') && t->at + 1 < t->end && class[(uint8_t)t->at[1]] & DIGIT))
+	if (is(t, DIGIT) || ((*t->at == '-' || *t->at == '+') && t->at + 1 < t->end &&
+			     class[(uint8_t)t->at[1]] & DIGIT))
 		return number(t, v);
 
 	until(t, WORD_END);
