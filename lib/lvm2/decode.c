@@ -348,8 +348,8 @@ int lvm_vg_decode(struct arena *a, struct view text, struct lvm_vg **out, const 
 	vg->head = lvm_section_new(a, "");
 	vg->rest = lvm_section_new(a, "");
 	/* An LV takes some 280 bytes of text. */
-	lvm_map_expect(&vg->by_name, a, lvm_lv_name_of, text.n / 256);
-	lvm_map_expect(&vg->by_id, a, lvm_lv_id_of, text.n / 256);
+	lvm_map_expect(&vg->by_name, a, text.n / 256);
+	lvm_map_expect(&vg->by_id, a, text.n / 256);
 	err = lvm_text_open(&t, text);
 	if (!err)
 		err = whole(&d, &t);

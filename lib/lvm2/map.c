@@ -8,7 +8,7 @@
 static const char gone = 1;
 #define GONE ((void *)(uintptr_t)&gone)
 
-static size_t hash(const char *s, size_t n)
+static uint32_t hash_of(const char *s, size_t n)
 {
 	uint64_t h = n, word;
 
@@ -20,25 +20,27 @@ static size_t hash(const char *s, size_t n)
 	for (word = 0; n--; )
 		word = word << 8 | (uint8_t)s[n];
 	h = (h ^ word) * 0x9e3779b97f4a7c15;
-	return (size_t)(h ^ h >> 29);
+	return (uint32_t)(h >> 32);
 }
 
 /* The slot that holds the key, or NULL. */
 static void **lookup(const struct lvm_map *m, lvm_name_of name, const char *s, size_t n)
 {
+	const uint32_t hash = hash_of(s, n);
+
 	if (!m->room)
 		return NULL;
-	for (size_t i = hash(s, n); ; i++) {
-		void **slot = &m->slot[i & (m->room - 1)];
+	for (size_t i = hash; ; i++) {
+		size_t at = i & (m->room - 1);
 		const char *other;
 
-		if (!*slot)
+		if (!m->slot[at])
 			return NULL;
-		if (*slot == GONE)
+		if (m->hash[at] != hash || m->slot[at] == GONE)
 			continue;
-		other = name(*slot);
+		other = name(m->slot[at]);
 		if (!strncmp(other, s, n) && !other[n])
-			return slot;
+			return &m->slot[at];
 	}
 }
 
@@ -49,20 +51,20 @@ void *lvm_map_find(const struct lvm_map *m, lvm_name_of name, struct view key)
 	return slot ? *slot : NULL;
 }
 
-static void put(struct lvm_map *m, lvm_name_of name, void *object)
+static void put(struct lvm_map *m, uint32_t hash, void *object)
 {
-	const char *s = name(object);
-	size_t i = hash(s, strlen(s));
+	size_t i = hash;
 
 	while (m->slot[i & (m->room - 1)])
 		i++;
 	m->slot[i & (m->room - 1)] = object;
+	m->hash[i & (m->room - 1)] = hash;
 	m->used++;
 	m->n++;
 }
 
 /* At most half full, so that a search soon meets an empty slot. */
-void lvm_map_expect(struct lvm_map *m, struct arena *a, lvm_name_of name, size_t n)
+void lvm_map_expect(struct lvm_map *m, struct arena *a, size_t n)
 {
 	struct lvm_map old = *m;
 
@@ -70,9 +72,10 @@ void lvm_map_expect(struct lvm_map *m, struct arena *a, lvm_name_of name, size_t
 	while (m->room < old.n * 4 || m->room < n * 2)
 		m->room *= 2;
 	m->slot = arena_array(a, m->room, sizeof(*m->slot));
+	m->hash = arena_array(a, m->room, sizeof(*m->hash));
 	for (size_t i = 0; i < old.room; i++)
 		if (old.slot[i] && old.slot[i] != GONE)
-			put(m, name, old.slot[i]);
+			put(m, old.hash[i], old.slot[i]);
 }
 
 void *lvm_map_add(struct lvm_map *m, struct arena *a, lvm_name_of name, void *object)
@@ -83,8 +86,8 @@ void *lvm_map_add(struct lvm_map *m, struct arena *a, lvm_name_of name, void *ob
 	if (there)
 		return there;
 	if (m->used * 2 >= m->room)
-		lvm_map_expect(m, a, name, 0);
-	put(m, name, object);
+		lvm_map_expect(m, a, 0);
+	put(m, hash_of(s, strlen(s)), object);
 	return NULL;
 }
 

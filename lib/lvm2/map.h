@@ -4,6 +4,7 @@
 #define LIB_LVM2_MAP_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "lib/bytes.h"
 
@@ -13,13 +14,14 @@ struct arena;
 typedef const char *(*lvm_name_of)(const void *object);
 
 struct lvm_map {
-	void **slot;		/* a power of two; LVM_MAP_GONE where one was taken out */
-	size_t room, used;	/* used: slots that are not empty */
+	void **slot;		/* a mark of its own where one was taken out */
+	uint32_t *hash;		/* of each: few strangers are looked at */
+	size_t room, used;	/* a power of two; used: slots that are not empty */
 	size_t n;		/* objects */
 };
 
 /* Make room for so many at once; it grows without this too. */
-void lvm_map_expect(struct lvm_map *m, struct arena *a, lvm_name_of name, size_t n);
+void lvm_map_expect(struct lvm_map *m, struct arena *a, size_t n);
 /* The object of that name, or NULL. */
 void *lvm_map_find(const struct lvm_map *m, lvm_name_of name, struct view key);
 /* Insert unless there is one of that name: returns the one that was there, or NULL. */

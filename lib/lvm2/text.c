@@ -29,13 +29,11 @@ static bool is(const struct lvm_text *t, unsigned int what)
 
 int lvm_text_open(struct lvm_text *t, struct view text)
 {
-	const char *nul = text.n ? memchr(text.p, '\0', text.n) : NULL;
-
 	if (text.n > LVM_TEXT_MAX)
 		return -E_TEXT_BIG;
 	*t = (struct lvm_text){
 		.begin = text.p, .at = text.p,
-		.end = nul ? nul : (const char *)text.p + text.n,
+		.end = (const char *)text.p + text.n,
 	};
 	return 0;
 }
@@ -63,12 +61,13 @@ static unsigned int skip(struct lvm_text *t)
 			lines += *p == '\n';
 		if (p == end || *p != '#')
 			break;
-		p = memchr(p, '\n', (size_t)(end - p));
-		if (!p)
-			p = end;
-		else
-			p += lines > 0;
+		while (p < end && *p && *p != '\n')
+			p++;
+		p += lines > 0 && p < end && *p;
 	}
+	/* The text ends at the first NUL, wherever that is met. */
+	if (p < end && !*p)
+		t->end = p;
 	t->at = p;
 	return lines;
 }
@@ -80,7 +79,7 @@ static inline unsigned int skip_one(struct lvm_text *t)
 
 	if (p < t->end && *p == ' ')
 		p++;
-	if (p == t->end || class[(uint8_t)*p] & (SPACE | COMMENT))
+	if (p == t->end || !*p || class[(uint8_t)*p] & (SPACE | COMMENT))
 		return skip(t);
 	t->at = p;
 	return 0;
@@ -113,12 +112,12 @@ static struct view since(const struct lvm_text *t, const char *from)
 static int quoted(struct lvm_text *t, struct arena *a, struct view *str)
 {
 	const char quote = *t->at++, *from = t->at, *p;
-	const char escape = quote == '"' ? '\\' : '"', *end = t->end;
+	const char escape = quote == '"' ? '\\' : quote, *end = t->end;
 	size_t escapes = 0;
 	char *out;
 
-	for (p = from; p < end && *p != quote; p++)
-		if (*p == escape && p + 1 < end) {
+	for (p = from; p < end && *p && *p != quote; p++)
+		if (*p == escape && p + 1 < end && p[1]) {
 			escapes++;
 			p++;
 		}

@@ -80,9 +80,10 @@ unsigned int lvm_text_line(const struct lvm_text *t);
 
 static inline bool lvm_view_is(struct view v, const char *s)
 {
-	size_t n = __builtin_strlen(s);
-
-	return n == v.n && !__builtin_memcmp(s, v.p, n);
+	/* Most differ in their first letter. */
+	if (v.n && *(const char *)v.p != *s)
+		return false;
+	return __builtin_strlen(s) == v.n && !__builtin_memcmp(s, v.p, v.n);
 }
 
 #endif

@@ -24,7 +24,8 @@ static inline struct lvm_node *lvm_find(const struct lvm_node *section, const ch
 	struct lvm_node *n = section->first;
 	size_t len = __builtin_strlen(key);
 
-	while (n && (n->key.n != len || __builtin_memcmp(n->key.p, key, len)))
+	while (n && (n->key.n != len || *(const char *)n->key.p != *key ||
+		     __builtin_memcmp(n->key.p, key, len)))
 		n = n->next;
 	return n;
 }

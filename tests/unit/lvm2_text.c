@@ -70,9 +70,11 @@ TEST(lvm_text_of_every_shape)
 
 	EQ(parse(&a, &top,
 		 "# first \" { comment\n"
-		 "a{b='it\\s' b2=\"q\\\"u\\\\o\" empty=[] none=\"\"}"
+		 "c='say \"x\"' a{b='it\\s' b2=\"q\\\"u\\\\o\" empty=[] none=\"\"}"
 		 "l = [ \"x\" 'y' , word # in between\n, 7 ]\n"
 		 "tags = \"one\" key-1.2+[3],=4 'quoted key' = 5 b2 = dup b2 = second"), 0);
+	EQ(lvm_get_str(&top, "c", &v), 0);
+	OK(lvm_view_is(v, "say \"x\""));
 	EQ(lvm_get_str(lvm_find(&top, "a"), "b", &v), 0);
 	OK(lvm_view_is(v, "it\\s"));
 	EQ(lvm_get_str(lvm_find(&top, "a"), "b2", &v), 0);
