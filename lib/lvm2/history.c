@@ -144,6 +144,8 @@ struct lvm_past *lvm_history(struct lvm_set *set, const char *vg)
 		for (uint32_t k = 0; k < set->dev[i].label.n_mda; k++)
 			if (!set->dev[i].err && set->dev[i].copy[k].mda.size)
 				dig_area(&d, &set->dev[i], &set->dev[i].copy[k]);
+	if (!d.n)
+		return NULL;
 	qsort(d.past, d.n, sizeof(*d.past), newest_first);
 	for (size_t i = d.n; i--; first = d.past[i])
 		d.past[i]->next = first;
