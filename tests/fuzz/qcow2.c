@@ -2,6 +2,7 @@
 /* A QCOW2 image, with some zeroes behind; it has no checksums. */
 #include "lib/bytes.h"
 #include "lib/image.h"
+#include "lib/qcow2/check.h"
 #include "lib/qcow2/inflate.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -12,6 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct image *im = NULL;
 	struct image_info info;
 	struct image_run run;
+	struct qcow2_findings findings;
 	uint8_t b[4096];
 
 	(void)!inflate(data, size, b, sizeof(b));
@@ -28,6 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		len = run.length < sizeof(b) ? (size_t)run.length : sizeof(b);
 		(void)!image_read(im, at + run.length - len, b, len);
 	}
+	(void)!qcow2_check(im->levels[0].qcow2, &findings);
 	image_close(im);
 	return 0;
 }
