@@ -27,7 +27,8 @@
 #define LOCK_TRY ((uint64_t)1)
 
 /*
- * Creates the file (0644) and the directories above it (0755) as needed.
+ * Creates the file (0600: who can read it can keep a shared lock on it) and the
+ * directories above it (0755) as needed.
  * -ETIMEDOUT when somebody else holds it until the deadline (monotonic clock,
  * ns; 0 waits for ever).  On failure *fd stays -1.
  */

@@ -1,14 +1,42 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "arch/clock.h"
 #include "arch/lock.h"
 #include "drivers/sr.h"
 #include "lib/err.h"
+#include "lib/file.h"
 #include "sm/locks.h"
 
 /* Metadata is locked for milliseconds; who waits this long waits for something broken. */
 #define PATIENCE	(30 * NS_PER_S)
+
+static bool is_ours(const struct stat *st)
+{
+	return !st->st_uid || st->st_uid == geteuid();
+}
+
+/*
+ * On many hosts everybody may write to /var/lock.  Whoever made our folder there
+ * before us could lead us by links to make files anywhere.
+ */
+static int check_folder(struct ctx *ctx)
+{
+	const char *path = sm_path(ctx, "/var/lock/sm");
+	struct stat link, st;
+	int err = mkdir_p(path, 0755);
+
+	if (err && err != -ELOOP)
+		return fail(ctx, err, "make %s", path);
+	if (lstat(path, &link) || stat(path, &st))
+		return fail(ctx, -errno, "%s", path);
+	if (is_ours(&link) && is_ours(&st) && !(st.st_mode & S_IWOTH))
+		return 0;
+	hint(ctx, "see who made it, and remove it: ls -ld %s", path);
+	return fail_say(ctx, -EPERM, "%s belongs to somebody else", path);
+}
 
 int lock_host(struct ctx *ctx, const char *ns, const char *name, int *fd)
 {
@@ -16,8 +44,11 @@ int lock_host(struct ctx *ctx, const char *ns, const char *name, int *fd)
 	uint64_t patience = clock_now_mono() + PATIENCE;
 	bool own = ctx->deadline && ctx->deadline < patience;
 	pid_t pid = 0;
-	int err = lock_take(fd, path, false, own ? ctx->deadline : patience);
+	int err = check_folder(ctx);
 
+	if (err)
+		return err;
+	err = lock_take(fd, path, false, own ? ctx->deadline : patience);
 	if (!err)
 		return 0;
 	if (err != -ETIMEDOUT)

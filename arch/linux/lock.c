@@ -26,7 +26,7 @@ static int open_file(const char *path)
 
 	/* A few rounds, because the directory may be removed at the same time. */
 	for (int round = 0; round < 10; round++) {
-		fd = open(path, flags, 0644);
+		fd = open(path, flags, 0600);
 		if (fd >= 0 || errno != ENOENT || !name || name == path)
 			break;
 		if ((size_t)(name - path) >= sizeof(dir))

@@ -81,6 +81,7 @@ TEST(lock_makes_its_directories_and_file)
 	OK(lock >= 0);
 	OK(fcntl(lock, F_GETFD) & FD_CLOEXEC);
 	EQ(stat(path, &st), 0);
+	EQ(st.st_mode & 077, 0);	/* a reader could keep a shared lock on it */
 	lock_drop(&lock);
 	EQ(lock, -1);
 	lock_drop(&lock);
