@@ -179,7 +179,9 @@ teardown() {
 	guest_ok 'mkdir /srv/full; echo mine >/srv/full/data; : >/srv/plain; ln -s /srv/full /srv/link'
 	fails 1 '*not empty*data*' sm sr create x --type file --dconf location=/srv/full
 	fails 2 '*not a directory*' sm sr create x --type file --dconf location=/srv/plain
-	fails 2 '*not a directory*' sm sr create x --type file --dconf location=/srv/link
+	for l in link link/ link/. link//.//; do
+		fails 2 '*not a directory*' sm sr create x --type file --dconf location=/srv/$l
+	done
 	fails 2 "*absolute path*" sm sr create x --type file --dconf location=srv/x
 	fails 2 "*absolute path*" sm sr create x --type file --dconf location=/srv/../etc
 	fails 1 '*no directory to make*' sm sr create x --type file --dconf location=/srv/no/such
@@ -246,12 +248,36 @@ teardown() {
 	guest_ok "rmdir /srv/d/$bad.raw; rm /srv/d/$link.raw; sm sr check disks && sm sr scan disks" >/dev/null
 }
 
+@test "what somebody put into .sm leads nowhere and stops nothing" {
+	guest_ok 'sm vdi create v --sr disks --size 1M' >/dev/null
+	vdi=$output
+	# Directories where files are expected.
+	guest_ok "mkdir /srv/d/.sm/tmp/x /srv/d/.sm/tmp/$vdi.raw.d; rm /srv/d/.sm/vdi/$vdi; mkdir /srv/d/.sm/vdi/$vdi"
+	guest_ok "sm vdi show $vdi && sm vdi delete $vdi && sm vdi create w --sr disks --size 1M" >/dev/null
+	vdi=${lines[-1]}
+	# A record that is a link shows nothing of where it leads, and writes nothing there.
+	guest_ok "echo name=secret >/srv/other; ln -sf /srv/other /srv/d/.sm/vdi/$vdi"
+	jsonof sm vdi show "$vdi"
+	is '.vdi.name == ""'
+	fails 1 '*read the record*' sm vdi rename "$vdi" w
+	guest_ok "[ \"\$(cat /srv/other)\" = name=secret ] && rm /srv/d/.sm/vdi/$vdi && sm vdi rename $vdi w"
+	# A link in place of .sm or of a part of it.
+	guest_ok 'mkdir -p /srv/prey/tmp /srv/prey/vdi; : >/srv/prey/tmp/mine; mv /srv/d/.sm/tmp /srv/tmp.away; ln -s /srv/prey/tmp /srv/d/.sm/tmp'
+	fails 1 '*' sm vdi delete w
+	guest_ok 'rm /srv/d/.sm/tmp; mv /srv/tmp.away /srv/d/.sm/tmp; mv /srv/d/.sm /srv/sm.away; ln -s /srv/prey /srv/d/.sm'
+	fails 1 '*' sm vdi delete "$vdi" --sr disks
+	guest_ok '[ -f /srv/prey/tmp/mine ] && rm /srv/d/.sm && mv /srv/sm.away /srv/d/.sm && sm vdi delete w'
+	guest_ok 'sm sr destroy disks && [ ! -e /srv/d/.sm/sr ]'
+}
+
 @test "a read-only file system: nothing is promised" {
-	guest_ok 'sm vdi create v --sr disks --size 1M && mount -o remount,ro /srv' >/dev/null
+	guest_ok 'sm vdi create v --sr disks --size 1M && : >/srv/d/.sm/tmp/left && mount -o remount,ro /srv' >/dev/null
+	guest_ok 'sm sr detach disks && sm sr attach disks && sm vdi attach v --read-only && sm vdi detach v' >/dev/null
 	fails 1 '*' sm vdi create w --sr disks --size 1M
 	fails 1 '*' sm vdi delete v
 	guest_ok 'sm vdi list --minimal' >/dev/null
-	guest_ok 'mount -o remount,rw /srv && sm vdi delete v && sm sr check disks'
+	guest_ok 'mount -o remount,rw /srv && sm sr detach disks && sm sr attach disks && sm vdi delete v && sm sr check disks'
+	guest_ok '[ -z "$(ls -A /srv/d/.sm/tmp)" ]'
 }
 
 @test "a full file system: no space is said, and nothing half-made is left" {

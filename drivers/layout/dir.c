@@ -32,10 +32,26 @@
 #include "lib/file.h"
 #include "lib/io.h"
 
+/* Step by step, since O_NOFOLLOW looks at the last component only. */
 int dir_sub(struct sr *sr, const char *name, int *fd)
 {
-	*fd = openat(sr->dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	bool below = !strncmp(name, ".sm/", 4);
+	_close_ int sm = below ? openat(sr->dir, ".sm", flags) : -1;
+
+	if (below && sm < 0)
+		return -errno;
+	*fd = openat(below ? sm : sr->dir, below ? name + 4 : name, flags);
 	return *fd < 0 ? -errno : 0;
+}
+
+/* What is not ours to remove, or cannot be, is in nobody's way. */
+static int clear_away(int dir, const char *name)
+{
+	if (!unlinkat(dir, name, 0) || errno == ENOENT || errno == EISDIR || errno == EPERM ||
+	    errno == EROFS)
+		return 0;
+	return -errno;
 }
 
 DIR *dir_entries(int dir)
@@ -326,15 +342,14 @@ static int dir_recover(struct sr *sr)
 			return fail(sr->ctx, err, "open .sm/vdi");
 		if (vdi >= 0 && volume_name(sr, e->d_name, &u) &&
 		    dir_find(sr, &u, &there) == -E_VDI_MISSING) {
-			err = unlink_quiet(vdi, u.s);
-			if (err && err != -EROFS)
+			err = clear_away(vdi, u.s);
+			if (err)
 				return fail(sr->ctx, err, "remove the record %s", u.s);
 		}
 		fail_clear(sr->ctx);
-		/* A directory is not ours; and what cannot be written cannot be cleared. */
-		if (unlinkat(tmp, e->d_name, 0) && errno != ENOENT && errno != EISDIR &&
-		    errno != EROFS)
-			return fail(sr->ctx, -errno, "remove .sm/tmp/%s", e->d_name);
+		err = clear_away(tmp, e->d_name);
+		if (err)
+			return fail(sr->ctx, err, "remove .sm/tmp/%s", e->d_name);
 	}
 	return errno ? fail(sr->ctx, -errno, "read .sm/tmp") : 0;
 }
@@ -605,7 +620,7 @@ static int dir_volume_delete(struct sr *sr, const struct vdi *vdi)
 		err = dir_sub(sr, ".sm/vdi", &records);
 	/* The volume goes last: dir_recover() finds the record by it. */
 	if (!err)
-		err = unlink_quiet(records, vdi->uuid.s);
+		err = clear_away(records, vdi->uuid.s);
 	if (!err || err == -ENOENT)
 		err = unlink_quiet(tmp, vdi->volume);
 	return err ? fail(sr->ctx, err, "remove %s", vdi->volume) : 0;

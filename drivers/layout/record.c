@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "drivers/layout/record.h"
 #include "lib/buf.h"
+#include "lib/err.h"
 #include "lib/file.h"
 
 static bool is_octal(const char *p)
@@ -47,8 +51,13 @@ void record_decode(struct arena *a, struct view text, struct kvs *kvs)
 int record_read(struct arena *a, int dir, const char *name, struct kvs *kvs)
 {
 	struct view text;
-	int err = file_read_small(dir, name, a, RECORD_MOST, &text);
+	struct stat st;
+	int err;
 
+	/* By a link, whoever can write to the SR could show a file of somebody else. */
+	if (!fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) && S_ISLNK(st.st_mode))
+		return -ELOOP;
+	err = file_read_small(dir, name, a, RECORD_MOST, &text);
 	if (!err)
 		record_decode(a, text, kvs);
 	return err;
@@ -68,5 +77,7 @@ int record_write_new(int dir, const char *name, const struct kvs *kvs)
 		}
 		buf_putc(&b, '\n');
 	}
+	if (b.n > RECORD_MOST)
+		return -E_TEXT_BIG;	/* nobody could read it */
 	return file_write_new(dir, name, b.p, b.n, 0600);
 }

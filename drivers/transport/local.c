@@ -20,9 +20,15 @@
 #include "lib/err.h"
 #include "lib/file.h"
 
+/* Without what may follow the last name: in "link/" and "link/." it would follow a link. */
 static const char *location(const struct sr *sr)
 {
-	return kv_get(&sr->dconf, "location");
+	const char *s = kv_get(&sr->dconf, "location");
+	size_t n = strlen(s);
+
+	while (n > 1 && (s[n - 1] == '/' || (s[n - 1] == '.' && s[n - 2] == '/')))
+		n--;
+	return arena_strndup(&sr->ctx->arena, s, n);
 }
 
 static const char *mount_point(struct sr *sr)

@@ -229,6 +229,24 @@ print(xmlrpc.client.loads(open(sys.argv[1]).read())[0][0])' "$reply")
 	sed "s|@DIR@|$DIR|g" "$DATA/life.FileSR" | diff - "$DIR/life"
 }
 
+@test "what is too long for a disk's record makes no disk" {
+	unshare -rm mount --bind "$DIR/disks" "$DIR/disks" || skip "nothing can be mounted here"
+	{ doc vdi_create_file | sed 's|\(<name>vdi_type</name><value>\)[^<]*.*|\1|'
+		head -c 70000 /dev/zero | tr '\0' x
+		doc vdi_create_file | sed 's|.*<name>vdi_type</name><value>[^<]*||'; } | tr -d '\n' >"$DIR/long"
+	grep -q xxxx "$DIR/long"
+	cat >"$DIR/long.sh" <<-'END'
+	FileSR "$(sed "s|@DIR@|$DIR|g" "$DATA/sr_create_file.call")" &&
+	FileSR "$(sed "s|@DIR@|$DIR|g" "$DATA/sr_attach_file.call")" >/dev/null &&
+	FileSR "$(cat "$DIR/long")" >"$DIR/reply"
+	END
+	export DIR DATA
+	PATH=$BIN:$PATH unshare -rm sh "$DIR/long.sh"
+	reply=$DIR/reply
+	fault 143 'the text is too large'
+	[ -z "$(find "$DIR/disks" -name '*.raw')" ]
+}
+
 # --- values ------------------------------------------------------------------
 
 @test "a size that is none faults with 79" {
