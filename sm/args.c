@@ -167,9 +167,14 @@ int request_set(struct ctx *ctx, struct request *rq, const struct arg *arg, cons
 		{ "TARGET", &rq->sr }, { "-f", &rq->format }, { "-O", &rq->out_format },
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
-		if (!strcmp(w, texts[i].word))
-			return set_text(ctx, texts[i].to, arg, text);
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		if (strcmp(w, texts[i].word))
+			continue;
+		/* A variable of a script that was never set must not mean what has no name. */
+		if (!*text && (texts[i].to == &rq->sr || texts[i].to == &rq->vdi))
+			return fail_say(ctx, -E_ARG, "%s is empty", w);
+		return set_text(ctx, texts[i].to, arg, text);
+	}
 	switch (arg->kind) {
 	case ARG_SIZE:
 	case ARG_MIB:

@@ -20,8 +20,9 @@ static int read_file(struct ctx *ctx, const char *path, char **text)
 	size_t n = 0;
 	ssize_t got;
 
+	/* A pipe is waited for: <(a command that tells a secret). */
 	if (strcmp(path, "-")) {
-		fd = own = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+		fd = own = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 		if (fd < 0)
 			return fail(ctx, -errno, "%s", path);
 	}

@@ -24,6 +24,9 @@ static void take_standard_fds(void)
 			_exit(1);
 }
 
+/* Paths below SM_ROOT have to fit struct sr and struct attachment. */
+#define ROOT_MOST	((size_t)100)
+
 /* "smbox sm vdi list" is the same as "sm vdi list". */
 static void shift_name(int *argc, char ***argv)
 {
@@ -60,6 +63,8 @@ static int set_root(struct ctx *ctx)
 		return fail_say(ctx, -E_USAGE, "SM_ROOT '%.200s' holds '..'", root);
 	for (n = strlen(root); n && root[n - 1] == '/'; n--)
 		;
+	if (n > ROOT_MOST)
+		return fail_say(ctx, -E_USAGE, "SM_ROOT is longer than %zu bytes", ROOT_MOST);
 	ctx->root = arena_strndup(&ctx->arena, root, n);
 	return 0;
 }
@@ -77,6 +82,7 @@ int main(int argc, char **argv)
 		return 2;	/* the kernel allows it; there is no name to go by */
 	take_standard_fds();
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);	/* beyond "ulimit -f" a write fails like any other */
 	log_set_sink(syslog_line, &syslog);
 	shift_name(&argc, &argv);
 	front = front_for(argc, argv);

@@ -206,6 +206,9 @@ static int change(struct ctx *ctx, const struct uuid *u, const struct smtab_entr
 	rewrite(&ctx->arena, text, u, e, &out);
 	if (out.n == text.n && (!out.n || !memcmp(out.p, text.p, out.n)))
 		return 0;
+	if (out.n > SMTAB_MOST)
+		return fail_say(ctx, -E_TEXT_BIG, "%s would be longer than 1 MiB",
+				sm_path(ctx, "/etc/smtab"));
 	err = file_replace(dir, "smtab", out.p, out.n, 0600);	/* commit */
 	return err ? fail(ctx, err, "write %s", sm_path(ctx, "/etc/smtab")) : 0;
 }

@@ -344,9 +344,12 @@ static int emit_failure(struct ctx *ctx, const struct call *c, enum op op, int e
 	_buf_free_ struct buf line = { 0 };
 	bool bad = c && c->bad;		/* no call at all: it failed before parse() */
 
-	buf_printf(&line, "%s: ", c ? c->prog : "sm");
-	if (c)
-		buf_printf(&line, "%s: ", c->command);
+	utf8_show(&line, c ? c->prog : "sm");
+	buf_puts(&line, ": ");
+	if (c) {
+		utf8_show(&line, c->command);
+		buf_puts(&line, ": ");
+	}
 	utf8_show(&line, ctx->why[0] ? ctx->why : err_text(err));
 	if (ctx->hint[0]) {
 		buf_puts(&line, " (try: ");

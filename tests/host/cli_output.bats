@@ -119,6 +119,13 @@ on_tty() {
 	[[ "$stderr" == "sm: write the answer: Broken pipe" ]]
 }
 
+@test "a limit on the size of files is an error, not a death by SIGXFSZ" {
+	# By a pipe, for the limit holds for where bats keeps the output, too.
+	run bash -c "(ulimit -f 0; sm help >'$BATS_TEST_TMPDIR/help') 2>&1 | cat; exit \${PIPESTATUS[0]}"
+	[ "$status" -eq 1 ]
+	[ "$output" = "sm: write the answer: File too large" ]
+}
+
 @test "closed standard descriptors do not disturb" {
 	run sh -c 'sm sr list --json <&- 2>&-'
 	[ "$status" -eq 0 ]
@@ -147,4 +154,42 @@ on_tty() {
 	[ -z "$stderr" ]
 	jq -e '(.srs | length == 3) and (.problems | length == 1) and (.problems[0] | .severity == "error" and
 		keys_unsorted == ["object","what","severity","repair"])' <<<"$output"
+}
+
+@test "a secret may come through a pipe, which is waited for" {
+	run bash -c 'sm sr introduce "$0" --type dummy --name d --dconf-file <(sleep 0.3; echo SRmaster=true)' "$UUID"
+	[ "$status" -eq 0 ]
+	run bash -c 'sm sr introduce "$0" --type dummy --name d --dconf SRmaster=@<(sleep 0.3; echo false)' "$UUID"
+	[ "$status" -eq 0 ]
+	grep -qx "$UUID dummy d SRmaster=false" "$SM_ROOT/etc/smtab"
+}
+
+@test "smtab does not grow beyond what can be read again" {
+	local long i
+
+	long=$(head -c 4000 /dev/zero | tr '\0' a)
+	for ((i = 0; i < 258; i++)); do
+		printf '%08x-3b7e-4d0a-9a51-0d2c4b8f7e11 dummy d SRmaster=%s\n' "$i" "$long"
+	done >"$BATS_TEST_TMPDIR/smtab"
+	install -D "$BATS_TEST_TMPDIR/smtab" "$SM_ROOT/etc/smtab"
+	run --separate-stderr sm sr introduce "$UUID" --type dummy --dconf "SRmaster=$long"
+	[ "$status" -eq 2 ]
+	[[ "$stderr" == *"smtab would be longer than 1 MiB"* ]]
+	cmp "$BATS_TEST_TMPDIR/smtab" "$SM_ROOT/etc/smtab"
+	run sm sr forget 00000007
+	[ "$status" -eq 0 ]
+}
+
+@test "locks are not kept where somebody else made the folder" {
+	mkdir -p "$SM_ROOT/var/lock/sm"
+	chmod 1777 "$SM_ROOT/var/lock/sm"
+	run --separate-stderr sm sr introduce "$UUID" --type dummy
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"/var/lock/sm belongs to somebody else"* ]]
+	[ -z "$(ls -A "$SM_ROOT/var/lock/sm")" ]
+	chmod 755 "$SM_ROOT/var/lock/sm"
+	run sm sr introduce "$UUID" --type dummy
+	[ "$status" -eq 0 ]
+	# Who can open a lock file for reading can keep others from locking it.
+	[ -z "$(find "$SM_ROOT/var/lock" -type f -perm /077)" ]
 }

@@ -103,6 +103,20 @@ setup() {
 	done
 }
 
+@test "an operand that is empty names nothing, not even what has no name" {
+	smtab_line "$UUID" dummy '\040'
+	for verb in show attach detach scan check forget destroy; do
+		usage_error "SR is empty" sm sr "$verb" ""
+	done
+	usage_error "SR is empty" sm sr rename "" new
+	usage_error "--sr is empty" sm vdi list --sr=
+	usage_error "VDI is empty" sm vdi delete ""
+	usage_error "VDI is empty" sm vdi delete "" --sr "$UUID"
+	usage_error "--sr is empty" sm vdi create new --size 1M --sr ""
+	run sm sr list --minimal
+	[ "$output" = "$UUID" ]
+}
+
 @test "--dconf wants a pair" {
 	for d in location =/srv/disks ''; do
 		run --separate-stderr sm sr create disks --type file "--dconf=$d"
@@ -196,4 +210,15 @@ setup() {
 	mkdir "$SM_ROOT/..x"
 	SM_ROOT=$SM_ROOT/..x run sm sr list
 	[ "$status" -eq 0 ]
+}
+
+@test "SM_ROOT must leave room for what lies below it" {
+	local longest
+
+	longest=/$(printf '%099d' 0)
+	SM_ROOT=$longest run sm sr list
+	[ "$status" -eq 0 ]
+	SM_ROOT=${longest}0 run --separate-stderr sm sr list
+	[ "$status" -eq 2 ]
+	[[ "$stderr" == "sm: SM_ROOT is longer than 100 bytes"* ]]
 }

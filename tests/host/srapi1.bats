@@ -146,6 +146,7 @@ works() {
 @test "a failure is one line, whatever a name holds" {
 	fails 22 sm sr_create "${FILE[@]}" $'a\nb\x1b[31m'
 	[[ $stderr != *$'\x1b'* ]]
+	usage 'sm: sr_\x0a\x1b[31m: unknown command' sm $'sr_\n\x1b[31m' "${FILE[@]}" $SR
 }
 
 # --- what is done --------------------------------------------------------------
