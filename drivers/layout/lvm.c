@@ -170,7 +170,18 @@ static int lvm_stat(struct sr *sr, struct sr_info *info)
 
 static int lvm_describe(struct sr *sr, const struct vdi *vdi)
 {
-	return mgt_put(sr, vdi);		/* commit */
+	struct vdi whole;
+	int err = lvm_vdi_find(sr, &vdi->uuid, &whole);
+
+	if (err)
+		return err;
+	if (vdi->name)
+		whole.name = vdi->name;
+	if (vdi->description)
+		whole.description = vdi->description;
+	if (vdi->type)
+		whole.type = vdi->type;
+	return mgt_put(sr, &whole);		/* commit */
 }
 
 const struct layout layout_lvm = {
