@@ -18,14 +18,16 @@ trap 'rm -rf "$root"' EXIT
 export SM_ROOT=$root PATH=$build/bin:$PATH
 info='<methodCall><methodName>sr_get_driver_info</methodName><params><param><value/></param></params></methodCall>'
 sr=6f0c1a52-3b7e-4d0a-9a51-0d2c4b8f7e11
+# The interpreter itself, not a script in front of it that chooses one.
+python=$(python3 -c 'import sys; print(sys.executable)')
 
-# Who passes none of these hyperfine reports by itself: each must succeed.
+# Each must succeed, or hyperfine ends with an error.
 hyperfine -N --warmup 20 --runs "${RUNS:-300}" --style none --export-json "$root/times" \
 	-n 'sm sr list' 'sm sr list' \
 	-n 'sm help' 'sm help' \
 	-n "sm sr_get_params -t file -d /nowhere SR" "sm sr_get_params -t file -d $root/nowhere $sr" \
 	-n "FileSR '<methodCall>…sr_get_driver_info…'" "FileSR '$info'" \
-	-n 'python3 -c pass' 'python3 -c pass' >/dev/null 2>"$root/log" || { cat "$root/log" >&2; exit 1; }
+	-n 'python3 -c pass' "$python -c pass" >/dev/null 2>"$root/log" || { cat "$root/log" >&2; exit 1; }
 
 echo
 echo "From exec to exit, in milliseconds; the machine was $([ "$(cut -d. -f1 /proc/loadavg)" -lt "$(nproc)" ] && echo idle || echo busy):"
@@ -33,9 +35,9 @@ echo
 jq -r --arg limit "$limit" '
 	def ms: . * 100000 | round / 100 | tostring | (8 - length) * " " + .;
 	(.results[-1].median) as $python |
-	"  median     least  ",
+	"  median     least",
 	(.results[] | "\(.median | ms)  \(.min | ms)   \(.command)" +
-		if .median < $python then "   (\($python / .median * 10 | round / 10) times as fast as python3)" else "" end),
+		if .median < $python then "   (python3 takes \($python / .median | round) times as long)" else "" end),
 	"",
 	([.results[:-1][].median * 1000] | max) as $worst |
 	if $worst <= ($limit | tonumber) then "Every verb starts within \($limit) ms."

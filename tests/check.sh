@@ -113,6 +113,7 @@ stage fuzz tests/fuzz/replay.sh "$O/gcc"
 needs host bats && stage host host
 needs lab bats && stage lab lab musl
 needs lab-ubsan bats && stage lab-ubsan lab ubsan
+needs driver bats && stage driver tests/driver_readme.sh "$O/driver"
 stage layers tests/layers.sh
 stage writable tests/lint/writable.sh "$O/musl"
 stage kconfig tests/build/kconfig.sh "$O/kconfig"
