@@ -16,6 +16,8 @@
 
 #include <errno.h>
 
+#include "lib/kconfig.h"
+
 enum {
 	E_BASE = 4096,
 #define E(name, kind, smapi, text) name,

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the words of usage strings mean, and the one place where values are judged. */
-#include <errno.h>
 #include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 
 #include "lib/bytes.h"
 #include "lib/err.h"
+#include "lib/num.h"
 #include "lib/text/size.h"
 #include "lib/utf8.h"
 #include "sm/dconf.h"
@@ -146,11 +146,9 @@ static int set_path(struct ctx *ctx, struct request *rq, const struct arg *arg, 
 
 static int set_number(struct ctx *ctx, struct request *rq, const struct arg *arg, const char *text)
 {
-	char *end;
+	const char *s = text;
 
-	errno = 0;
-	rq->seqno = strtoull(text, &end, 10);
-	if (errno || *end || end == text || *text == '-' || *text == '+')
+	if (!num_take(&s, &rq->seqno) || *s)
 		return fail_say(ctx, -E_ARG, "%s '%.32s' is not a number", arg->word, text);
 	rq->has_seqno = true;
 	return 0;

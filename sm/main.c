@@ -7,6 +7,7 @@
 
 #include "arch/syslog.h"
 #include "lib/err.h"
+#include "lib/file.h"
 #include "lib/log.h"
 #include "sm/front.h"
 #include "sm/run.h"
@@ -40,14 +41,6 @@ static void shift_name(int *argc, char ***argv)
 	}
 }
 
-static bool goes_up(const char *path)
-{
-	for (const char *p = path; (p = strstr(p, "..")); p += 2)
-		if (p > path && p[-1] == '/' && (!p[2] || p[2] == '/'))
-			return true;
-	return false;
-}
-
 /* SM_ROOT: the folder below which our own files, mounts and locks lie. */
 static int set_root(struct ctx *ctx)
 {
@@ -57,10 +50,9 @@ static int set_root(struct ctx *ctx)
 	ctx->root = "";
 	if (!root || !*root)
 		return 0;
-	if (root[0] != '/')
-		return fail_say(ctx, -E_USAGE, "SM_ROOT '%.200s' is not an absolute path", root);
-	if (goes_up(root))
-		return fail_say(ctx, -E_USAGE, "SM_ROOT '%.200s' holds '..'", root);
+	if (!path_is_absolute_clean(root))
+		return fail_say(ctx, -E_USAGE, "SM_ROOT '%.200s' is not an absolute path without '..'",
+				root);
 	for (n = strlen(root); n && root[n - 1] == '/'; n--)
 		;
 	if (n > ROOT_MOST)

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "lib/bytes.h"
+#include "lib/kconfig.h"
 #include "sm/ops.h"
 
 #define SR_OPEN		(NEEDS_SR | NEEDS_OPEN)
@@ -60,12 +61,6 @@ const struct op_row ops[] = {
 	  "sr", "destroy", "SR", "sr_delete", "SR",
 	  "Remove an SR that holds no VDI from its storage and from smtab",
 	  "sm sr destroy disks" },
-	{ OP_SR_UPDATE, SR_OPEN,
-	  NULL, NULL, NULL, "sr_update", NULL, "Read the sizes of the SR again", NULL },
-	{ OP_SR_CONTENT_TYPE, NEEDS_TYPE,
-	  NULL, NULL, NULL, "sr_content_type", NULL, "What kind of images the SR keeps", NULL },
-	{ OP_SR_DRIVER_INFO, 0,
-	  NULL, NULL, NULL, "sr_get_driver_info", NULL, "What the driver is and can do", NULL },
 
 	/* --- virtual disks --- */
 	{ OP_VDI_CREATE, SR_OPEN | CHANGES | LOCKS_SR,
@@ -127,6 +122,14 @@ const struct op_row ops[] = {
 	  "vdi", "unlock", "VDI --owner=TEXT [--sr=SR] [--force]", "vdi_unlock", "SR VDI FORCE OWNER",
 	  "Take the mark away",
 	  "sm vdi unlock root --owner host1:dom3" },
+#if IS_ENABLED(CONFIG_FRONT_SMAPI1) || IS_ENABLED(CONFIG_FRONT_SRAPI1)
+	/* --- only machines call these --- */
+	{ OP_SR_UPDATE, SR_OPEN,
+	  NULL, NULL, NULL, "sr_update", NULL, "Read the sizes of the SR again", NULL },
+	{ OP_SR_CONTENT_TYPE, NEEDS_TYPE,
+	  NULL, NULL, NULL, "sr_content_type", NULL, "What kind of images the SR keeps", NULL },
+	{ OP_SR_DRIVER_INFO, 0,
+	  NULL, NULL, NULL, "sr_get_driver_info", NULL, "What the driver is and can do", NULL },
 	{ OP_VDI_UPDATE, VDI | CHANGES | LOCKS_SR,
 	  NULL, NULL, NULL, "vdi_update", NULL, "Take over the names that xapi keeps", NULL },
 	{ OP_VDI_INTRODUCE, SR_OPEN | CHANGES | LOCKS_SR,
@@ -153,6 +156,7 @@ const struct op_row ops[] = {
 	  NULL, NULL, NULL, "vdi_list_changed_blocks", NULL, "What changed between two VDIs", NULL },
 	{ OP_VDI_REVERT, VDI | CHANGES | LOCKS_SR,
 	  NULL, NULL, NULL, "vdi_revert", NULL, "Give a disk the contents of its snapshot", NULL },
+#endif
 };
 
 const size_t n_ops = ARRAY_SIZE(ops);

@@ -5,7 +5,6 @@
 #include <linux/fs.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -15,6 +14,7 @@
 #include "arch/blk.h"
 #include "lib/arena.h"
 #include "lib/cleanup.h"
+#include "lib/num.h"
 
 /* No device has more; one that claims so is not believed. */
 #define HOLDERS_MOST 4096
@@ -26,17 +26,11 @@ static void sysfs_path(char path[SYSFS_PATH], dev_t dev, const char *file)
 	snprintf(path, SYSFS_PATH, "/sys/dev/block/%u:%u%s", major(dev), minor(dev), file);
 }
 
-/* strtoul() and not sscanf(), which brings 12 KiB of reading floats along. */
 bool blk_parse_dev(const char *s, dev_t *dev)
 {
-	unsigned long ma, mi;
-	char *colon, *end;
+	uint64_t ma, mi;
 
-	ma = strtoul(s, &colon, 10);
-	if (colon == s || *colon != ':')
-		return false;
-	mi = strtoul(colon + 1, &end, 10);
-	if (end == colon + 1 || ma > UINT_MAX || mi > UINT_MAX)
+	if (!num_take(&s, &ma) || *s++ != ':' || !num_take(&s, &mi) || ma > UINT_MAX || mi > UINT_MAX)
 		return false;
 	*dev = makedev((unsigned)ma, (unsigned)mi);
 	return true;
@@ -170,7 +164,8 @@ int blk_sector_below(int file, uint32_t *sector)
 	for (size_t i = 0; i < sizeof(where) / sizeof(where[0]); i++) {
 		_close_ int fd = -1;
 		char path[SYSFS_PATH], text[16];
-		unsigned long n;
+		const char *s = text;
+		uint64_t n;
 		ssize_t got;
 
 		sysfs_path(path, st.st_dev, where[i]);
@@ -179,8 +174,7 @@ int blk_sector_below(int file, uint32_t *sector)
 		if (got <= 0)
 			continue;
 		text[got] = '\0';
-		n = strtoul(text, NULL, 10);
-		if (n < 512 || n > 4096 || n & (n - 1))
+		if (!num_take(&s, &n) || n < 512 || n > 4096 || n & (n - 1))
 			return -EINVAL;
 		*sector = (uint32_t)n;
 		return 0;

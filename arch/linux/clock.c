@@ -11,6 +11,7 @@
 
 #include "arch/clock.h"
 #include "lib/cleanup.h"
+#include "lib/num.h"
 
 /* clock_gettime() with these clocks has no way to fail. */
 uint64_t clock_now_mono(void)
@@ -137,7 +138,8 @@ int boot_id(struct uuid *u)
  */
 int pid_started(pid_t pid, uint64_t *ticks)
 {
-	char path[32], s[1024], *p, *end;
+	char path[32], s[1024];
+	const char *p;
 	int err;
 
 	if (pid <= 0)
@@ -151,7 +153,6 @@ int pid_started(pid_t pid, uint64_t *ticks)
 		p = strchr(p + 1, ' ');
 	if (!p)
 		return -EPROTO;
-	errno = 0;
-	*ticks = strtoull(p, &end, 10);
-	return errno || end == p ? -EPROTO : 0;
+	p += *p == ' ';
+	return num_take(&p, ticks) ? 0 : -EPROTO;
 }

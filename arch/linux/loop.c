@@ -18,6 +18,7 @@
 #include "lib/bytes.h"
 #include "lib/cleanup.h"
 #include "lib/file.h"
+#include "lib/num.h"
 
 /* Kernel headers may be older than the kernel. */
 #ifndef LOOP_CONFIGURE
@@ -225,13 +226,12 @@ int loop_info(int n, struct loop_info_now *now)
 /* The number in "loop12"; -1 for any other name. */
 static int number_of(const char *name)
 {
-	char *end;
-	long n;
+	uint64_t n;
 
-	if (strncmp(name, "loop", 4) || name[4] < '0' || name[4] > '9')
+	if (strncmp(name, "loop", 4))
 		return -1;
-	n = strtol(name + 4, &end, 10);
-	return *end || n > NUMBER_MOST ? -1 : (int)n;
+	name += 4;
+	return !num_take(&name, &n) || *name || n > NUMBER_MOST ? -1 : (int)n;
 }
 
 static int by_number(const void *a, const void *b)
@@ -289,7 +289,7 @@ int loop_list(struct arena *a, struct loop_info_now **list, size_t *count)
 	if (got < 0)
 		return got;
 	if (n)
-		qsort(v, n, sizeof(*v), by_number);
+		num_sort(v, n, sizeof(*v), by_number);
 	*list = v;
 	*count = n;
 	return 0;

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 #include "arch/mount.h"
 #include "lib/arena.h"
 #include "lib/bytes.h"
+#include "lib/cleanup.h"
 #include "lib/file.h"
 
 /* 100,000 mounts are the kernel's default limit per namespace. */
@@ -186,11 +186,29 @@ int mount_find_in(struct arena *a, const char *mountinfo, const char *path,
 	return found ? 0 : -ENOENT;
 }
 
+/* The kernel knows the way without links best. */
+static int real_directory(const char *path, char out[PATH_MAX])
+{
+	_close_ int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char link[40];
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, out, PATH_MAX - 1);
+	if (n < 0)
+		return errno == ENOENT ? -ENOSYS : -errno;	/* no /proc: we cannot know */
+	out[n] = '\0';
+	return 0;
+}
+
 /* Where the path really is, without touching its last component. */
 static int canonical(const char *path, char out[PATH_MAX])
 {
 	char up[PATH_MAX], real[PATH_MAX], *slash;
 	size_t n = strlen(path);
+	int err;
 
 	while (n > 1 && path[n - 1] == '/')
 		n--;
@@ -204,8 +222,9 @@ static int canonical(const char *path, char out[PATH_MAX])
 	if (!slash[1])
 		return strcpy(out, "/"), 0;
 	*slash = '\0';
-	if (!realpath(slash == up ? "/" : up, real))
-		return -errno;
+	err = real_directory(slash == up ? "/" : up, real);
+	if (err)
+		return err;
 	if (snprintf(out, PATH_MAX, "%s/%s", real[1] ? real : "", slash + 1) >= PATH_MAX)
 		return -ENAMETOOLONG;
 	return 0;

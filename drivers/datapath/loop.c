@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -22,6 +21,7 @@
 #include "drivers/sr.h"
 #include "lib/cleanup.h"
 #include "lib/err.h"
+#include "lib/num.h"
 
 static bool serves(const struct vdi *vdi)
 {
@@ -124,13 +124,9 @@ static int number(const struct attachment *at, int *n)
 {
 	static const char prefix[] = "/dev/loop";
 	const char *digits = at->device + sizeof(prefix) - 1;
-	char *end;
-	long v;
+	uint64_t v;
 
-	if (strncmp(at->device, prefix, sizeof(prefix) - 1))
-		return -EINVAL;
-	v = strtol(digits, &end, 10);
-	if (end == digits || v < 0 || v > INT_MAX)
+	if (strncmp(at->device, prefix, sizeof(prefix) - 1) || !num_take(&digits, &v) || v > INT_MAX)
 		return -EINVAL;
 	*n = (int)v;
 	return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <stdlib.h>
 #include <string.h>
 
+#include "lib/num.h"
 #include "lib/text/text.h"
 
 int text_error(struct text_where *where, const char *doc, size_t at, int err)
@@ -52,7 +52,7 @@ bool text_twice(struct text_key *keys, size_t n, size_t *at)
 	bool found = false;
 
 	if (n)
-		qsort(keys, n, sizeof(*keys), by_name);
+		num_sort(keys, n, sizeof(*keys), by_name);
 	for (size_t i = 1; i < n; i++) {
 		if (strcmp(keys[i - 1].s, keys[i].s) || (found && keys[i].at > *at))
 			continue;

@@ -8,6 +8,7 @@
 #include "lib/buf.h"
 #include "lib/bytes.h"
 #include "lib/err.h"
+#include "lib/num.h"
 #include "lib/utf8.h"
 #include "sm/front/cli.h"
 #include "sm/run.h"
@@ -176,7 +177,7 @@ static void put_types(struct ctx *ctx, struct buf *b)
 	names = arena_array(&ctx->arena, most + 1, sizeof(*names));
 	for_each_registered(sr_types, t)
 		names[n++] = (*t)->names[0];
-	qsort(names, n, sizeof(*names), by_name);
+	num_sort(names, n, sizeof(*names), by_name);
 	for (size_t i = 0; i < n; i++)
 		put_type(b, sr_type_find(names[i]));
 	if (!n)

@@ -14,6 +14,7 @@
 #include "lib/cleanup.h"
 #include "lib/err.h"
 #include "lib/io.h"
+#include "lib/num.h"
 #include "lib/utf8.h"
 #include "sm/about.h"
 #include "sm/front.h"
@@ -72,7 +73,7 @@ static const char **applets(struct arena *a, size_t *n)
 		for (const char *const *s = (*t)->names; *s; s++)
 			if (is_driver_applet(*s))
 				list[(*n)++] = *s;
-	qsort(list, *n, sizeof(*list), by_name);
+	num_sort(list, *n, sizeof(*list), by_name);
 	return list;
 }
 
