@@ -118,7 +118,7 @@ TEST(scan_of_a_plain_host)
 	device("sda", "8:0\n", 1000);
 	put("naa.600a0b80\n", "sys/block/sda/device/wwid");
 	for (int i = 1; i <= 4; i++) {
-		char name[16], number[16];
+		char name[32], number[32];
 
 		snprintf(name, sizeof(name), "sda/sda%d", i);
 		snprintf(number, sizeof(number), "8:%d\n", i);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The product's device-mapper functions as a program, for tests in the lab:
+ * The product's functions for devices as a program, for tests in the lab:
  *
  *	dmt COMMAND [key=value...] [<TABLE]
  *
@@ -9,6 +9,7 @@
  * the error's name, and status 1.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,11 +21,14 @@
 
 #include "arch/clock.h"
 #include "arch/dm.h"
+#include "arch/scan.h"
 #include "arch/udev.h"
 #include "lib/arena.h"
+#include "lib/blkid.h"
 #include "lib/buf.h"
 #include "lib/bytes.h"
 #include "lib/err.h"
+#include "lib/io.h"
 
 struct args {
 	struct arena a;
@@ -264,6 +268,56 @@ static int do_freeze(struct args *x)
 	return freeze(x, arg(x, "commit"));
 }
 
+/* --- looking at devices ------------------------------------------------------------------- */
+
+/* "NAME PATH: what is known", and why it is left alone. */
+static int do_scan(struct args *x)
+{
+	struct scan s;
+	int err = scan_devices(&x->a, "", &s);
+
+	for (size_t i = 0; !err && i < s.n; i++) {
+		const struct scan_device *d = &s.dev[i];
+		const char *why = scan_refuses(&s, d, number(x, "guests"));
+		const char *used = scan_in_use(&x->a, &s, d);
+
+		if (!d->size)
+			continue;
+		printf("%s %s %u:%u %" PRIu64 " %u%s%s%s%s: %s; %s\n", d->name, d->path, major(d->dev),
+		       minor(d->dev), d->size, d->sector, d->read_only ? " ro" : "",
+		       d->wwid ? " " : "", d->wwid ? d->wwid : "", d->root ? " root" : "",
+		       why ? why : "ok", used ? used : "free");
+	}
+	return err;
+}
+
+static int probe(struct args *x, bool wipe)
+{
+	struct io *io = NULL;
+	struct blkid_sign *v;
+	size_t n = 0;
+	int err = io_open(&io, AT_FDCWD, arg(x, "path"), wipe ? IO_RDWR : IO_RDONLY);
+
+	if (!err)
+		err = blkid_probe(io, &x->a, &v, &n);
+	for (size_t i = 0; i < n; i++)
+		printf("%s 0x%" PRIx64 "\n", v[i].name, v[i].at);
+	if (!err && wipe)
+		err = blkid_wipe(io, v, n);
+	io_close(io);
+	return err;
+}
+
+static int do_probe(struct args *x)
+{
+	return probe(x, false);
+}
+
+static int do_wipe(struct args *x)
+{
+	return probe(x, true);
+}
+
 /* --- main --------------------------------------------------------------------------------- */
 
 static const struct {
@@ -276,7 +330,7 @@ static const struct {
 	{ "table", do_table }, { "status", do_status }, { "deps", do_deps },
 	{ "message", do_message }, { "list", do_list }, { "activate", do_activate },
 	{ "reload", do_reload }, { "deactivate", do_deactivate }, { "move", do_move },
-	{ "freeze", do_freeze },
+	{ "freeze", do_freeze }, { "scan", do_scan }, { "probe", do_probe }, { "wipe", do_wipe },
 };
 
 static void fill(struct args *x)
