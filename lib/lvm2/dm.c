@@ -26,7 +26,7 @@ static char *mangle(char *at, const char *end, const char *s)
 int lvm_dm_name(char out[LVM_DM_NAME], const char *vg, const char *lv, const char *layer)
 {
 	const char *const part[] = { vg, lv, layer };
-	const char *end = out + LVM_DM_NAME - 1;	/* where the NUL must be, at the latest */
+	const char *end = &out[LVM_DM_NAME - 1];	/* where the NUL must be, at the latest */
 	char *at = out;
 
 	for (int i = 0; i < 3 && part[i] && at; i++) {
