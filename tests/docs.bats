@@ -58,7 +58,7 @@ page() {
 		}
 	done <"$BATS_TEST_TMPDIR/named"
 	while read -r verb; do
-		grep -qE "^\| .*\`$verb[ \`]" docs/cli.md || {
+		grep -qE "^\| .*\`${verb}[ \`]" docs/cli.md || {
 			echo "docs/cli.md lacks: $verb" >&2
 			return 1
 		}
