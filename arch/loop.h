@@ -59,13 +59,20 @@ int loop_attach(int file, const struct loop_options *o, bool *direct);
  */
 int loop_detach(int n, const struct fs_id *file);
 
+/* Stay bound after the last close, whatever was ordered.  -ENXIO: too late. */
+int loop_keep(int n, const struct fs_id *file);
+
 /* Take over the new size of the file. */
 int loop_resize(int n);
 
 /* -ENXIO when the device is free or does not exist. */
 int loop_info(int n, struct loop_info_now *now);
-/* All that are bound, in the order of their numbers. */
-int loop_list(struct arena *a, struct loop_info_now **v, size_t *count);
+/*
+ * All that are bound to a file whose path ends so (NULL: to any), in the order
+ * of their numbers.  Others are not even opened: asking a device about a file on
+ * a server that is gone may wait for ever, and an open device is not freed.
+ */
+int loop_list(struct arena *a, const char *end, struct loop_info_now **v, size_t *count);
 /* The first that is bound to this file: its number, or -ENOENT. */
 int loop_find(const struct fs_id *file);
 

@@ -145,6 +145,32 @@ static int judge(struct ctx *ctx, const struct hits *h, const char *text)
 	return fail(ctx, -E_VDI_MISSING, "VDI %.128s", text);
 }
 
+/*
+ * A VDI whose volume is gone though it is attached: somebody removed the file.
+ * It can still be detached, when given by its uuid.
+ */
+static bool may_be_lost(const struct run *r, const char *text, struct uuid *u)
+{
+	enum op op = r->rq->op;
+
+	return (op == OP_VDI_DETACH || op == OP_VDI_DEACTIVATE || op == OP_VDI_DETACH_FROM_CONFIG) &&
+		!uuid_parse(u, text);
+}
+
+static int bind_lost(struct run *r, const struct uuid *u)
+{
+	const struct format *f;
+	struct vdi *vdi = &r->vdi;
+	int err = 0;
+
+	for (size_t i = 0; !err && !vdi->at.active && (f = sr_format_at(r->sr.type, i)); i++) {
+		*vdi = (struct vdi){ .uuid = *u, .format = f->name };
+		snprintf(vdi->volume, sizeof(vdi->volume), "%s.%s", u->s, f->name);
+		err = vdi_complete(&r->sr, vdi);
+	}
+	return !err && !vdi->at.attached && !vdi->at.active ? -E_VDI_MISSING : err;
+}
+
 int find_sr_of_vdi(struct run *r)
 {
 	struct hits h = { 0 };
@@ -156,6 +182,7 @@ int find_sr_of_vdi(struct run *r)
 		struct run one = *r;
 		struct request rq = { .op = r->rq->op, .sr = tab.v[i].uuid.s };
 		struct vdis l = { 0 };
+		struct uuid u;
 
 		one.rq = &rq;
 		/* An SR that cannot be read is not the one, unless none is. */
@@ -167,6 +194,8 @@ int find_sr_of_vdi(struct run *r)
 				fail_clear(r->ctx);
 				count(r->ctx, &h, &l, r->rq->vdi);
 			}
+			if (!h.n && may_be_lost(&one, r->rq->vdi, &u) && !bind_lost(&one, &u))
+				h = (struct hits){ .n = 1, .vdi = u, .sr = one.sr.uuid };
 		}
 		sr_close(&one.sr);
 		if (!h.n)
@@ -213,10 +242,17 @@ int bind_vdi(struct run *r)
 			if (!strncasecmp(l.problems[i].object, text, strlen(text)))
 				return fail_say(r->ctx, -E_VDI_LOAD, "%s", l.problems[i].what);
 	err = judge(r->ctx, &h, text);
-	if (err)
+	if (err && (err != -E_VDI_MISSING || !may_be_lost(r, text, &u)))
 		return err;
-	err = layout->find(&r->sr, &h.vdi, &r->vdi);
+	if (!err)
+		err = layout->find(&r->sr, &h.vdi, &r->vdi);
 found:
+	if (err == -E_VDI_MISSING && may_be_lost(r, text, &u)) {
+		fail_clear(r->ctx);
+		err = bind_lost(r, &u);
+		if (!err)
+			return 0;
+	}
 	if (err == -E_VDI_MISSING) {
 		hint(r->ctx, "sm vdi list --sr %s", r->sr.uuid.s);
 		return fail(r->ctx, err, "VDI %.64s", text);

@@ -139,10 +139,20 @@ static int check_can(struct run *r)
 
 static int take_locks(struct run *r)
 {
+	struct uuid locked = r->sr.uuid;
+	int err;
+
 	/* A dry run writes nothing, not even a lock file. */
 	if (r->ctx->dry_run || !(r->row->flags & LOCKS_SR) || !r->sr.uuid.s[0])
 		return 0;
-	return lock_host(r->ctx, r->sr.uuid.s, "sr", &r->sr_lock);
+	err = lock_host(r->ctx, r->sr.uuid.s, "sr", &r->sr_lock);
+	if (err || r->row->flags & NEEDS_TYPE)
+		return err;
+	/* While we waited the SR may have been forgotten, destroyed or renamed. */
+	err = bind_sr(r);
+	if (!err && !uuid_equal(&r->sr.uuid, &locked))
+		err = fail(r->ctx, -E_SR_MISSING, "SR %s", locked.s);
+	return err;
 }
 
 static int open_and_find(struct run *r)

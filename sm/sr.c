@@ -196,6 +196,27 @@ static int put_tab(struct run *r)
 	return smtab_put(r->ctx, &e);
 }
 
+/* Both or neither; what smtab said before comes back. */
+static int put_tab_and_attach(struct run *r)
+{
+	const struct smtab_entry *old = NULL;
+	struct smtab tab;
+	int err = smtab_read(r->ctx, &tab);
+
+	if (err)
+		return err;
+	if (smtab_find(r->ctx, &tab, r->sr.uuid.s, &old))
+		fail_clear(r->ctx);
+	err = put_tab(r);
+	if (!err)
+		err = r->sr.type->transport->attach(&r->sr);
+	if (err && old)
+		smtab_put(r->ctx, old);
+	else if (err)
+		smtab_remove(r->ctx, &r->sr.uuid);
+	return err;
+}
+
 static int must_be_new(struct run *r)
 {
 	const struct smtab_entry *e;
@@ -270,9 +291,7 @@ int do_sr_introduce(struct run *r)
 		sr->name = r->rq->name;
 	if (r->ctx->dry_run)
 		return plan(r, 0, "add SR %s to smtab and attach it", sr->uuid.s);
-	err = put_tab(r);
-	if (!err)
-		err = sr->type->transport->attach(sr);
+	err = put_tab_and_attach(r);
 	return err ? err : reply_sr(r);
 }
 
@@ -321,6 +340,8 @@ int do_sr_destroy(struct run *r)
 		fail_clear(r->ctx);
 		return 0;
 	}
+	if (err_kind(err) == -ENOENT && r->rq->keep_tab)
+		hint(r->ctx, "sm sr forget %s", sr->uuid.s);
 	if (err)
 		return err;
 	if (l.n || l.n_problems) {
@@ -356,6 +377,7 @@ int do_sr_forget(struct run *r)
 int do_sr_attach(struct run *r)
 {
 	struct sr *sr = &r->sr;
+	bool fresh;
 	int err = sr_stage(sr, false);
 
 	if (err == -ENOENT)
@@ -367,10 +389,19 @@ int do_sr_attach(struct run *r)
 		return err;
 	if (r->ctx->dry_run)
 		return plan(r, 0, "attach SR %s", sr->uuid.s);
+	fresh = sr->type->transport->open(sr) == -E_SR_DETACHED;
+	sr_close(sr);
+	fail_clear(r->ctx);
 	err = sr->type->transport->attach(sr);
 	if (!err)
 		err = sr_open(sr, true);	/* and finish what a dead process left */
-	return err ? err : reply_sr(r);
+	if (!err)
+		err = reply_sr(r);
+	if (err && fresh) {
+		sr_close(sr);
+		detach(r);			/* err is what matters */
+	}
+	return err;
 }
 
 int do_sr_detach(struct run *r)

@@ -267,32 +267,6 @@ int do_vdi_rename(struct run *r)
 
 /* --- attaching -------------------------------------------------------------- */
 
-/* Make the device, if there is none, and the link to it. */
-static int activate(struct run *r, bool writable)
-{
-	const struct datapath *d = vdi_datapath(&r->sr, &r->vdi);
-	struct vdi *vdi = &r->vdi;
-	int err = 0;
-
-	if (!d)
-		return fail_say(r->ctx, -E_UNSUPPORTED, "no datapath serves a disk of format %s",
-				vdi->format);
-	if (writable && vdi->read_only) {
-		hint(r->ctx, "sm vdi attach %s --read-only", vdi->uuid.s);
-		return fail_say(r->ctx, -E_VDI_UNAVAILABLE, "VDI %s is read-only", vdi->uuid.s);
-	}
-	if (vdi->at.active && vdi->at.writable != writable) {
-		hint(r->ctx, "sm vdi detach %s", vdi->uuid.s);
-		return fail_say(r->ctx, -E_VDI_IN_USE, "VDI %s is active %s", vdi->uuid.s,
-				vdi->at.writable ? "for writing" : "read-only");
-	}
-	if (!vdi->at.active)
-		err = d->activate(&r->sr, vdi, writable, &vdi->at);
-	else if (d->refresh)
-		err = d->refresh(&r->sr, vdi, &vdi->at);
-	return err ? err : link_make(&r->sr, &vdi->uuid, vdi->at.device);
-}
-
 static int deactivate(struct run *r)
 {
 	const struct datapath *d = vdi_datapath(&r->sr, &r->vdi);
@@ -308,6 +282,39 @@ static int deactivate(struct run *r)
 	return link_remove(&r->sr, &vdi->uuid);
 }
 
+/* Make the device, if there is none, and the link to it. */
+static int activate(struct run *r, bool writable)
+{
+	const struct datapath *d = vdi_datapath(&r->sr, &r->vdi);
+	struct vdi *vdi = &r->vdi;
+	bool fresh;
+	int err = 0;
+
+	if (!d)
+		return fail_say(r->ctx, -E_UNSUPPORTED, "no datapath serves a disk of format %s",
+				vdi->format);
+	if (writable && vdi->read_only) {
+		hint(r->ctx, "sm vdi attach %s --read-only", vdi->uuid.s);
+		return fail_say(r->ctx, -E_VDI_UNAVAILABLE, "VDI %s is read-only", vdi->uuid.s);
+	}
+	if (vdi->at.active && vdi->at.writable != writable) {
+		hint(r->ctx, "sm vdi detach %s", vdi->uuid.s);
+		return fail_say(r->ctx, -E_VDI_IN_USE, "VDI %s is active %s", vdi->uuid.s,
+				vdi->at.writable ? "for writing" : "read-only");
+	}
+	fresh = !vdi->at.active;
+	if (fresh)
+		err = d->activate(&r->sr, vdi, writable, &vdi->at);
+	else if (d->refresh)
+		err = d->refresh(&r->sr, vdi, &vdi->at);
+	if (err)
+		return err;
+	err = link_make(&r->sr, &vdi->uuid, vdi->at.device);
+	if (err && fresh)
+		deactivate(r);			/* err is what matters */
+	return err;
+}
+
 /*
  * The record (commit), the device, the link.  Each step finds what an earlier
  * run left; a record without a device is an attach that detach can undo.
@@ -315,7 +322,7 @@ static int deactivate(struct run *r)
 int do_vdi_attach(struct run *r)
 {
 	struct vdi *vdi = &r->vdi;
-	bool fresh = !vdi->at.attached, was_active = vdi->at.active;
+	bool fresh = !vdi->at.attached;
 	int err = 0;
 
 	if (vdi->hidden && r->rq->writable)
@@ -340,7 +347,7 @@ int do_vdi_attach(struct run *r)
 	if (!err)
 		return reply_vdi(r, REPLY_ATTACH);
 	/* What was not attached before is not now; err is what matters. */
-	if (fresh && (was_active || !deactivate(r)))
+	if (fresh)
 		state_remove(&r->sr, &vdi->uuid);
 	return err;
 }

@@ -355,6 +355,41 @@ time.sleep(4)' >/tmp/held2 & until grep -q held /tmp/held2; do sleep 0.05; done"
 	guest_ok 'sm vdi detach v && sm vdi delete v'
 }
 
+@test "the image or its directory goes away while attached: detach works all the same" {
+	guest_ok 'sm vdi create v --sr disks --size 4M && sm vdi attach v' >/dev/null
+	vdi=${lines[0]}
+	guest_ok "rm /srv/d/$vdi.raw"
+	fails 3 "*sm vdi detach $vdi*" sm sr detach disks
+	guest_ok "sm vdi detach $vdi && sm sr check disks --repair" >/dev/null
+	fails 4 '*no such VDI*' sm vdi detach "$vdi"
+	guest_ok 'sm vdi create w --sr disks --size 4M && sm vdi attach w && mv /srv/d /srv/e && mkdir /srv/d' >/dev/null
+	guest_ok 'sm vdi detach w && rmdir /srv/d && mv /srv/e /srv/d && sm vdi delete w && sm sr destroy disks'
+	nothing_left
+}
+
+@test "a detach that died while the device was open: attach keeps the device" {
+	guest_ok 'sm vdi create v --sr disks --size 4M && sm vdi attach v' >/dev/null
+	dev=${lines[1]}
+	hold_open "$dev"
+	guest 'timeout -s KILL 0.3 sm vdi detach v' || true
+	guest_ok "[ \$(cat /sys/block/${dev#/dev/}/loop/autoclear) = 1 ]"
+	guest_ok "sm vdi attach v && kill $pid && sleep 0.1 && [ \$(cat /sys/block/${dev#/dev/}/loop/autoclear) = 0 ]" >/dev/null
+	jsonof sm vdi show v
+	is '.vdi.attached.device == "'"$dev"'"'
+}
+
+@test "SRs made at once in one directory: one is, the others are told of it" {
+	guest_ok 'mkdir /srv/t; for i in 1 2 3 4 5 6; do sm sr create t$i --type file --dconf location=/srv/t >/dev/null 2>&1 & done; wait; sm sr list --minimal' >/dev/null
+	[ "$(tr , '\n' <<<"$output" | wc -l)" -eq 2 ]
+	guest_ok "for s in ${output//,/ }; do [ \$s = $SR ] || { grep -q uuid=\$s /srv/t/.sm/sr && sm sr destroy \$s; }; done; rmdir /srv/t"
+}
+
+@test "an attach that waited while the SR was forgotten attaches nothing" {
+	guest_ok 'sm sr detach disks; for i in 1 2 3 4 5 6 7 8; do (sm sr attach disks & sm sr forget disks & wait) >/dev/null 2>&1
+		grep -q disks /etc/smtab || ! grep -q /run/sr-mount/ /proc/mounts || exit 1
+		sm sr introduce '"$SR"' --type file --dconf location=/srv/d --name disks >/dev/null || exit 1; sm sr detach disks; done; sm sr attach disks' >/dev/null
+}
+
 @test "--dry-run says what would be done and does nothing" {
 	guest_ok 'find /srv /etc /run/sm /dev/sm /var/lock 2>/dev/null | sort | md5sum' >/dev/null
 	before=$output

@@ -40,6 +40,8 @@ struct loop_config {
 /* EAGAIN of the old calls: the device's cache is being read by somebody. */
 #define AGAIN_MOST	64
 #define NUMBER_MOST	((1 << 20) - 1)
+/* What sysfs puts behind the path of a file without a name. */
+#define DELETED		" (deleted)"
 
 static void node_path(char path[32], int n)
 {
@@ -241,30 +243,42 @@ static int by_number(const void *a, const void *b)
 	return (x->n > y->n) - (x->n < y->n);
 }
 
+/* Does a path of sysfs, which may say that the file has been unlinked, end so? */
+static bool ends_with(const char *path, const char *end)
+{
+	size_t n = strlen(path), m = strlen(end), d = strlen(DELETED);
+
+	if (n > d && !strcmp(path + n - d, DELETED))
+		n -= d;
+	return n >= m && !memcmp(path + n - m, end, m);
+}
+
 /*
  * /sys/block/loopN/loop/ is there while the device is bound; it saves opening
  * the others.  1 when it was, 0 when it is not bound or no longer.
  */
-static int look(struct arena *a, int n, struct loop_info_now *now)
+static int look(struct arena *a, int n, const char *end, struct loop_info_now *now)
 {
 	struct view path = { 0 };
 	char file[64];
 	int err;
 
 	snprintf(file, sizeof(file), "/sys/block/loop%d/loop/backing_file", n);
-	if (access(file, F_OK))
+	err = file_read_small(AT_FDCWD, file, a, 64 << 10, &path);
+	/* ENODEV: it went away between the open and the read.  ENAMETOOLONG: not ours. */
+	if (err)
+		return err == -ENOENT || err == -ENODEV || err == -ENAMETOOLONG ? 0 : err;
+	((char *)path.p)[strcspn(path.p, "\n")] = '\0';
+	if (end && !ends_with(path.p, end))
 		return 0;
 	err = loop_info(n, now);
 	if (err)
 		return err == -ENXIO ? 0 : err;
-	if (!file_read_small(AT_FDCWD, file, a, 64 << 10, &path)) {
-		now->path = path.p;
-		((char *)path.p)[strcspn(path.p, "\n")] = '\0';
-	}
+	now->path = path.p;
 	return 1;
 }
 
-int loop_list(struct arena *a, struct loop_info_now **list, size_t *count)
+int loop_list(struct arena *a, const char *end, struct loop_info_now **list, size_t *count)
 {
 	struct loop_info_now *v = NULL, now;
 	size_t n = 0, room = 0;
@@ -274,9 +288,9 @@ int loop_list(struct arena *a, struct loop_info_now **list, size_t *count)
 
 	if (!d)
 		return -errno;
-	while (got >= 0 && (e = readdir(d))) {
+	while (got >= 0 && (errno = 0, e = readdir(d))) {
 		number = number_of(e->d_name);
-		got = number < 0 ? 0 : look(a, number, &now);
+		got = number < 0 ? 0 : look(a, number, end, &now);
 		if (got <= 0)
 			continue;
 		if (n == room) {
@@ -285,6 +299,8 @@ int loop_list(struct arena *a, struct loop_info_now **list, size_t *count)
 		}
 		v[n++] = now;
 	}
+	if (got >= 0 && errno)
+		got = -errno;
 	closedir(d);
 	if (got < 0)
 		return got;
@@ -300,7 +316,7 @@ int loop_find(const struct fs_id *file)
 	struct arena a = { 0 };
 	struct loop_info_now *v;
 	size_t n;
-	int found = loop_list(&a, &v, &n);
+	int found = loop_list(&a, NULL, &v, &n);
 
 	if (!found) {
 		found = -ENOENT;
@@ -337,10 +353,9 @@ static int mark(int n, const struct fs_id *file)
 
 /*
  * Take the order to free it back.  It was kept until now, so whoever has it
- * open still has it open; if that ends just here, the device is free, which is
- * what was asked for.
+ * open still has it open; if that ends just here, the device is free.
  */
-static int unmark(int n, const struct fs_id *file)
+int loop_keep(int n, const struct fs_id *file)
 {
 	_close_ int dev = open_node(n, O_RDONLY, false);
 	struct loop_info64 info;
@@ -375,7 +390,7 @@ int loop_detach(int n, const struct fs_id *file)
 		if (!fs_id_equal(&before.file, &now.file) || !now.autoclear)
 			return 0;
 		if (!clock_left(until)) {
-			err = unmark(n, &before.file);
+			err = loop_keep(n, &before.file);
 			return err == -ENXIO ? 0 : err ? err : -EBUSY;
 		}
 		clock_sleep(5 * NS_PER_MS);

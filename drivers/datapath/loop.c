@@ -3,8 +3,13 @@
  * loop: a raw image file as /dev/loopN.
  *
  * The kernel is the record: a loop device is ours for a VDI when it shows the
- * VDI's file (device and inode) under the name that we gave it, the VDI's uuid.
- * A loop device that somebody else made of the same file is left alone.
+ * VDI's file (device and inode) under the name that we gave it, the VDI's uuid,
+ * or under no name: before Linux 5.8 that comes with a second call, and we may
+ * die between the two.  A loop device that somebody else made of the same file
+ * has another name and is left alone.
+ *
+ * The image may have been unlinked while it was attached.  Then the name, and
+ * what sysfs says of the file, have to do.
  */
 #include <errno.h>
 #include <limits.h>
@@ -38,7 +43,15 @@ static void fill(struct attachment *at, const struct loop_info_now *info)
 
 static bool is_ours(const struct loop_info_now *info, const struct fs_id *file, const char *uuid)
 {
-	return fs_id_equal(&info->file, file) && !strcmp(info->name, uuid);
+	return fs_id_equal(&info->file, file) && (!info->name[0] || !strcmp(info->name, uuid));
+}
+
+/* Is it of a file that has no name any more, but was this VDI's? */
+static bool is_orphan(const struct loop_info_now *info, const char *uuid)
+{
+	const char *deleted = strrchr(info->path, '(');
+
+	return !strcmp(info->name, uuid) && deleted && !strcmp(deleted, "(deleted)");
 }
 
 static int find_file(struct sr *sr, const struct vdi *vdi, struct loop_info_now *found)
@@ -46,15 +59,15 @@ static int find_file(struct sr *sr, const struct vdi *vdi, struct loop_info_now 
 	struct loop_info_now *all;
 	struct fs_id id;
 	size_t n;
-	int err = fs_id(sr->dir, vdi->volume, &id);
+	int gone = fs_id(sr->dir, vdi->volume, &id), err;
 
-	if (err)
-		return fail(sr->ctx, err, "%s", vdi->volume);
-	err = loop_list(&sr->ctx->arena, &all, &n);
+	if (gone && gone != -ENOENT)
+		return fail(sr->ctx, gone, "%s", vdi->volume);
+	err = loop_list(&sr->ctx->arena, vdi->volume, &all, &n);
 	if (err)
 		return fail(sr->ctx, err, "list the loop devices");
 	for (size_t i = 0; i < n; i++)
-		if (is_ours(&all[i], &id, vdi->uuid.s)) {
+		if (gone ? is_orphan(&all[i], vdi->uuid.s) : is_ours(&all[i], &id, vdi->uuid.s)) {
 			*found = all[i];
 			return 1;
 		}
@@ -75,7 +88,7 @@ static int find_all(struct sr *sr, struct vdis *l)
 {
 	struct loop_info_now *all;
 	size_t n;
-	int err = loop_list(&sr->ctx->arena, &all, &n);
+	int err = loop_list(&sr->ctx->arena, ".raw", &all, &n);
 
 	if (err)
 		return fail(sr->ctx, err, "list the loop devices");
@@ -84,7 +97,9 @@ static int find_all(struct sr *sr, struct vdis *l)
 		struct fs_id id;
 		struct vdi *vdi;
 
-		if (uuid_parse(&u, all[i].name))
+		const char *base = strrchr(all[i].path, '/');
+
+		if (!base || uuid_parse_n(&u, base + 1, strcspn(base + 1, ".")))
 			continue;
 		vdi = vdis_find(l, &u);
 		if (vdi && !fs_id(sr->dir, vdi->volume, &id) && is_ours(&all[i], &id, u.s))
@@ -134,14 +149,12 @@ static int number(const struct attachment *at, int *n)
 
 static int deactivate(struct sr *sr, const struct vdi *vdi, const struct attachment *at)
 {
-	struct fs_id id;
-	int n;
-	int err = number(at, &n);
+	struct loop_info_now now;
+	int err = find_file(sr, vdi, &now);
 
-	if (!err)
-		err = fs_id(sr->dir, vdi->volume, &id);
-	if (!err)
-		err = loop_detach(n, &id);	/* commit */
+	if (err <= 0)
+		return err;
+	err = loop_detach(now.n, &now.file);	/* commit */
 	if (err == -EBUSY) {
 		hint(sr->ctx, "see who has it open: fuser %s", at->device);
 		return fail(sr->ctx, -E_VDI_IN_USE, "%s is open", at->device);
@@ -151,9 +164,15 @@ static int deactivate(struct sr *sr, const struct vdi *vdi, const struct attachm
 
 static int refresh(struct sr *sr, const struct vdi *vdi, const struct attachment *at)
 {
+	struct loop_info_now now;
 	int n;
 	int err = number(at, &n);
 
+	if (!err)
+		err = loop_info(n, &now);
+	/* A detach that died while the device was open had ordered to free it. */
+	if (!err && now.autoclear)
+		err = loop_keep(n, &now.file);
 	if (!err)
 		err = loop_resize(n);
 	return err ? fail(sr->ctx, err, "grow %s", at->device) : 0;

@@ -137,10 +137,19 @@ static int local_detach(struct sr *sr)
 	return 0;
 }
 
+/*
+ * What is mounted is the SR, whatever has become of its location (another file
+ * system mounted there or unmounted, the path renamed): the layout's marker says
+ * which SR it is.
+ */
 static int local_open(struct sr *sr)
 {
 	int err = mounted(sr);
 
+	if (err == -E_SR_IN_USE) {
+		fail_clear(sr->ctx);
+		err = 1;
+	}
 	if (err < 0)
 		return err;
 	if (!err)
