@@ -11,6 +11,7 @@
 
 #define HEAD		(512 * KiB)	/* both first labels of ZFS */
 #define TAIL		(512 * KiB)	/* both last ones */
+#define LABELS		(2 * KiB)	/* an LVM2 label is in one of four sectors */
 
 /* Bytes at a fixed place; the sector they are in is wiped. */
 struct magic {
@@ -157,7 +158,7 @@ static void probe_swap(struct probe *p)
 
 static void probe_lvm(struct probe *p)
 {
-	for (uint64_t at = 0; at < 4 * 512; at += 512)
+	for (uint64_t at = 0; at < LABELS; at += 512)
 		if (has(p, at, "LABELONE", 8) && has(p, at + 24, "LVM2 001", 8))
 			found(p, BLKID_MEMBER, "LVM2_member", "an LVM2 physical volume", at, at, 512);
 }

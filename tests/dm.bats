@@ -153,7 +153,7 @@ activate() {
 }
 
 @test "activate leaves another's device alone" {
-	activate vg-lv "0 8 zero" uuid=$(lv_uuid 1)
+	activate vg-lv "0 8 zero" "uuid=$(lv_uuid 1)"
 	before=$(guest 'dmt info name=vg-lv')
 	refused EEXIST sh -c "echo 0 8 error | dmt activate name=vg-lv uuid=$(lv_uuid 2)"
 	refused EEXIST sh -c 'echo 0 8 error | dmt activate name=vg-lv'
@@ -288,7 +288,7 @@ activate() {
 @test "move: device, node and link; again changes nothing" {
 	uuid=$(lv_uuid 1)
 	activate vg-a "0 8 zero" uuid=$uuid group=vg volume=a
-	for again in 1 2; do
+	for _ in 1 2; do
 		guest_ok "dmt move name=vg-a uuid=$uuid group=vg volume=a to=vg-b to_volume=b"
 		prints 'judge dmsetup ls | cut -f1; ls /dev/mapper /dev/vg; readlink /dev/vg/b' \
 			$'vg-b\n/dev/mapper:\ncontrol\nvg-b\n\n/dev/vg:\nb\n/dev/mapper/vg-b'

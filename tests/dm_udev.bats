@@ -95,7 +95,7 @@ udev_says() {
 }
 
 @test "a device that udev is still looking at is removed all the same" {
-	for i in 1 2 3 4 5; do
+	for _ in 1 2 3 4 5; do
 		activate vg-lv "0 65536 linear $A 0" uuid=$UUID group=vg volume=lv
 		# Closed after writing: udev opens it once more.
 		guest_ok 'echo x >/dev/vg/lv; dmt deactivate name=vg-lv group=vg volume=lv'

@@ -112,3 +112,14 @@ as_wipefs_sees_it() {
 	[[ $ours == "LVM2_member 0x400" && $theirs == LVM2_member* ]]
 	guest_ok 'dmt wipe path=/dev/ubda && [ -z "$(judge wipefs -n --noheadings /dev/ubda)" ]' >/dev/null
 }
+
+@test "lvm2 sees a PV that came by another's hand once it looks again" {
+	guest_ok 'judge pvcreate -qffy /dev/ubda && judge vgcreate -q vg /dev/ubda &&
+		dd if=/dev/ubda of=/tmp/pv bs=1M count=2 2>/dev/null &&
+		judge vgremove -qff vg && judge pvremove -q /dev/ubda && judge pvs && [ -e /run/lvm/hints ]' >/dev/null
+	guest_ok 'dd if=/tmp/pv of=/dev/ubda conv=fsync 2>/dev/null'
+	prints 'judge vgs --noheadings -o vg_name | xargs' ''
+	guest_ok 'dmt look_again'
+	prints 'judge vgs --noheadings -o vg_name | xargs' vg
+	guest_ok 'judge vgremove -qff vg' >/dev/null
+}

@@ -382,7 +382,7 @@ int dm_list(int ctl, struct arena *a, struct dm_entry **v, size_t *n)
 	_buf_free_ struct buf b = { 0 };
 	struct dm_info info;
 	struct dm_ioctl h;
-	bool has_uuids;
+	bool has_uuids = false;
 	size_t kept = 0;
 	int err;
 

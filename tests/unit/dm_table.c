@@ -181,8 +181,8 @@ TEST(dm_list_with_and_without_uuids)
 
 TEST(dm_deps_are_counted)
 {
-	struct { struct dm_target_deps d; uint64_t dev[2]; } in = {
-		{ .count = 2 }, { dm_dev_put(makedev(7, 0)), dm_dev_put(makedev(8, 17)) },
+	struct { uint32_t count, padding; uint64_t dev[2]; } in = {
+		2, 0, { dm_dev_put(makedev(7, 0)), dm_dev_put(makedev(8, 17)) },
 	};
 	struct arena a = { 0 };
 	dev_t *devs;
@@ -191,7 +191,7 @@ TEST(dm_deps_are_counted)
 	EQ(dm_deps_decode(&a, (struct view){ &in, sizeof(in) }, &devs, &n), 0);
 	EQ((long long)n, 2);
 	OK(devs[1] == makedev(8, 17));
-	in.d.count = 3;
+	in.count = 3;
 	EQ(dm_deps_decode(&a, (struct view){ &in, sizeof(in) }, &devs, &n), -EPROTO);
 	EQ(dm_deps_decode(&a, (struct view){ &in, 7 }, &devs, &n), -EPROTO);
 	arena_free(&a);

@@ -21,6 +21,7 @@
 
 #include "arch/clock.h"
 #include "arch/dm.h"
+#include "arch/lvmhost.h"
 #include "arch/scan.h"
 #include "arch/udev.h"
 #include "lib/arena.h"
@@ -245,7 +246,7 @@ static int do_move(struct args *x)
 static int freeze(struct args *x, const char *commit)
 {
 	_dm_thaw_ struct dm_frozen f = { 0 };
-	struct dm_info i;
+	struct dm_info i = { 0 };
 	int err = read_table(x);
 
 	if (!err)
@@ -318,6 +319,11 @@ static int do_wipe(struct args *x)
 	return probe(x, true);
 }
 
+static int do_look_again(struct args *x)
+{
+	return lvmhost_look_again("");
+}
+
 /* --- main --------------------------------------------------------------------------------- */
 
 static const struct {
@@ -331,6 +337,7 @@ static const struct {
 	{ "message", do_message }, { "list", do_list }, { "activate", do_activate },
 	{ "reload", do_reload }, { "deactivate", do_deactivate }, { "move", do_move },
 	{ "freeze", do_freeze }, { "scan", do_scan }, { "probe", do_probe }, { "wipe", do_wipe },
+	{ "look_again", do_look_again },
 };
 
 static void fill(struct args *x)
