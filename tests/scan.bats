@@ -114,12 +114,12 @@ as_wipefs_sees_it() {
 }
 
 @test "lvm2 sees a PV that came by another's hand once it looks again" {
-	guest_ok 'judge pvcreate -qffy /dev/ubda && judge vgcreate -q vg /dev/ubda &&
+	guest_ok 'judge pvcreate -qffy /dev/ubda /dev/ubdb && judge vgcreate -q vg /dev/ubda && judge vgcreate -q other /dev/ubdb &&
 		dd if=/dev/ubda of=/tmp/pv bs=1M count=2 2>/dev/null &&
 		judge vgremove -qff vg && judge pvremove -q /dev/ubda && judge pvs && [ -e /run/lvm/hints ]' >/dev/null
 	guest_ok 'dd if=/tmp/pv of=/dev/ubda conv=fsync 2>/dev/null'
-	prints 'judge vgs --noheadings -o vg_name | xargs' ''
+	prints 'judge vgs --noheadings -o vg_name | xargs' other
 	guest_ok 'dmt look_again'
-	prints 'judge vgs --noheadings -o vg_name | xargs' vg
-	guest_ok 'judge vgremove -qff vg' >/dev/null
+	prints 'judge vgs --noheadings -o vg_name | xargs' 'other vg'
+	guest_ok 'judge vgremove -qff vg other' >/dev/null
 }
