@@ -1,0 +1,38 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Failing system calls of every verb on a file SR: ../sweep/sweep.c.  With mounts
+# of its own, and loop devices of its own files: root only.
+#
+# A run tries some calls of each verb, others each day; SWEEP_EVERY=1 tries all of
+# them, and SWEEP_FIRST=N repeats what a failed run printed.
+
+setup_file() {
+	every=${SWEEP_EVERY:-41}
+	export every first=${SWEEP_FIRST:-$(($(date +%-j) * 7 % every + 1))}
+	musl-gcc -static -Os -s -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror \
+		-o "$BATS_FILE_TMPDIR/sweep" "$BATS_TEST_DIRNAME/../sweep/sweep.c"
+	# Not the one under AddressSanitizer: it has system calls of its own to fail.
+	export plain=${SM:-$BATS_TEST_DIRNAME/../../build/bin/sm}
+	[ ! -x "${plain%/gcc/bin/sm}/musl/bin/sm" ] || plain=${plain%/gcc/bin/sm}/musl/bin/sm
+}
+
+setup() {
+	[ "$(id -u)" -eq 0 ] || skip "not root"
+	[ "$(uname -m)" = x86_64 ] || skip "the tracer knows the registers of x86_64"
+	unshare -m true 2>/dev/null || skip "no mount namespaces here"
+	[ -c /dev/loop-control ] || skip "no loop devices here"
+	echo "SWEEP_FIRST=$first SWEEP_EVERY=$every"
+}
+
+sweep() {
+	mkdir "$BATS_TEST_TMPDIR/dir"
+	timeout -k 5 3600 unshare -m "$BATS_FILE_TMPDIR/sweep" "$plain" "$BATS_TEST_TMPDIR/dir" "$1" "$every" "$first"
+}
+
+@test "any system call fails once: the verb says so, and all is as before or as after" {
+	sweep EIO
+}
+
+@test "nothing works from some system call on: what is left is cleared by the next verb" {
+	sweep EIO+
+}
