@@ -107,7 +107,7 @@ activate() {
 }
 
 @test "list and tables of many devices: more than one buffer" {
-	guest_ok 'for ((i = 0; i < 150; i++)); do dmt create name=dev-$i uuid=$(printf "U-%0120d" $i); done' >/dev/null
+	guest_ok 'dmt create_many name=dev n=150'
 	guest 'dmt list | wc -l; dmt list | sort -u | wc -l; judge dmsetup ls | wc -l' >/dev/null
 	[ "$output" = $'150\n150\n150' ]
 	guest_ok "for ((i = 0; i < 2000; i++)); do echo \$((i * 8)) 8 linear $A \$((i * 16)); done >/tmp/table

@@ -114,6 +114,17 @@ static int do_create(struct args *x)
 	return err;
 }
 
+/* NAME-0, NAME-1 … with long uuids, to fill buffers. */
+static int do_create_many(struct args *x)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < number(x, "n") && !err; i++)
+		err = dm_create(x->ctl, arena_printf(&x->a, "%s-%u", arg(x, "name"), i),
+				arena_printf(&x->a, "U-%0120u", i), NULL);
+	return err;
+}
+
 static int do_load(struct args *x)
 {
 	int err = read_table(x);
@@ -330,7 +341,8 @@ static const struct {
 	const char *name;
 	int (*run)(struct args *x);
 } commands[] = {
-	{ "version", do_version }, { "create", do_create }, { "load", do_load },
+	{ "version", do_version }, { "create", do_create },
+	{ "create_many", do_create_many }, { "load", do_load },
 	{ "clear", do_clear }, { "suspend", do_suspend }, { "resume", do_resume },
 	{ "rename", do_rename }, { "remove", do_remove }, { "info", do_info },
 	{ "table", do_table }, { "status", do_status }, { "deps", do_deps },
