@@ -46,11 +46,12 @@ fails() {
 	[ "$(wc -l <"$LAB_ERR")" -eq 1 ]
 }
 
-# nothing_left: no attachment, mount, loop device, lock or half-made file of ours.
+# nothing_left: no attachment, mount, loop or mapped device of ours.
 nothing_left() {
 	guest_ok '! grep -q /run/sr-mount /proc/mounts &&
 		! ls /sys/block/loop*/loop/backing_file 2>/dev/null &&
-		[ -z "$(ls -A /run/sm/attached 2>/dev/null)" ] &&
+		[ -z "$(ls -A /run/sm/attached /run/sm/sr 2>/dev/null | grep -v :)" ] &&
+		[ -z "$(ls /dev/mapper | grep -v control)" ] && ! ls -d /dev/VG_* 2>/dev/null &&
 		[ -z "$(find /dev/sm -type l 2>/dev/null)" ]'
 }
 
