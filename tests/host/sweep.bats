@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Failing system calls of every verb on a file SR: ../sweep/sweep.c.  With mounts
+# Death and failure at the system calls of every verb on a file SR: ../sweep/sweep.c.  With mounts
 # of its own, and loop devices of its own files: root only.
 #
 # A run tries some calls of each verb, others each day; SWEEP_EVERY=1 tries all of
@@ -27,6 +27,10 @@ setup() {
 sweep() {
 	mkdir "$BATS_TEST_TMPDIR/dir"
 	timeout -k 5 3600 unshare -m "$BATS_FILE_TMPDIR/sweep" "$plain" "$BATS_TEST_TMPDIR/dir" "$1" "$every" "$first"
+}
+
+@test "killed before any system call: the next verb finishes or undoes it" {
+	sweep kill
 }
 
 @test "any system call fails once: the verb says so, and all is as before or as after" {
