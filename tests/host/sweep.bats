@@ -7,7 +7,7 @@
 # them, and SWEEP_FIRST=N repeats what a failed run printed.
 
 setup_file() {
-	every=${SWEEP_EVERY:-41}
+	every=${SWEEP_EVERY:-61}
 	export every first=${SWEEP_FIRST:-$(($(date +%-j) * 7 % every + 1))}
 	musl-gcc -static -Os -s -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror \
 		-o "$BATS_FILE_TMPDIR/sweep" "$BATS_TEST_DIRNAME/../sweep/sweep.c"
