@@ -125,6 +125,15 @@ judged() {
 	fails 2 "*device*missing*" sm sr create x --type lvm
 }
 
+@test "sr check: sound, a damaged MGT, and its repair" {
+	guest_ok 'sm vdi create v --sr disks --size 4M && sm sr check disks' >/dev/null
+	guest_ok "judge lvchange -ay $VG/MGT && dd if=/dev/zero of=/dev/$VG/MGT bs=1k count=4 conv=fsync 2>/dev/null; judge lvchange -an $VG/MGT" >/dev/null
+	fails 6 '*1 problem*' sm sr check disks
+	jsonof sm vdi list || true
+	guest_ok 'sm sr check disks --repair; sm sr check disks && sm vdi list --minimal' >/dev/null
+	[[ ${lines[-1]} =~ ^[0-9a-f-]{36}$ ]]
+}
+
 @test "two processes at once: no lost update" {
 	guest_ok 'for i in $(seq 12); do sm vdi create v$i --sr disks --size 4M >/tmp/o$i 2>&1 & done; wait; cat /tmp/o* | wc -l' >/dev/null
 	[ "$output" -eq 12 ]

@@ -202,4 +202,5 @@ const struct layout layout_lvm = {
 	.volume_resize = lvm_volume_resize,
 	.volume_describe = lvm_describe,
 	.volume_map = lvm_volume_map,
+	.check = lvm_sr_check,
 };

@@ -78,6 +78,13 @@ int mgt_fill(struct sr *sr, struct vdis *l)
 		return 0;		/* an SR without names */
 	if (!err)
 		err = read_records(sr, io, &records, &n);
+	if (err) {			/* the disks are there all the same */
+		vdis_problem(&sr->ctx->arena, l, &(struct problem){
+			.object = MGT_NAME, .severity = "error", .repair = "sm sr check --repair",
+			.what = arena_strdup(&sr->ctx->arena, sr->ctx->why) });
+		fail_clear(sr->ctx);
+		return 0;
+	}
 	for (size_t i = 0; !err && i < n; i++) {
 		struct mgt_vdi m;
 		struct vdi *vdi;
@@ -93,7 +100,7 @@ int mgt_fill(struct sr *sr, struct vdis *l)
 		vdi->snapshot_of = m.snapshot_of;
 		vdi->read_only |= m.read_only;
 	}
-	return err;
+	return 0;
 }
 
 static int write_record(struct sr *sr, struct io *io, size_t i, const struct mgt_vdi *m)
@@ -181,8 +188,10 @@ int mgt_delete(struct sr *sr, const struct uuid *u)
 	size_t n, at, spare;
 	int err = start(sr, &io);
 
-	if (err == -ENOENT)
+	if (err == -ENOENT || err == -E_DAMAGED) {	/* there is nothing to take the name from */
+		fail_clear(sr->ctx);
 		return 0;
+	}
 	if (!err)
 		err = read_records(sr, io, &records, &n);
 	if (err)

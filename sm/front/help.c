@@ -127,7 +127,7 @@ static size_t put_verbs(struct buf *b, const char *object)
 		buf_printf(&key, "%s %s", ops[i].object, ops[i].verb);
 		buf_reset(&text);
 		buf_printf(&text, "%s%s", ops[i].summary,
-			   is_possible(ops[i].op) ? "" : " (no type of SR can yet)");
+			   is_possible(ops[i].op) ? "" : " (no SR can yet)");
 		line(b, buf_str(&key), buf_str(&text));
 		n++;
 	}
