@@ -161,9 +161,14 @@ install: $O/bin/smbox.stripped $O/applets
 # --- checks --------------------------------------------------------------
 
 unit := $(patsubst $(srctree)/%.c,$O/obj/%.o,$(wildcard $(srctree)/tests/unit/*.c))
+ifdef CONFIG_UNIT_TESTS
 $O/bin/unit: $(unit) $(filter-out $O/obj/sm/main.o,$(objs)) $O/.ld
-	@$(if $(CONFIG_UNIT_TESTS),mkdir -p $(@D),echo 'unit tests need CONFIG_UNIT_TESTS: make full_defconfig' >&2; exit 1)
+	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(ldflags) -o $@ $(filter %.o,$^) $(LDFLAGS)
+else
+$O/bin/unit: FORCE
+	@echo 'unit tests need CONFIG_UNIT_TESTS: make full_defconfig' >&2; exit 1
+endif
 unit: $O/bin/unit
 	$Q$< $(T)
 
