@@ -28,23 +28,32 @@ configure() {
 	KCONFIG_ALLCONFIG=$O/$folder/wish "$srctree/configs/kconfig.sh" "$srctree" "$O/$folder" "$mode"
 }
 
-# "NAME DEPENDENCY..." of each option that a user can turn on or off.
+# "NAME DEPENDENCY..." of each option that a user can turn on or off.  For a
+# dependency without a prompt stands the option that selects it.
 options() {
 	(cd "$srctree" && awk '
-	function flush() { if (name && prompt) print name deps; name = "" }
-	/^[[:space:]]*(menu|endmenu|choice|endchoice|source)/ { flush() }
-	/^[[:space:]]*config / { flush(); name = $2; prompt = 0; deps = "" }
-	name && /^[[:space:]]+bool[[:space:]]+"/ { prompt = 1 }
-	name && /^[[:space:]]+depends on / { gsub(/[^A-Z0-9_]+/, " ", $0); deps = deps $0 }
-	END { flush() }' Kconfig */Kconfig) | grep -vwFf <(printf '%s\n' "${flags[@]}")
+	/^[[:space:]]*(menu|endmenu|choice|endchoice|source)/ { name = "" }
+	/^[[:space:]]*config / { name = $2 }
+	name && /^[[:space:]]+bool[[:space:]]+"/ { order[++n] = name; visible[name] = 1 }
+	name && /^[[:space:]]+select / && visible[name] { by[$2] = by[$2] ? by[$2] : name }
+	name && /^[[:space:]]+depends on / { gsub(/[^A-Z0-9_]+/, " "); deps[name] = deps[name] $0 }
+	END {
+		for (i = 1; i <= n; i++) {
+			line = order[i]
+			m = split(deps[order[i]], d, " ")
+			for (k = 1; k <= m; k++)
+				line = line " " (visible[d[k]] ? d[k] : by[d[k]])
+			print line
+		}
+	}' Kconfig */Kconfig) | grep -vwFf <(printf '%s\n' "${flags[@]}")
 }
 
 alone_off() {
 	configure one allyesconfig "$steady" "# CONFIG_$1 is not set" && build one
 }
 
-alone_on() {
-	configure one allnoconfig "$steady" "${@/%/=y}" && build one
+alone_on() {	# alone_on NAME DEPENDENCY...
+	configure one allnoconfig "$steady" $(printf 'CONFIG_%s=y ' "$@") && build one
 }
 
 all_off() { configure none allnoconfig && build none; }
@@ -55,6 +64,6 @@ ok "all on" all_on
 while read -r name deps; do
 	ok "$name alone off" alone_off "$name"
 	# shellcheck disable=SC2086 # a list of words
-	ok "$name alone on${deps:+, with $deps}" alone_on CONFIG_$name ${deps:+${deps// / CONFIG_}}
+	ok "$name alone on${deps:+, with $deps}" alone_on $name $deps
 done < <(options)
 tap_end
