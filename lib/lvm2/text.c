@@ -29,6 +29,7 @@ static bool is(const struct lvm_text *t, unsigned int what)
 
 int lvm_text_open(struct lvm_text *t, struct view text)
 {
+	*t = (struct lvm_text){ 0 };	/* whose line may be asked for all the same */
 	if (text.n > LVM_TEXT_MAX)
 		return -E_TEXT_BIG;
 	*t = (struct lvm_text){

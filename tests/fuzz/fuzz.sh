@@ -11,7 +11,7 @@ O=$1 seconds=$2
 shift 2
 O=$(mkdir -p "$O" && cd "$O" && pwd)
 san=(CC=clang 'SAN=fuzzer-no-link,address,undefined')
-flags=(-std=gnu11 -D_GNU_SOURCE -g -O1 '-fsanitize=fuzzer,address,undefined' -fno-sanitize-recover=all -I.)
+flags=(-std=gnu11 -D_GNU_SOURCE -g -O1 '-fsanitize=fuzzer,address,undefined' -fno-sanitize-recover=all -I. "-I$O/include")
 
 make -s O="$O" full_defconfig "${san[@]}"
 make -s O="$O" -j"$(nproc)" "${san[@]}" "$O/bin/smbox"

@@ -5,7 +5,7 @@
 O=$1
 cd "$srctree" || exit
 san=(CC=gcc 'SAN=address,undefined' W=1)
-flags=(-std=gnu11 -D_GNU_SOURCE -g -O1 '-fsanitize=address,undefined' -fno-sanitize-recover=all -I.)
+flags=(-std=gnu11 -D_GNU_SOURCE -g -O1 '-fsanitize=address,undefined' -fno-sanitize-recover=all -I. "-I$O/include")
 
 lib() {
 	make -s O="$O" full_defconfig "${san[@]}" && make -s O="$O" -j"$jobs" "${san[@]}" "$O/bin/smbox"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include "tests/unit/t.h"
 
@@ -67,20 +68,36 @@ static bool wanted(const char *name, char **part)
 	return all;
 }
 
+/*
+ * T_PART=I/N runs every N-th test only, from the I-th: N processes with I from
+ * 0 on do them all.
+ */
+static bool my_turn(int *count)
+{
+	const char *s = getenv("T_PART");
+	int part = 0, of = 1;
+
+	if (s && s[0] >= '0' && s[0] <= '9' && s[1] == '/' && s[2] > '0' && s[2] <= '9' && !s[3]) {
+		part = s[0] - '0';
+		of = s[2] - '0';
+	}
+	return (*count)++ % of == part;
+}
+
 int main(int argc, char **argv)
 {
-	int n = 0, bad = 0;
+	int n = 0, bad = 0, count = 0;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);	/* a crash must not swallow what was said */
 	for_each_registered(unit_tests, t)
-		n += wanted((*t)->name, argv + 1);
+		n += wanted((*t)->name, argv + 1) && my_turn(&count);
 	printf("1..%d\n", n);
 	if (!n)
 		printf("# no test of that name\n");
 
-	n = 0;
+	n = count = 0;
 	for_each_registered(unit_tests, t) {
-		if (!wanted((*t)->name, argv + 1))
+		if (!wanted((*t)->name, argv + 1) || !my_turn(&count))
 			continue;
 		failed = false;
 		(*t)->run();

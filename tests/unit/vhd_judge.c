@@ -21,7 +21,7 @@ struct court {
 };
 
 /* The exit status of a shell command whose words are ours. */
-static int sh(const char *fmt, ...)
+static int __attribute__((format(printf, 1, 2))) sh(const char *fmt, ...)
 {
 	char cmd[1024];
 	va_list ap;
