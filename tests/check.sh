@@ -82,11 +82,11 @@ build() {	# build FOLDER [VARIABLE=VALUE...]
 }
 # In as many parts as there are processors: no test needs what another leaves.
 unit() {
-	local i parts=() status=0 n=$((jobs < 9 ? jobs : 9))
+	local i parts=() status=0 of=$((jobs < 9 ? jobs : 9))
 
 	build "$@" && make O="$O/$1" W=1 -j"$jobs" "${@:2}" "$O/$1/bin/unit" || return
-	for ((i = 0; i < n; i++)); do
-		T_PART=$i/$n "$O/$1/bin/unit" >"$O/$1/unit.$i" 2>&1 &
+	for ((i = 0; i < of; i++)); do
+		T_PART=$i/$of "$O/$1/bin/unit" >"$O/$1/unit.$i" 2>&1 &
 		parts+=($!)
 	done
 	for i in "${parts[@]}"; do
