@@ -135,6 +135,7 @@ $O/uapi/.made: $O/.cc
 
 $O/obj/%.o: $(srctree)/%.c $O/.cc | $(uapi) $O/include/version.h
 	@mkdir -p $(@D)
+	$(if $(COV),@rm -f $(@:.o=.gcda))
 	$(call say,CC)$(CC) $(ccflags) $(CFLAGS) $(includes) -MMD -MP -c -o $@ $<
 $O/bin/smbox: $(objs) $O/.ld
 	@mkdir -p $(@D)
