@@ -111,7 +111,9 @@ udev_says() {
 	n=${output#*:}
 	prints 'readlink /dev/mapper/vg-lv; readlink /dev/vg/lv; tail -n +2 /proc/sysvipc/sem' \
 		"../dm-$n"$'\n'/dev/mapper/vg-lv
-	guest_ok 'kill -CONT $(pidof systemd-udevd); judge udevadm settle'
+	# One that was just woken may look idle before it has read what waits for it.
+	guest_ok "kill -CONT \$(pidof systemd-udevd); judge udevadm settle
+		for i in \$(seq 100); do [ \"\$(readlink /dev/vg/lv)\" = ../dm-$n ] && break; sleep 0.1; done"
 	prints 'readlink /dev/mapper/vg-lv; readlink /dev/vg/lv' "../dm-$n"$'\n'"../dm-$n"
 	guest_ok 'kill -STOP $(pidof systemd-udevd); dmt deactivate name=vg-lv group=vg volume=lv wait=500
 		! ls /dev/mapper/vg-lv /dev/vg/lv 2>/dev/null; kill -CONT $(pidof systemd-udevd); judge udevadm settle'

@@ -36,10 +36,11 @@ doors() { echo "${LAB_DOORS:-people 2007 xapi}"; }
 
 # Every type of SR with every door: "file/people file/2007 …"
 combos() {
-	local t d
+	local t d symbol
 
 	for t in ${LAB_SR_TYPE:-file lvm}; do
-		grep -q "^CONFIG_SR_${t^^}=y" "$SM_BUILD/.config" || continue
+		symbol=SR_${t^^}
+		grep -q "^CONFIG_$symbol=y" "$SM_BUILD/.config" || continue
 		for d in $(doors); do
 			echo "$t/$d"
 		done
