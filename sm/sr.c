@@ -36,7 +36,6 @@ int sr_open(struct sr *sr, bool recover)
 
 	if (sr->opened)
 		return 0;
-	sr->opened = true;		/* also half: sr_close() undoes what there is */
 	err = sr->type->transport->open(sr);
 	if (err == -E_SR_DETACHED) {
 		hint(sr->ctx, "sm sr attach %s", sr->uuid.s);
@@ -44,6 +43,7 @@ int sr_open(struct sr *sr, bool recover)
 	}
 	if (!err && sr->type->layout->open)
 		err = sr->type->layout->open(sr, recover);
+	sr->opened = !err;		/* what is half open sr_close() undoes all the same */
 	return err;
 }
 
