@@ -192,7 +192,7 @@ fuzz:
 demo:
 	$Q$(tests)/demo.sh $O/demo
 bench:
-	$Q$(tests)/bench.sh $O/bench
+	$Q$(tests)/bench.sh $O/bench $(BENCH)
 deps:
 	$Q$(tests)/deps.sh list
 deps-install:
