@@ -122,7 +122,10 @@ struct image_info {
 	uint64_t allocated_blocks;	/* 0 when opened with IMAGE_HEADERS */
 	const char *creator;		/* "tap 1.3"; "" when the format has none */
 	size_t n_problems;
-	const char *problems[8];	/* what an operator should know */
+	struct {
+		const char *what;
+		bool damage;		/* else worth knowing, no more */
+	} problems[8];			/* what an operator should know */
 };
 
 /* Of one level; strings live as long as the image. */

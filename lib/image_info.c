@@ -10,10 +10,12 @@
 #include "lib/qcow2/qcow2.h"
 #include "lib/vhd/parent.h"
 
-static void problem(struct image_info *i, const char *what)
+static void note(struct image_info *i, const char *what, bool damage)
 {
-	if (i->n_problems < ARRAY_SIZE(i->problems))
-		i->problems[i->n_problems++] = what;
+	if (i->n_problems == ARRAY_SIZE(i->problems))
+		return;
+	i->problems[i->n_problems].what = what;
+	i->problems[i->n_problems++].damage = damage;
 }
 
 /* "tap 1.3": four characters without what a terminal should not see. */
@@ -45,7 +47,7 @@ static int vhd_parent_info(struct image *im, struct vhd *v, struct image_info *i
 	i->parent_has_uuid = !p.raw;
 	memcpy(i->parent_uuid, p.uuid, sizeof(p.uuid));
 	if (err == -E_VHD_PARENT_NAME)
-		problem(i, "the parent's name is not usable");
+		note(i, "the parent's name is not usable", true);
 	else if (err)
 		return err;
 	i->parent_path = p.n ? p.paths[0] : "";
@@ -68,17 +70,17 @@ static int vhd_info(struct image *im, struct vhd *v, struct image_info *i)
 		i->allocated_blocks = v->bat ? vhd_allocated(v) : 0;
 	}
 	if (v->degraded)
-		problem(i, "the footer at the end is missing or damaged: opened by its copy");
+		note(i, "the footer at the end is missing or damaged: opened by its copy", true);
 	if (v->short_footer)
-		problem(i, "the footer is one byte short, as old Virtual PC wrote it");
+		note(i, "the footer is one byte short, as old Virtual PC wrote it", false);
 	if (v->differ)
-		problem(i, "the copy of the footer is damaged or says something else");
+		note(i, "the copy of the footer is damaged or says something else", true);
 	if (v->n_bad)
-		problem(i, "the block table has invalid entries");
+		note(i, "the block table has invalid entries", true);
 	if (v->batmap.state == BATMAP_BAD)
-		problem(i, "the batmap is damaged and not used");
+		note(i, "the batmap is damaged and not used", false);
 	if (v->batmap.keyed)
-		problem(i, "encrypted: what is read are the stored bytes");
+		note(i, "encrypted: what is read are the stored bytes", false);
 	return vhd_parent_info(im, v, i);
 }
 
@@ -92,11 +94,11 @@ static int qcow2_info(struct image *im, struct qcow2 *q, struct image_info *i)
 	i->parent_path = q->backing;
 	i->parent_raw = q->backing_format && !strcmp(q->backing_format, "raw");
 	if (q->incompatible & QCOW2_DIRTY)
-		problem(i, "not closed cleanly: reference counts may be wrong");
+		note(i, "not closed cleanly: reference counts may be wrong", false);
 	if (q->incompatible & QCOW2_CORRUPT)
-		problem(i, "marked corrupt");
+		note(i, "marked corrupt", true);
 	if (q->n_snapshots)
-		problem(i, "holds internal snapshots");
+		note(i, "holds internal snapshots", false);
 	return 0;
 }
 

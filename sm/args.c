@@ -8,6 +8,7 @@
 
 #include "lib/bytes.h"
 #include "lib/err.h"
+#include "lib/kconfig.h"
 #include "lib/num.h"
 #include "lib/text/size.h"
 #include "lib/utf8.h"
@@ -51,6 +52,9 @@ static const struct arg args[] = {
 	{ "--force",		ARG_SWITCH, "do it although somebody may lose something by it" },
 	{ "--read-only",	ARG_SWITCH, "a device that cannot be written" },
 	{ "--repair",		ARG_SWITCH, "mend what can be mended" },
+#if IS_ENABLED(CONFIG_CLI_IMAGE)
+	{ "--any-parent",	ARG_SWITCH, "follow the names of parents out of the image's folder" },
+#endif
 };
 
 const struct arg *arg_find(const char *word)
@@ -194,6 +198,8 @@ int request_set(struct ctx *ctx, struct request *rq, const struct arg *arg, cons
 			rq->force = true;
 		else if (!strcmp(w, "--repair"))
 			rq->repair = true;
+		else if (IS_ENABLED(CONFIG_CLI_IMAGE) && !strcmp(w, "--any-parent"))
+			rq->anywhere = true;
 		else
 			rq->writable = false;	/* --read-only */
 		return 0;

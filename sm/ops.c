@@ -122,6 +122,22 @@ const struct op_row ops[] = {
 	  "vdi", "unlock", "VDI --owner=TEXT [--sr=SR] [--force]", "vdi_unlock", "SR VDI FORCE OWNER",
 	  "Take the mark away",
 	  "sm vdi unlock root --owner host1:dom3" },
+#if IS_ENABLED(CONFIG_CLI_IMAGE)
+
+	/* --- images without an SR --- */
+	{ OP_IMAGE_INFO, 0,
+	  "image", "info", "PATH [-f=FMT] [--any-parent]", NULL, NULL,
+	  "What an image is: format, sizes, parent, what is wrong with it",
+	  "sm image info root.vhd" },
+	{ OP_IMAGE_CHECK, 0,
+	  "image", "check", "PATH [-f=FMT] [--any-parent]", NULL, NULL,
+	  "Look for everything that is wrong with an image and its parents",
+	  "sm image check root.vhd" },
+	{ OP_IMAGE_MAP, 0,
+	  "image", "map", "PATH [-f=FMT] [--any-parent]", NULL, NULL,
+	  "Which bytes of the disk are where",
+	  "sm image map root.vhd --json" },
+#endif
 #if IS_ENABLED(CONFIG_FRONT_SMAPI1) || IS_ENABLED(CONFIG_FRONT_SRAPI1)
 	/* --- only machines call these --- */
 	{ OP_SR_UPDATE, SR_OPEN,

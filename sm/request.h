@@ -61,8 +61,20 @@ enum op {
 	OP_VDI_DATA_DESTROY,
 	OP_VDI_LIST_CHANGED_BLOCKS,
 	OP_VDI_REVERT,
+	OP_IMAGE_INFO,
+	OP_IMAGE_CHECK,
+	OP_IMAGE_REPAIR,
+	OP_IMAGE_MAP,
+	OP_IMAGE_CONVERT,
+	OP_IMAGE_CREATE,
+	OP_IMAGE_SNAPSHOT,
+	OP_IMAGE_RESIZE,
+	OP_IMAGE_COALESCE,
 	OP_MAX
 };
+
+struct image_report;
+struct image_map;
 
 struct request {
 	enum op op;
@@ -100,6 +112,8 @@ struct request {
 	bool force;
 	bool repair;
 	bool on_boot_reset;
+	bool anywhere;			/* image verbs: parents outside of the image's folder too */
+	int progress;			/* enum progress_mode, of the door */
 
 	/* SMAPIv1: call-backs to xapi (sm/xapi.h). */
 	const char *session;		/* session_ref; NULL = none */
@@ -121,6 +135,8 @@ enum reply_kind {
 	REPLY_PROBE,		/* srs: which SRs are here, with the dconf to attach them */
 	REPLY_CHECK,		/* object, vdis.problems */
 	REPLY_PLAN,		/* a dry run: plan, space */
+	REPLY_IMAGE,		/* image */
+	REPLY_MAP,		/* map */
 };
 
 struct reply {
@@ -134,6 +150,8 @@ struct reply {
 	const char **plan;		/* REPLY_PLAN: one sentence a step */
 	size_t n_plan;
 	uint64_t space;			/* REPLY_PLAN: bytes the steps will take */
+	const struct image_report *image;	/* sm/image.h */
+	const struct image_map *map;
 };
 
 #endif

@@ -6,8 +6,10 @@
 
 #include "arch/lock.h"
 #include "lib/err.h"
+#include "lib/kconfig.h"
 #include "lib/log.h"
 #include "sm/core.h"
+#include "sm/image.h"
 #include "sm/locks.h"
 #include "sm/run.h"
 #include "sm/xapi.h"
@@ -73,6 +75,11 @@ static int (*const handlers[OP_MAX])(struct run *r) = {
 	[OP_VDI_DETACH_FROM_CONFIG] = do_vdi_detach,
 	[OP_VDI_EPOCH_BEGIN] = do_epoch_begin,
 	[OP_VDI_EPOCH_END] = do_nothing,
+#if IS_ENABLED(CONFIG_CLI_IMAGE)
+	[OP_IMAGE_INFO] = do_image_info,
+	[OP_IMAGE_CHECK] = do_image_check,
+	[OP_IMAGE_MAP] = do_image_map,
+#endif
 };
 
 bool sr_can(const struct sr_type *t, enum op op)

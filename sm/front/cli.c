@@ -92,10 +92,11 @@ static void print_error(const struct ctx *ctx, const struct cli *c, int err)
 }
 
 /* What is wrong beside the answer, unless the document tells it. */
-static void print_warnings(const struct cli *c, const struct reply *rp)
+static void print_warnings(const struct cli *c, const struct reply *rp, int err)
 {
 	_buf_free_ struct buf b = { 0 };
-	bool is_told = rp->kind == REPLY_CHECK || (c->json && rp->kind != REPLY_SR);
+	bool is_told = rp->kind == REPLY_CHECK || (c->json && rp->kind != REPLY_SR) ||
+		       (err && rp->kind == REPLY_IMAGE);
 
 	if (is_told || c->quiet)
 		return;
@@ -119,7 +120,7 @@ static int emit(struct ctx *ctx, const struct request *rq, const struct reply *r
 		err = 0;
 	} else if (c && (!err || rp->kind != REPLY_NONE)) {
 		cli_print(ctx, rq, rp, &b);
-		print_warnings(c, rp);
+		print_warnings(c, rp, err);
 	}
 	if (!err && rp->kind == REPLY_PROBE && !rp->n_srs)
 		err = fail_say(ctx, -E_SR_MISSING, "no SR is here");

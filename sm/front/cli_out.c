@@ -5,9 +5,11 @@
 
 #include "lib/buf.h"
 #include "lib/bytes.h"
+#include "lib/kconfig.h"
 #include "lib/text/size.h"
 #include "lib/utf8.h"
 #include "sm/front/cli.h"
+#include "sm/front/image_out.h"
 #include "sm/front/json_out.h"
 #include "sm/front/table.h"
 
@@ -285,6 +287,11 @@ static void print_human(const struct out *o)
 	case REPLY_TEXT:
 		buf_printf(o->b, "%s\n", o->rp->text);
 		break;
+	case REPLY_IMAGE:
+	case REPLY_MAP:
+		if (IS_ENABLED(CONFIG_CLI_IMAGE))
+			image_out(o->ctx, o->cli, o->rq, o->rp, &o->term, o->b);
+		break;
 	case REPLY_NONE:
 	case REPLY_INFO:
 	case REPLY_CONFIG:
@@ -316,7 +323,8 @@ void cli_print(struct ctx *ctx, const struct request *rq, const struct reply *rp
 /* Only where one asks how things are: an attach that worked has worked. */
 int cli_findings(const struct request *rq, const struct reply *rp)
 {
-	bool is_one = rp->kind == REPLY_CHECK || rq->op == OP_SR_SHOW || rq->op == OP_VDI_SHOW;
+	bool is_one = rp->kind == REPLY_CHECK || rq->op == OP_SR_SHOW || rq->op == OP_VDI_SHOW ||
+		      rq->op == OP_IMAGE_INFO;
 	bool is_list = rp->kind == REPLY_SRS || rp->kind == REPLY_VDIS ||
 		       rp->kind == REPLY_PROBE || rq->op == OP_SR_SCAN;
 

@@ -416,5 +416,6 @@ int cli_parse(struct ctx *ctx, struct cli *c, int argc, char **argv, struct requ
 	if (err)
 		return err;
 	set_defaults(rq, c->row->op);
+	rq->progress = c->progress;
 	return set_arguments(ctx, c, &all, rq);
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "lib/buf.h"
 #include "lib/err.h"
+#include "lib/kconfig.h"
 #include "lib/text/json.h"
 #include "sm/front/cli.h"
+#include "sm/front/image_out.h"
 #include "sm/front/json_out.h"
 
 #define SCHEMA 1
@@ -155,6 +157,12 @@ static void put_reply(struct json *j, const struct request *rq, const struct rep
 	case REPLY_TEXT:
 		json_key_str(j, "text", rp->text);
 		break;
+	case REPLY_IMAGE:
+		if (IS_ENABLED(CONFIG_CLI_IMAGE))
+			image_json(j, rp);
+		put_problems(j, &rp->vdis);
+		break;
+	case REPLY_MAP:
 	case REPLY_NONE:
 	case REPLY_INFO:
 	case REPLY_CONFIG:	/* no command for people answers with these two */
@@ -166,6 +174,11 @@ void json_out_reply(const struct request *rq, const struct reply *rp, struct buf
 {
 	struct json j = { .buf = b, .pretty = true };
 
+	if (IS_ENABLED(CONFIG_CLI_IMAGE) && rp->kind == REPLY_MAP) {
+		image_json_map(&j, rp);
+		json_end(&j);
+		return;
+	}
 	json_obj_begin(&j);
 	json_key_u64(&j, "schema", SCHEMA);
 	put_reply(&j, rq, rp);
