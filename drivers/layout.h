@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 struct format;
+struct io;
 struct uuid;
 struct sr;
 struct sr_info;
@@ -25,6 +26,50 @@ struct volume_spec {
 	const struct format *format;
 	uint64_t virtual_size;	/* already rounded by the format */
 	bool thick;		/* give it all its space now */
+	/*
+	 * The new volume is an empty child of this one, a hidden node of the same
+	 * SR, which is not changed by that.  NULL = a disk of its own.
+	 */
+	const struct vdi *parent;
+	/*
+	 * A volume of the VDI's uuid and of this format is there and gives way,
+	 * with all it holds, in the same committing write.
+	 */
+	bool replace;
+};
+
+/*
+ * A snapshot or a clone: one image becomes a small tree.
+ *
+ *	before:  [parent ◀─] LEAF
+ *
+ *	after:   [parent ◀─] base ◀─┬─ LEAF	keeps its uuid, its names and its parent's rank
+ *				    └─ copy	unless it is a single snapshot
+ *
+ * The image itself, with its data, becomes base; both children are new and
+ * empty.  Nothing is copied.  Which uuids, which names and whether it may be
+ * done at all has been decided (sm/snapshot.c): the leaf is visible, no inner
+ * node, and active nowhere; the chain has room for one level more; there is no
+ * VDI of the new uuids; there is room for what split_space() said.
+ *
+ * The layout decides the order of its writes.  Either nothing has happened or
+ * all, in the eyes of the next verb: where that takes several writes the
+ * layout keeps a journal beside the volumes, under upstream's name where it
+ * has one, and open() with recover finishes or undoes what it says.
+ */
+struct volume_split {
+	const struct vdi *leaf;		/* as find() gave it */
+	const struct format *format;	/* of the children */
+	/*
+	 * uuid, name, description and type are given.  base also gets the leaf's
+	 * format and parent, and is hidden; copy has snapshot_of set or not.
+	 * What they have become is filled in, as by find().
+	 */
+	struct vdi *base;
+	struct vdi *copy;		/* NULL = none */
+	/* How the space of thick volumes is to be given out. */
+	bool leaf_active;		/* the leaf will go on to be written */
+	bool clone;			/* and so will the copy */
 };
 
 /* A device-mapper device: lib/lvm2/dm.h says how names, uuids and tables look. */
@@ -64,10 +109,24 @@ struct layout {
 
 	/* size and used of the substrate. */
 	int (*stat)(struct sr *sr, struct sr_info *info);
-	/* Every VDI; what cannot be read goes to the list's problems. */
+	/*
+	 * Every VDI, hidden ones too; what cannot be read goes to the list's
+	 * problems and does not stop the others.  Heads of images are read with
+	 * many reads in flight, not one after the other.  parent is a uuid by the
+	 * layout's naming rule, whether that volume exists or not; an image whose
+	 * parent could not be one of the SR is a problem.  How trees hang together
+	 * is worked out above (sm/tree.h).
+	 */
 	int (*list)(struct sr *sr, struct vdis *l);
-	/* One VDI; -E_VDI_MISSING, or what is wrong with it. */
+	/* One VDI, by its own image alone; -E_VDI_MISSING, or what is wrong with it. */
 	int (*find)(struct sr *sr, const struct uuid *uuid, struct vdi *vdi);
+	/*
+	 * The VDIs that name this one as their parent.  Reads heads as list() does,
+	 * of images that can have a parent, and keeps nothing of the others.  *whole
+	 * becomes false when one could not be read: it might be a child too.
+	 */
+	int (*children)(struct sr *sr, const struct uuid *of, struct uuid **v, size_t *n,
+			bool *whole);
 
 	/*
 	 * Make a volume for vdi (uuid, name, description, type are given) and
@@ -75,11 +134,38 @@ struct layout {
 	 * Fills in what the VDI has become.
 	 */
 	int (*volume_create)(struct sr *sr, struct vdi *vdi, const struct volume_spec *spec);
+	/* Never asked for a volume that has children. */
 	int (*volume_delete)(struct sr *sr, const struct vdi *vdi);
-	/* Grow to the given virtual size; the image's own metadata included. */
+	/*
+	 * Grow to the given virtual size; the image's own metadata included.  The
+	 * journal of a format that needs one is the layout's to make and remove.
+	 */
 	int (*volume_resize)(struct sr *sr, struct vdi *vdi, uint64_t virtual_size);
 	/* Keep vdi's name, description and type; what is NULL stays as it is. */
 	int (*volume_describe)(struct sr *sr, const struct vdi *vdi);
+	/*
+	 * Make a tree of a leaf: see struct volume_split.  NULL for layouts whose
+	 * volumes cannot have parents; then there are no snapshots either.
+	 */
+	int (*volume_split)(struct sr *sr, struct volume_split *split);
+	/*
+	 * Bytes of the substrate that it will take, at most, on the way and after.
+	 * Without a base: of a copy alone, by volume_create() with a parent.
+	 */
+	int (*split_space)(struct sr *sr, const struct volume_split *split, uint64_t *bytes);
+	/*
+	 * Let the child stand on another volume of the SR, which becomes hidden.
+	 * The child first (commit), since a hidden volume without children is
+	 * garbage to any collector.  May be repeated.
+	 */
+	int (*volume_compose)(struct sr *sr, const struct vdi *child, const struct vdi *parent);
+	/* Make an inner node of a volume, or a leaf again; raw ones too. */
+	int (*volume_hide)(struct sr *sr, const struct vdi *vdi, bool hidden);
+	/*
+	 * The bytes of a volume, for code that knows formats.  Owned by the caller
+	 * and closed before the SR is.  Of an inner node it is read only.
+	 */
+	int (*volume_io)(struct sr *sr, const struct vdi *vdi, bool writable, struct io **io);
 	/*
 	 * How device-mapper shows the volume, for layouts whose volumes are parts
 	 * of block devices; NULL for the others.

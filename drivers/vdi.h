@@ -34,11 +34,15 @@ struct vdi {
 	uint64_t	physical_size;	/* bytes the substrate has given to it */
 	uint32_t	sector_size;
 	bool		hidden;		/* an inner node of a tree */
+	bool		mend;		/* its image can be read, and wants to be mended */
 	bool		read_only;
 	struct uuid	parent;		/* "" = none */
-	struct uuid	snapshot_of;	/* "" = none */
-	struct uuid	*children;
+	struct uuid	snapshot_of;	/* "" = none: a snapshot never changes */
+	uint8_t		image_id[16];	/* what the image calls itself; zero = a raw one */
+	uint8_t		parent_id[16];	/* and its parent; zero = a raw one, or none */
+	struct uuid	*children;	/* filled in by tree_fill() */
 	size_t		n_children;
+	uint32_t	depth;		/* below the root, by tree_order() */
 	struct kvs	sm_config;	/* what SMAPIv1 calls so */
 	const char	**owners;	/* holders of vdi_lock, "host1:dom3" */
 	size_t		n_owners;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the files of the core share: run.c, resolve.c, sr.c, vdi.c. */
+/* What the files of the core share: run.c, resolve.c, sr.c, vdi.c, snapshot.c. */
 #ifndef SM_CORE_H
 #define SM_CORE_H
 
@@ -48,6 +48,10 @@ int sr_vdis(struct sr *sr, struct vdis *l);
 /* The same for one. */
 int vdi_complete(struct sr *sr, struct vdi *vdi);
 const struct datapath *vdi_datapath(const struct sr *sr, const struct vdi *vdi);
+/* Answer with r->vdi. */
+int reply_vdi(struct run *r, enum reply_kind kind);
+/* -E_SR_NO_SPACE unless that many bytes are free. */
+int check_space(struct run *r, uint64_t need);
 
 /* --- handlers: 0 or an error, the reply in r->rp --------------------------- */
 
@@ -64,7 +68,7 @@ int do_sr_rename(struct run *r);
 int do_sr_show(struct run *r);
 int do_sr_list(struct run *r);
 int do_vdi_create(struct run *r);
-int do_vdi_list(struct run *r);
+int do_vdi_list(struct run *r);		/* and vdi tree */
 int do_vdi_show(struct run *r);
 int do_vdi_attach(struct run *r);
 int do_vdi_detach(struct run *r);

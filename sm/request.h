@@ -37,6 +37,7 @@ enum op {
 	OP_VDI_CREATE,
 	OP_VDI_DELETE,
 	OP_VDI_LIST,
+	OP_VDI_TREE,
 	OP_VDI_SHOW,		/* vdi_get_params */
 	OP_VDI_ATTACH,		/* with rq->activate also the device */
 	OP_VDI_DETACH,		/* with rq->activate the device goes first */
@@ -82,6 +83,7 @@ struct request {
 	/* Which SR and VDI, as given; sm_run() resolves them into the uuids. */
 	const char *sr;			/* uuid, unique prefix or name; NULL = not given */
 	const char *vdi;
+	const char *other;		/* vdi_compose: the parent; vdi_revert: the disk */
 	struct uuid sr_uuid, vdi_uuid;	/* also set by doors that only know uuids */
 	bool by_uuid;			/* sr and vdi must be whole uuids: the machines' doors */
 
@@ -128,6 +130,7 @@ enum reply_kind {
 	REPLY_SRS,
 	REPLY_VDI,		/* vdis.v[0] */
 	REPLY_VDIS,
+	REPLY_TREE,		/* the same, to be shown as trees */
 	REPLY_ATTACH,		/* vdis.v[0], and its attachment */
 	REPLY_INFO,		/* type: what driver_info tells */
 	REPLY_TEXT,		/* text: content type, base64 */

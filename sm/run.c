@@ -12,6 +12,7 @@
 #include "sm/image.h"
 #include "sm/locks.h"
 #include "sm/run.h"
+#include "sm/snapshot.h"
 #include "sm/xapi.h"
 
 static int do_nothing(struct run *r)
@@ -42,6 +43,8 @@ static int do_epoch_begin(struct run *r)
 	return r->rq->on_boot_reset ? fail(r->ctx, -E_UNSUPPORTED, "reset on boot") : 0;
 }
 
+#define IF_SNAPSHOTS(fn)	(IS_ENABLED(CONFIG_SNAPSHOTS) ? (fn) : NULL)
+
 /* An operation without a handler is one that no driver can do yet. */
 static int (*const handlers[OP_MAX])(struct run *r) = {
 	[OP_SR_DRIVER_INFO] = do_info,
@@ -70,6 +73,11 @@ static int (*const handlers[OP_MAX])(struct run *r) = {
 	[OP_VDI_RESIZE] = do_vdi_resize,
 	[OP_VDI_RENAME] = do_vdi_rename,
 	[OP_VDI_UPDATE] = do_nothing,
+	[OP_VDI_TREE] = IF_SNAPSHOTS(do_vdi_list),
+	[OP_VDI_SNAPSHOT] = IF_SNAPSHOTS(do_vdi_snapshot),
+	[OP_VDI_CLONE] = IF_SNAPSHOTS(do_vdi_clone),
+	[OP_VDI_COMPOSE] = IF_SNAPSHOTS(do_vdi_compose),
+	[OP_VDI_REVERT] = IF_SNAPSHOTS(do_vdi_revert),
 	[OP_VDI_GENERATE_CONFIG] = do_vdi_config,
 	[OP_VDI_ATTACH_FROM_CONFIG] = do_vdi_attach_from_config,
 	[OP_VDI_DETACH_FROM_CONFIG] = do_vdi_detach,
@@ -81,6 +89,11 @@ static int (*const handlers[OP_MAX])(struct run *r) = {
 	[OP_IMAGE_MAP] = do_image_map,
 #endif
 };
+
+static bool can_have_trees(const struct sr_type *t)
+{
+	return IS_ENABLED(CONFIG_SNAPSHOTS) && child_format(t);
+}
 
 bool sr_can(const struct sr_type *t, enum op op)
 {
@@ -111,6 +124,10 @@ bool sr_can(const struct sr_type *t, enum op op)
 	case OP_VDI_DETACH:
 	case OP_VDI_DEACTIVATE:
 	case OP_VDI_DETACH_FROM_CONFIG:	return d && d->deactivate;
+	case OP_VDI_SNAPSHOT:
+	case OP_VDI_CLONE:
+	case OP_VDI_REVERT:	return can_have_trees(t) && l->volume_split;
+	case OP_VDI_COMPOSE:	return can_have_trees(t) && l->volume_compose;
 	case OP_VDI_EPOCH_BEGIN:
 	case OP_VDI_EPOCH_END:	return false;	/* answered, but nothing is reset */
 	default:		return true;
@@ -188,7 +205,7 @@ static int run_row(struct run *r)
 
 	if (!err && r->row->flags & NEEDS_VDI && !rq->sr && !rq->sr_uuid.s[0] && !rq->type)
 		err = find_sr_of_vdi(r);
-	if (!err && rq->op == OP_VDI_LIST && (rq->sr || rq->type))
+	if (!err && (rq->op == OP_VDI_LIST || rq->op == OP_VDI_TREE) && (rq->sr || rq->type))
 		with_sr = true;
 	if (!err && with_sr)
 		err = bind_sr(r);

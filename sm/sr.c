@@ -11,7 +11,9 @@
 #include "lib/log.h"
 #include "sm/core.h"
 #include "sm/smtab.h"
+#include "sm/snapshot.h"
 #include "sm/state.h"
+#include "sm/tree.h"
 
 /* --- opening --------------------------------------------------------------- */
 
@@ -319,6 +321,24 @@ static int detach(struct run *r)
 	return err;
 }
 
+/* Hidden disks that nobody can reach are no disks. */
+static int drop_hidden(struct run *r, struct vdis *l)
+{
+	struct vdis left = { 0 };
+	bool hidden = false;
+	int err;
+
+	for (size_t i = 0; i < l->n; i++)
+		hidden |= l->v[i].hidden;
+	if (!hidden || r->ctx->dry_run)
+		return 0;
+	tree_fill(&r->ctx->arena, l);
+	drop_all_garbage(r, l);
+	err = r->sr.type->layout->list(&r->sr, &left);
+	*l = left;
+	return err;
+}
+
 /*
  * The layout's removal of its marker is the commit.  Everything that can refuse
  * is asked before the SR is even detached.
@@ -344,6 +364,11 @@ int do_sr_destroy(struct run *r)
 		hint(r->ctx, "sm sr forget %s", sr->uuid.s);
 	if (err)
 		return err;
+	if (IS_ENABLED(CONFIG_SNAPSHOTS)) {
+		err = drop_hidden(r, &l);
+		if (err)
+			return err;
+	}
 	if (l.n || l.n_problems) {
 		hint(r->ctx, "sm vdi list --sr %s", sr->uuid.s);
 		return fail_say(r->ctx, -E_SR_NOT_EMPTY, "%zu VDI%s in the SR",
@@ -502,15 +527,37 @@ int do_sr_probe(struct run *r)
 	return err;
 }
 
+/* Finish what a death left: hidden disks without children. */
+static int scan_trees(struct run *r)
+{
+	struct vdis l = { 0 };
+	int err = r->sr.type->layout->list(&r->sr, &l);
+
+	if (err)
+		return err;
+	tree_fill(&r->ctx->arena, &l);
+	return drop_all_garbage(r, &l);
+}
+
 int do_sr_scan(struct run *r)
 {
+	const struct vdis *l = &r->rp->vdis;
 	const struct problem *p;
-	int err = reply_sr(r);
+	struct uuid u;
+	int err = 0;
 
-	if (err || !r->rp->vdis.n_problems || !r->rq->by_uuid)
+	if (IS_ENABLED(CONFIG_SNAPSHOTS) && r->sr.type->layout->children && !r->ctx->dry_run)
+		err = scan_trees(r);
+	if (!err)
+		err = reply_sr(r);
+	if (err || !l->n_problems || !r->rq->by_uuid)
 		return err;
 	/* For xapi a scan that misses a disk would mean that it is gone. */
-	p = &r->rp->vdis.problems[0];
+	for (p = l->problems; p < l->problems + l->n_problems; p++)
+		if (uuid_parse(&u, p->object) || !vdis_find(l, &u))
+			break;
+	if (p == l->problems + l->n_problems)
+		return 0;
 	return fail_say(r->ctx, -E_SR_SCAN, "uuid=%s: %s", p->object, p->what);
 }
 

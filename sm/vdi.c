@@ -10,7 +10,9 @@
 #include "lib/text/size.h"
 #include "sm/core.h"
 #include "sm/smtab.h"
+#include "sm/snapshot.h"
 #include "sm/state.h"
+#include "sm/tree.h"
 
 const struct datapath *vdi_datapath(const struct sr *sr, const struct vdi *vdi)
 {
@@ -29,6 +31,7 @@ int vdi_complete(struct sr *sr, struct vdi *vdi)
 	int err;
 
 	vdi->sr = sr->uuid;
+	vdi->read_only |= vdi->snapshot_of.s[0] != '\0';
 	err = state_get(sr, &vdi->uuid, &vdi->at);
 	if (err || !d)
 		return err;
@@ -52,10 +55,12 @@ int sr_vdis(struct sr *sr, struct vdis *l)
 			err = d->find_all(sr, l);
 	for (size_t i = 0; i < l->n; i++)
 		l->v[i].sr = sr->uuid;
+	if (IS_ENABLED(CONFIG_SNAPSHOTS) && !err)
+		tree_fill(&sr->ctx->arena, l);
 	return err;
 }
 
-static int reply_vdi(struct run *r, enum reply_kind kind)
+int reply_vdi(struct run *r, enum reply_kind kind)
 {
 	*vdis_add(&r->ctx->arena, &r->rp->vdis) = r->vdi;
 	r->rp->kind = kind;
@@ -70,7 +75,14 @@ static int reply_vdi(struct run *r, enum reply_kind kind)
 
 int do_vdi_show(struct run *r)
 {
-	return reply_vdi(r, REPLY_VDI);
+	const struct layout *layout = r->sr.type->layout;
+	struct vdi *vdi = &r->vdi;
+	bool whole;
+	int err = IS_ENABLED(CONFIG_SNAPSHOTS) && layout->children ?
+		layout->children(&r->sr, &vdi->uuid, &vdi->children, &vdi->n_children, &whole) : 0;
+
+	vdi->read_only |= vdi->n_children > 0;
+	return err ? err : reply_vdi(r, REPLY_VDI);
 }
 
 /* A list over several SRs shows which is which by name. */
@@ -89,6 +101,8 @@ static int list_sr(struct run *r, struct sr *sr)
 
 	if (!err)
 		err = sr_vdis(sr, &l);
+	if (IS_ENABLED(CONFIG_SNAPSHOTS) && !err && r->rq->op == OP_VDI_TREE)
+		tree_order(&r->ctx->arena, &l);
 	if (!err)
 		note_sr(r, sr);
 	for (size_t i = 0; !err && i < l.n; i++)
@@ -103,7 +117,7 @@ int do_vdi_list(struct run *r)
 	struct smtab tab;
 	int err;
 
-	r->rp->kind = REPLY_VDIS;
+	r->rp->kind = r->rq->op == OP_VDI_TREE ? REPLY_TREE : REPLY_VDIS;
 	if (r->sr.type)
 		return list_sr(r, &r->sr);
 	err = smtab_read(r->ctx, &tab);
@@ -131,6 +145,8 @@ static int choose_format(struct run *r, const struct format **f)
 {
 	const char *name = r->rq->format ? r->rq->format : kv_get(&r->rq->sm_config, "type");
 
+	if (!name && (name = kv_get(&r->rq->sm_config, "vdi_type")) && !strcmp(name, "aio"))
+		name = "raw";			/* what LVHD calls it */
 	*f = name ? sr_format(r->sr.type, name) : sr_format_at(r->sr.type, 0);
 	if (*f)
 		return 0;
@@ -139,7 +155,7 @@ static int choose_format(struct run *r, const struct format **f)
 	return fail(r->ctx, -E_VDI_TYPE, "format '%.32s'", name ? name : "");
 }
 
-static int check_space(struct run *r, uint64_t need)
+int check_space(struct run *r, uint64_t need)
 {
 	struct sr_info info = { 0 };
 	int err = r->sr.type->layout->stat(&r->sr, &info);
@@ -207,13 +223,32 @@ int do_vdi_delete(struct run *r)
 		hint(r->ctx, "sm vdi detach %s", vdi->uuid.s);
 		return fail_say(r->ctx, -E_VDI_IN_USE, "VDI %s is attached", vdi->uuid.s);
 	}
+	if (IS_ENABLED(CONFIG_SNAPSHOTS) && (err = must_be_leaf(r)))
+		return err;
 	if (r->ctx->dry_run)
 		return plan(r, 0, "delete VDI %s, which frees %llu bytes", vdi->uuid.s,
 			    (unsigned long long)vdi->physical_size);
 	err = r->sr.type->layout->volume_delete(&r->sr, vdi);
 	if (!err)
 		err = link_remove(&r->sr, &vdi->uuid);
+	if (IS_ENABLED(CONFIG_SNAPSHOTS) && !err)
+		err = drop_garbage(r, &vdi->parent);
 	return err ? fail(r->ctx, err, "VDI %s", vdi->uuid.s) : 0;
+}
+
+/* Only the datapath that writes an image may change it meanwhile. */
+static int may_resize(struct run *r, const struct format *f)
+{
+	const struct vdi *vdi = &r->vdi;
+
+	if (vdi->snapshot_of.s[0])
+		return fail_say(r->ctx, -E_VDI_SIZE, "VDI %s is a snapshot, which never changes",
+				vdi->uuid.s);
+	if (vdi->at.active && !f->direct) {
+		hint(r->ctx, "sm vdi detach %s", vdi->uuid.s);
+		return fail_say(r->ctx, -E_VDI_IN_USE, "VDI %s is attached", vdi->uuid.s);
+	}
+	return must_be_leaf(r);
 }
 
 int do_vdi_resize(struct run *r)
@@ -228,7 +263,11 @@ int do_vdi_resize(struct run *r)
 		return fail_say(r->ctx, -E_USAGE, "the size is missing");
 	if (vdi->hidden)
 		return fail(r->ctx, -E_VDI_HIDDEN, "VDI %s", vdi->uuid.s);
-	err = f ? round_size(r, f, r->rq->size, &size) : -E_VDI_TYPE;
+	/* What another tool made need not be a multiple of anything. */
+	size = r->rq->size;
+	err = !f ? -E_VDI_TYPE : size == vdi->virtual_size ? 0 : round_size(r, f, size, &size);
+	if (IS_ENABLED(CONFIG_SNAPSHOTS) && !err)
+		err = may_resize(r, f);
 	if (err)
 		return err;
 	/* Rounded first: what a disk was made with is always its size. */
@@ -282,6 +321,13 @@ static int deactivate(struct run *r)
 	return link_remove(&r->sr, &vdi->uuid);
 }
 
+static int not_served(struct run *r)
+{
+	hint(r->ctx, "sm help types");
+	return fail_say(r->ctx, -E_UNSUPPORTED, "no datapath serves a disk of format %s",
+			r->vdi.format);
+}
+
 /* Make the device, if there is none, and the link to it. */
 static int activate(struct run *r, bool writable)
 {
@@ -291,8 +337,7 @@ static int activate(struct run *r, bool writable)
 	int err = 0;
 
 	if (!d)
-		return fail_say(r->ctx, -E_UNSUPPORTED, "no datapath serves a disk of format %s",
-				vdi->format);
+		return not_served(r);
 	if (writable && vdi->read_only) {
 		hint(r->ctx, "sm vdi attach %s --read-only", vdi->uuid.s);
 		return fail_say(r->ctx, -E_VDI_UNAVAILABLE, "VDI %s is read-only", vdi->uuid.s);
@@ -327,6 +372,12 @@ int do_vdi_attach(struct run *r)
 
 	if (vdi->hidden && r->rq->writable)
 		return fail(r->ctx, -E_VDI_HIDDEN, "VDI %s", vdi->uuid.s);
+	if (IS_ENABLED(CONFIG_SNAPSHOTS) && fresh && !vdi_datapath(&r->sr, vdi))
+		err = not_served(r);
+	else if (IS_ENABLED(CONFIG_SNAPSHOTS) && fresh && r->rq->writable)
+		err = must_be_leaf(r);
+	if (err)
+		return err;
 	if (!fresh && vdi->at.writable != r->rq->writable) {
 		hint(r->ctx, "sm vdi detach %s", vdi->uuid.s);
 		return fail_say(r->ctx, -E_VDI_IN_USE, "VDI %s is attached %s", vdi->uuid.s,

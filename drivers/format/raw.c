@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* raw: the volume's bytes are the disk's. */
 #include "drivers/format.h"
-#include "drivers/vdi.h"
 #include "lib/bytes.h"
 #include "lib/ctx.h"
 #include "lib/err.h"
@@ -20,25 +19,25 @@ static int raw_round(struct ctx *ctx, uint64_t size, uint64_t *rounded)
 	return 0;
 }
 
-static int raw_create(struct ctx *ctx, struct io *io, const struct vdi *vdi)
+static int raw_create(struct ctx *ctx, struct io *io, const struct image_new *how)
 {
-	int err = io_resize(io, vdi->virtual_size);
+	int err = how->parent ? -E_UNSUPPORTED : io_resize(io, how->virtual_size);
 
 	/* A device that the layout made has its size already. */
-	if (err == -EOPNOTSUPP && io->size >= vdi->virtual_size)
+	if (err == -EOPNOTSUPP && io->size >= how->virtual_size)
 		err = 0;
 	if (err == -EFBIG)
 		err = -E_VDI_SIZE;
 	return err ? fail(ctx, err, "give the image its size") : 0;
 }
 
-static int raw_load(struct ctx *ctx, struct io *io, struct vdi *vdi)
+static int raw_load(struct ctx *ctx, struct io *io, struct image_facts *f)
 {
-	vdi->virtual_size = io->size;
+	*f = (struct image_facts){ .virtual_size = io->size };
 	return 0;
 }
 
-static int raw_resize(struct ctx *ctx, struct io *io, uint64_t virtual_size)
+static int raw_resize(struct ctx *ctx, struct io *io, uint64_t virtual_size, struct io *journal)
 {
 	int err = io_resize(io, virtual_size);
 

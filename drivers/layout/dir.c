@@ -411,6 +411,7 @@ static void read_record(struct sr *sr, int records, struct vdi *vdi)
 static int load(struct sr *sr, int records, const struct format *f, struct vdi *vdi)
 {
 	_io_close_ struct io *io = NULL;
+	struct image_facts facts = { 0 };
 	struct stat st;
 	int err;
 
@@ -433,7 +434,9 @@ static int load(struct sr *sr, int records, const struct format *f, struct vdi *
 		if (err == -ENOENT)
 			return -E_VDI_MISSING;
 		if (!err)
-			err = f->load(sr->ctx, io, vdi);
+			err = f->load(sr->ctx, io, &facts);
+		vdi->virtual_size = facts.virtual_size;
+		vdi->hidden = facts.hidden;
 		if (err)
 			return fail(sr->ctx, err, "%s", vdi->volume);
 	}
@@ -531,10 +534,11 @@ static int dir_describe(struct sr *sr, const struct vdi *vdi)
 static int make_image(struct sr *sr, int tmp, struct vdi *vdi, const struct volume_spec *spec)
 {
 	_io_close_ struct io *io = NULL;
+	struct image_new new = { .virtual_size = spec->virtual_size };
 	int err = io_open(&io, tmp, vdi->volume, IO_RDWR | IO_CREATE);
 
 	if (!err)
-		err = spec->format->create(sr->ctx, io, vdi);
+		err = spec->format->create(sr->ctx, io, &new);
 	if (!err && spec->thick)
 		err = fs_allocate(io->fd, 0, io->size);
 	if (!err)
@@ -637,7 +641,7 @@ static int dir_volume_resize(struct sr *sr, struct vdi *vdi, uint64_t virtual_si
 		return fail(sr->ctx, err, "open %s", vdi->volume);
 	if (!f->resize)
 		return fail(sr->ctx, -E_UNSUPPORTED, "resize a disk of format %s", f->name);
-	err = f->resize(sr->ctx, io, virtual_size);	/* commit */
+	err = f->resize(sr->ctx, io, virtual_size, NULL);	/* commit */
 	if (!err && fsync(io->fd))
 		err = fail(sr->ctx, -errno, "flush %s", vdi->volume);
 	return err ? err : dir_find(sr, &vdi->uuid, vdi);

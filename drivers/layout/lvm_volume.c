@@ -32,6 +32,7 @@ static int load(struct sr *sr, const struct lvm_lv *lv, const char *format, stru
 	const struct lvm_vg *vg = lvm_of(sr)->vg;
 	const struct format *f = sr_format(sr->type, format);
 	_io_close_ struct io *io = NULL;
+	struct image_facts facts = { 0 };
 	int err = 0;
 
 	vdi->location = arena_strdup(&sr->ctx->arena, vdi->uuid.s);
@@ -53,7 +54,9 @@ static int load(struct sr *sr, const struct lvm_lv *lv, const char *format, stru
 		return fail_say(sr->ctx, -E_UNSUPPORTED, "%s: VHD disks cannot be used here", lv->name);
 	err = lvm_lv_io(&io, vg, lv);
 	if (!err)
-		err = f->load(sr->ctx, io, vdi);
+		err = f->load(sr->ctx, io, &facts);
+	vdi->virtual_size = facts.virtual_size;
+	vdi->hidden |= facts.hidden;
 	return err ? fail(sr->ctx, err, "%s", lv->name) : 0;
 }
 
@@ -150,6 +153,8 @@ int lvm_volume_create(struct sr *sr, struct vdi *vdi, const struct volume_spec *
 	uint8_t random[32];
 	int err = lvm_vdi_find(sr, &vdi->uuid, &there);
 
+	if (!spec->format->direct)
+		return fail(sr->ctx, -E_UNSUPPORTED, "make a disk of format %s", spec->format->name);
 	if (err != -E_VDI_MISSING) {
 		fail_clear(sr->ctx);
 		return fail_say(sr->ctx, -E_VDI_EXISTS, "VDI %s already exists", vdi->uuid.s);

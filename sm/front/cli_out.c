@@ -146,6 +146,8 @@ static void print_vdis(const struct out *o)
 	struct table t = { .arena = &o->ctx->arena, .cols = cols, .n_cols = ARRAY_SIZE(cols) };
 
 	for (const struct vdi *v = o->rp->vdis.v; v < o->rp->vdis.v + o->rp->vdis.n; v++) {
+		if (v->hidden)			/* vdi tree shows those */
+			continue;
 		table_cell(&t, v->uuid.s);
 		table_cell(&t, v->name);
 		table_cell(&t, sr_name(o, v));
@@ -153,6 +155,57 @@ static void print_vdis(const struct out *o)
 		table_cell(&t, bytes(o, v->virtual_size));
 		table_cell(&t, bytes(o, v->physical_size));
 		table_cell(&t, attached(o, &v->at));
+	}
+	table_print(&t, &o->term, o->b);
+}
+
+/* What stands before the name of each: worked out from below, where siblings are known. */
+static const char **branches(const struct out *o)
+{
+	const struct vdis *l = &o->rp->vdis;
+	const char **branch = arena_array(&o->ctx->arena, l->n, sizeof(*branch));
+	bool *more = arena_array(&o->ctx->arena, l->n + 1, sizeof(*more));
+	uint32_t deepest = 0;
+
+	for (size_t i = l->n; i--; ) {
+		_buf_free_ struct buf b = { 0 };
+		uint32_t depth = l->v[i].depth;
+
+		for (uint32_t d = 1; d <= depth; d++)
+			buf_puts(&b, d < depth ? (more[d] ? "│  " : "   ") : more[d] ? "├─ " : "└─ ");
+		more[depth] = true;
+		for (uint32_t d = depth + 1; d <= deepest; d++)
+			more[d] = false;
+		deepest = depth > deepest ? depth : deepest;
+		branch[i] = arena_strdup(&o->ctx->arena, buf_str(&b));
+	}
+	return branch;
+}
+
+static const char *role(const struct vdi *v)
+{
+	return v->hidden ? "hidden" : v->snapshot_of.s[0] ? "snapshot" : "disk";
+}
+
+static void print_tree(const struct out *o)
+{
+	static const struct column cols[] = {
+		{ "NAME", COL_LEFT }, { "UUID", COL_LEFT }, { "KIND", COL_LEFT },
+		{ "FORMAT", COL_LEFT }, { "SIZE", COL_RIGHT }, { "USED", COL_RIGHT },
+	};
+	struct table t = { .arena = &o->ctx->arena, .cols = cols, .n_cols = ARRAY_SIZE(cols) };
+	const char **branch = branches(o);
+
+	for (size_t i = 0; i < o->rp->vdis.n; i++) {
+		const struct vdi *v = &o->rp->vdis.v[i];
+
+		table_cell(&t, arena_printf(&o->ctx->arena, "%s%s", branch[i],
+					    v->name && v->name[0] ? v->name : "-"));
+		table_cell(&t, v->uuid.s);
+		table_cell(&t, role(v));
+		table_cell(&t, v->format);
+		table_cell(&t, bytes(o, v->virtual_size));
+		table_cell(&t, bytes(o, v->physical_size));
 	}
 	table_print(&t, &o->term, o->b);
 }
@@ -229,8 +282,9 @@ static void print_ids(const struct out *o)
 		for (n = 0; n < rp->n_srs; n++)
 			buf_printf(o->b, "%s%s", n ? "," : "", rp->srs[n].uuid.s);
 	else
-		for (n = 0; n < rp->vdis.n; n++)
-			buf_printf(o->b, "%s%s", n ? "," : "", rp->vdis.v[n].uuid.s);
+		for (size_t i = 0; i < rp->vdis.n; i++)
+			if (rp->kind != REPLY_VDIS || !rp->vdis.v[i].hidden)
+				buf_printf(o->b, "%s%s", n++ ? "," : "", rp->vdis.v[i].uuid.s);
 	buf_putc(o->b, '\n');
 }
 
@@ -274,6 +328,10 @@ static void print_human(const struct out *o)
 	case REPLY_VDIS:
 		print_vdis(o);
 		break;
+	case REPLY_TREE:
+		if (IS_ENABLED(CONFIG_SNAPSHOTS))
+			print_tree(o);
+		break;
 	case REPLY_ATTACH:
 		at = &o->rp->vdis.v[0].at;
 		buf_printf(o->b, "%s\n", at->device[0] ? at->device : at->link);
@@ -302,7 +360,8 @@ static void print_human(const struct out *o)
 static bool has_ids(enum reply_kind kind)
 {
 	return kind == REPLY_SR || kind == REPLY_SRS || kind == REPLY_PROBE ||
-	       kind == REPLY_VDI || kind == REPLY_VDIS || kind == REPLY_ATTACH;
+	       kind == REPLY_VDI || kind == REPLY_VDIS || kind == REPLY_TREE ||
+	       kind == REPLY_ATTACH;
 }
 
 void cli_print(struct ctx *ctx, const struct request *rq, const struct reply *rp, struct buf *b)
@@ -326,7 +385,7 @@ int cli_findings(const struct request *rq, const struct reply *rp)
 	bool is_one = rp->kind == REPLY_CHECK || rq->op == OP_SR_SHOW || rq->op == OP_VDI_SHOW ||
 		      rq->op == OP_IMAGE_INFO;
 	bool is_list = rp->kind == REPLY_SRS || rp->kind == REPLY_VDIS ||
-		       rp->kind == REPLY_PROBE || rq->op == OP_SR_SCAN;
+		       rp->kind == REPLY_TREE || rp->kind == REPLY_PROBE || rq->op == OP_SR_SCAN;
 
 	for (size_t i = 0; i < rp->vdis.n_problems; i++)
 		if (strcmp(rp->vdis.problems[i].severity, "warning"))

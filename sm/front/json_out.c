@@ -62,6 +62,8 @@ static void put_attached(struct json *j, const struct attachment *at)
 static void put_vdi(struct json *j, const struct request *rq, const struct vdi *v)
 {
 	json_obj_begin(j);
+	if (rq->op == OP_VDI_TREE)
+		json_key_u64(j, "depth", v->depth);
 	json_key_str(j, "uuid", v->uuid.s);
 	json_key_str(j, "name", text(v->name));
 	json_key_str(j, "description", text(v->description));
@@ -146,6 +148,7 @@ static void put_reply(struct json *j, const struct request *rq, const struct rep
 		put_vdi(j, rq, &rp->vdis.v[0]);
 		break;
 	case REPLY_VDIS:
+	case REPLY_TREE:
 		put_vdis(j, rq, rp);
 		break;
 	case REPLY_CHECK:

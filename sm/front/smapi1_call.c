@@ -18,7 +18,7 @@
  * (metadata_of_pool, is_a_snapshot …) goes into xapi's database and nowhere
  * else; references are for xapi too.
  */
-enum what { NO_MORE, SIZE, LABEL, DESCRIPTION, WRITABLE };
+enum what { NO_MORE, SIZE, LABEL, DESCRIPTION, WRITABLE, OTHER };
 
 static const struct positions {
 	enum op op;
@@ -30,9 +30,9 @@ static const struct positions {
 	{ OP_VDI_RESIZE,		1, { SIZE } },
 	{ OP_VDI_ATTACH,		1, { WRITABLE } },
 	{ OP_VDI_ACTIVATE,		1, { WRITABLE } },
-	{ OP_VDI_COMPOSE,		1, { NO_MORE } },
+	{ OP_VDI_COMPOSE,		1, { OTHER } },
 	{ OP_VDI_LIST_CHANGED_BLOCKS,	1, { NO_MORE } },
-	{ OP_VDI_REVERT,		1, { NO_MORE } },
+	{ OP_VDI_REVERT,		1, { OTHER } },
 };
 
 static const struct positions *positions_of(enum op op)
@@ -143,6 +143,9 @@ static int set_arg(struct ctx *ctx, struct request *rq, enum what what, const ch
 		return set_name(ctx, &rq->description, text);
 	case WRITABLE:
 		return set_writable(ctx, rq, text);
+	case OTHER:
+		rq->other = text;
+		break;
 	case NO_MORE:
 		break;
 	}

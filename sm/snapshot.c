@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Snapshots, clones, and what else changes how disks hang together.
+ *
+ * Here is decided which node becomes what, and whether it may: the same for
+ * every layout.  How it is written, and in which order, is the layout's.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "arch/clock.h"
+#include "lib/bytes.h"
+#include "lib/cleanup.h"
+#include "lib/err.h"
+#include "lib/io.h"
+#include "lib/log.h"
+#include "sm/snapshot.h"
+#include "sm/tree.h"
+
+const struct format *child_format(const struct sr_type *t)
+{
+	const struct format *f;
+
+	for (size_t i = 0; (f = sr_format_at(t, i)); i++)
+		if (f->reparent)
+			return f;
+	return NULL;
+}
+
+/* --- may it be done? --------------------------------------------------------- */
+
+static int must_be_idle(struct run *r, const struct vdi *vdi)
+{
+	if (!vdi->at.attached && !vdi->at.active)
+		return 0;
+	hint(r->ctx, "sm vdi detach %s", vdi->uuid.s);
+	return fail_say(r->ctx, -E_VDI_IN_USE, "VDI %s is attached", vdi->uuid.s);
+}
+
+int must_be_leaf(struct run *r)
+{
+	const struct layout *layout = r->sr.type->layout;
+	struct uuid *child;
+	size_t n = 0;
+	bool whole;
+	int err = layout->children ?
+		layout->children(&r->sr, &r->vdi.uuid, &child, &n, &whole) : 0;
+
+	if (err || !n)
+		return err;
+	hint(r->ctx, "sm vdi tree %s", r->sr.uuid.s);
+	return fail(r->ctx, -E_VDI_NODE, "VDI %s, on which %s stands%s", r->vdi.uuid.s, child[0].s,
+		    n > 1 ? " (and more)" : "");
+}
+
+static bool can_serve(const struct sr *sr, const struct vdi *vdi, const char *format)
+{
+	struct vdi like = *vdi;
+
+	like.format = format;
+	return vdi_datapath(sr, &like);
+}
+
+/*
+ * A raw disk becomes one of another format by it.  Where that could not be
+ * attached any more, the owner has to say that this is meant.
+ */
+static int must_stay_attachable(struct run *r, const struct format *child)
+{
+	const char *was = r->vdi.format;
+
+	if (r->rq->force || !can_serve(&r->sr, &r->vdi, was) ||
+	    can_serve(&r->sr, &r->vdi, child->name))
+		return 0;
+	hint(r->ctx, r->rq->by_uuid ? "copy the disk" : "--force, if it need not be attached again");
+	return fail_say(r->ctx, -E_UNSUPPORTED, "VDI %s would turn from %s into %s, and no datapath "
+			"serves a disk of format %s", r->vdi.uuid.s, was, child->name, child->name);
+}
+
+/* Levels down to this VDI.  A chain that cannot be followed is not made longer. */
+static int chain_depth(struct run *r, const struct vdi *vdi, size_t *depth)
+{
+	struct vdi v = *vdi;
+
+	for (*depth = 1; v.parent.s[0] && *depth < TREE_DEPTH_MAX; ++*depth) {
+		struct uuid up = v.parent;
+		int err = r->sr.type->layout->find(&r->sr, &up, &v);
+
+		if (err == -E_VDI_MISSING)
+			err = -E_VDI_UNAVAILABLE;
+		if (err)
+			return fail(r->ctx, err, "VDI %s: its parent %s", vdi->uuid.s, up.s);
+	}
+	return 0;
+}
+
+static int must_not_be_deep(struct run *r, const struct vdi *vdi)
+{
+	size_t depth;
+	int err = chain_depth(r, vdi, &depth);
+
+	if (err || depth < TREE_DEPTH_MAX)
+		return err;
+	hint(r->ctx, "delete snapshots, or copy the disk");
+	return fail(r->ctx, -E_VDI_DEEP, "VDI %s has %zu levels", vdi->uuid.s, depth);
+}
+
+static int must_be_new(struct run *r, const struct uuid *u)
+{
+	struct vdi there;
+	int err = r->sr.type->layout->find(&r->sr, u, &there);
+
+	if (err == -E_VDI_MISSING)
+		return 0;
+	fail_clear(r->ctx);
+	return fail_say(r->ctx, -E_VDI_EXISTS, "VDI %s already exists", u->s);
+}
+
+static int check_split(struct run *r, const struct format *child)
+{
+	const struct vdi *vdi = &r->vdi;
+	int err;
+
+	if (vdi->hidden)
+		return fail(r->ctx, -E_VDI_NODE, "VDI %s is hidden", vdi->uuid.s);
+	err = must_be_idle(r, vdi);
+	if (!err)
+		err = must_be_leaf(r);
+	if (!err)
+		err = must_stay_attachable(r, child);
+	if (!err)
+		err = must_not_be_deep(r, vdi);
+	return err;
+}
+
+/* --- snapshot and clone ------------------------------------------------------ */
+
+/* Has the leaf data that its parent has not?  If not, its parent can be shared as it is. */
+static int is_empty_child(struct run *r, const struct vdi *vdi, bool *empty)
+{
+	const struct format *f = sr_format(r->sr.type, vdi->format);
+	_io_close_ struct io *io = NULL;
+	struct image_use use = { 0 };
+	int err = 0;
+
+	*empty = false;
+	if (!vdi->parent.s[0] || !f || !f->use)
+		return 0;
+	err = r->sr.type->layout->volume_io(&r->sr, vdi, false, &io);
+	if (!err)
+		err = f->use(r->ctx, io, &use);
+	*empty = use.empty;
+	return err ? fail(r->ctx, err, "VDI %s", vdi->uuid.s) : 0;
+}
+
+/* "single": the disk goes on, and what it was is kept under another uuid, hidden. */
+static bool is_single(const struct run *r)
+{
+	const char *type = kv_get(&r->rq->driver_params, "type");
+
+	return type && (!strcmp(type, "single") || !strcmp(type, "internal"));
+}
+
+/* Machines name what they make themselves; a person gets something to tell it by. */
+static const char *name_of_copy(struct run *r, const char *what)
+{
+	if (r->rq->name)
+		return r->rq->name;
+	if (r->rq->by_uuid || !r->vdi.name[0])
+		return "";
+	return arena_printf(&r->ctx->arena, "%s %s", r->vdi.name, what);
+}
+
+static void fill_copy(struct run *r, struct vdi *copy, bool clone)
+{
+	*copy = (struct vdi){
+		.uuid = r->rq->new_uuid,
+		.name = name_of_copy(r, clone ? "clone" : "snapshot"),
+		.description = r->rq->description ? r->rq->description : "",
+		.type = r->vdi.type,
+	};
+	if (!copy->uuid.s[0])
+		random_uuid(&copy->uuid);
+	if (!clone)
+		copy->snapshot_of = r->vdi.uuid;
+}
+
+static void fill_base(struct run *r, struct vdi *base)
+{
+	*base = (struct vdi){ .name = "base copy", .description = "", .type = r->vdi.type };
+	random_uuid(&base->uuid);
+}
+
+static int check_split_space(struct run *r, const struct volume_split *s, uint64_t *need)
+{
+	int err = r->sr.type->layout->split_space(&r->sr, s, need);
+
+	return err ? err : check_space(r, *need);
+}
+
+static int plan_split(struct run *r, const struct volume_split *s, uint64_t need)
+{
+	if (s->base)
+		plan(r, need, "keep the data of VDI %s in a hidden VDI of its own", s->leaf->uuid.s);
+	return s->copy ? plan(r, s->base ? 0 : need, "make VDI %s, which shares it", s->copy->uuid.s) : 0;
+}
+
+static int make_copy(struct run *r, const struct volume_split *s)
+{
+	struct volume_spec spec = {
+		.format = s->format, .virtual_size = s->leaf->virtual_size,
+	};
+	struct vdi parent;
+	int err = r->sr.type->layout->find(&r->sr, &s->leaf->parent, &parent);
+
+	spec.parent = &parent;
+	return err ? err : r->sr.type->layout->volume_create(&r->sr, s->copy, &spec);
+}
+
+/* What was made takes the place of r->vdi: the copy, else what it was, else the disk. */
+static int reply_split(struct run *r, const struct volume_split *s)
+{
+	int err;
+
+	if (s->copy || s->base)
+		r->vdi = s->copy ? *s->copy : *s->base;
+	err = vdi_complete(&r->sr, &r->vdi);
+	return err ? err : reply_vdi(r, REPLY_VDI);
+}
+
+static int split(struct run *r, bool clone)
+{
+	const struct format *child = child_format(r->sr.type);
+	struct vdi leaf = r->vdi, base, copy;
+	struct volume_split s = {
+		.leaf = &leaf, .format = child, .clone = clone,
+		.copy = !clone && is_single(r) ? NULL : &copy,
+		.leaf_active = r->vdi.at.attached || r->vdi.at.active,
+	};
+	uint64_t need = 0;
+	bool empty = false;
+	int err = check_split(r, child);
+
+	fill_copy(r, &copy, clone);
+	fill_base(r, &base);
+	if (!err && s.copy)
+		err = must_be_new(r, &copy.uuid);
+	if (!err)
+		err = is_empty_child(r, &leaf, &empty);
+	s.base = empty ? NULL : &base;
+	if (!err && (s.base || s.copy))
+		err = check_split_space(r, &s, &need);
+	if (err)
+		return err;
+	if (r->ctx->dry_run)
+		return plan_split(r, &s, need);
+	if (s.base)
+		err = r->sr.type->layout->volume_split(&r->sr, &s);
+	else if (s.copy)
+		err = make_copy(r, &s);
+	if (err)
+		return fail(r->ctx, err, "VDI %s", leaf.uuid.s);
+	logf_info(r->ctx, "VDI %s: base %s, %s %s", leaf.uuid.s, s.base ? base.uuid.s : leaf.parent.s,
+		  clone ? "clone" : "snapshot", s.copy ? copy.uuid.s : "-");
+	return reply_split(r, &s);
+}
+
+int do_vdi_snapshot(struct run *r)
+{
+	return split(r, false);
+}
+
+int do_vdi_clone(struct run *r)
+{
+	return split(r, true);
+}
+
+/* --- compose ----------------------------------------------------------------- */
+
+/* The other VDI of the call, whole. */
+static int find_other(struct run *r, struct vdi *other)
+{
+	struct uuid u;
+	int err = 0;
+
+	if (!r->rq->other || uuid_parse(&u, r->rq->other)) {
+		hint(r->ctx, "name it by its uuid: references are xapi's");
+		return fail(r->ctx, -E_UUID, "the other VDI '%.64s'", r->rq->other ? r->rq->other : "");
+	}
+	err = r->sr.type->layout->find(&r->sr, &u, other);
+	if (!err)
+		err = vdi_complete(&r->sr, other);
+	return err ? fail(r->ctx, err, "VDI %s", u.s) : 0;
+}
+
+/* Would vdi stand on itself? */
+static int must_not_be_above(struct run *r, const struct vdi *vdi, const struct vdi *parent)
+{
+	struct vdi v = *parent;
+
+	for (size_t i = 0; i < TREE_DEPTH_MAX; i++) {
+		struct uuid up = v.parent;
+		int err;
+
+		if (uuid_equal(&v.uuid, &vdi->uuid))
+			return fail(r->ctx, -E_IMAGE_LOOP, "VDI %s", vdi->uuid.s);
+		if (!up.s[0])
+			return 0;
+		err = r->sr.type->layout->find(&r->sr, &up, &v);
+		if (err)
+			return fail(r->ctx, err, "VDI %s", up.s);
+	}
+	return fail(r->ctx, -E_VDI_DEEP, "VDI %s", parent->uuid.s);
+}
+
+int do_vdi_compose(struct run *r)
+{
+	struct vdi *vdi = &r->vdi;
+	struct vdi parent;
+	const struct format *f = sr_format(r->sr.type, vdi->format);
+	int err = find_other(r, &parent);
+
+	if (!err && (!f || !f->reparent))
+		err = fail(r->ctx, -E_UNSUPPORTED, "VDI %s is %s", vdi->uuid.s, vdi->format);
+	if (!err)
+		err = must_be_idle(r, vdi);
+	if (!err)
+		err = must_be_idle(r, &parent);
+	if (!err)
+		err = must_not_be_above(r, vdi, &parent);
+	if (!err)
+		err = must_not_be_deep(r, &parent);
+	if (err)
+		return err;
+	if (r->ctx->dry_run)
+		return plan(r, 0, "let VDI %s stand on VDI %s, which is hidden then", vdi->uuid.s,
+			    parent.uuid.s);
+	err = r->sr.type->layout->volume_compose(&r->sr, vdi, &parent);
+	return err ? fail(r->ctx, err, "VDI %s", vdi->uuid.s) : drop_garbage(r, &vdi->parent);
+}
+
+/* --- revert ------------------------------------------------------------------ */
+
+/* A node that shows what the snapshot shows: its parent, or one made of it. */
+static int node_of_snapshot(struct run *r, struct vdi *node)
+{
+	const struct layout *layout = r->sr.type->layout;
+	struct vdi snapshot = r->vdi, base;
+	struct volume_split s = { .leaf = &snapshot, .format = child_format(r->sr.type), .base = &base };
+	uint64_t need;
+	bool empty;
+	int err = is_empty_child(r, &snapshot, &empty);
+
+	if (!err && empty)
+		return layout->find(&r->sr, &snapshot.parent, node);
+	fill_base(r, &base);
+	if (!err)
+		err = check_split_space(r, &s, &need);
+	if (!err)
+		err = layout->volume_split(&r->sr, &s);
+	*node = base;
+	return err;
+}
+
+/*
+ * The disk gets a new, empty child of what its snapshot stands on, in place of
+ * its own image (commit).  What that held goes with the garbage.
+ */
+int do_vdi_revert(struct run *r)
+{
+	const struct layout *layout = r->sr.type->layout;
+	struct vdi snapshot = r->vdi, disk, node;
+	struct volume_spec spec = { .format = child_format(r->sr.type), .parent = &node, .replace = true };
+	struct uuid old;
+	int err = find_other(r, &disk);
+
+	if (!err && !uuid_equal(&snapshot.snapshot_of, &disk.uuid))
+		err = fail_say(r->ctx, -E_ARG, "VDI %s is no snapshot of VDI %s", snapshot.uuid.s,
+			       disk.uuid.s);
+	if (!err && strcmp(disk.format, spec.format->name))
+		err = fail(r->ctx, -E_UNSUPPORTED, "VDI %s is %s", disk.uuid.s, disk.format);
+	if (!err)
+		err = must_be_idle(r, &disk);
+	if (!err)
+		err = check_split(r, spec.format);
+	r->vdi = disk;
+	if (!err)
+		err = must_be_leaf(r);
+	if (err)
+		return err;
+	if (r->ctx->dry_run)
+		return plan(r, 0, "give VDI %s the contents of VDI %s", disk.uuid.s, snapshot.uuid.s);
+	r->vdi = snapshot;
+	err = node_of_snapshot(r, &node);
+	if (err)
+		return fail(r->ctx, err, "VDI %s", snapshot.uuid.s);
+	old = disk.parent;
+	spec.virtual_size = snapshot.virtual_size;
+	err = layout->volume_create(&r->sr, &disk, &spec);
+	return err ? fail(r->ctx, err, "VDI %s", disk.uuid.s) : drop_garbage(r, &old);
+}
+
+/* --- garbage ----------------------------------------------------------------- */
+
+int drop_garbage(struct run *r, const struct uuid *from)
+{
+	const struct layout *layout = r->sr.type->layout;
+	struct uuid at = *from;
+	struct vdi vdi;
+	int err = 0;
+
+	while (!err && at.s[0] && layout->children) {
+		struct uuid *child;
+		bool whole = true;
+		size_t n = 0;
+
+		err = layout->find(&r->sr, &at, &vdi);
+		if (err || !vdi.hidden)
+			break;
+		err = layout->children(&r->sr, &at, &child, &n, &whole);
+		if (err || n || !whole)
+			break;
+		err = layout->volume_delete(&r->sr, &vdi);
+		logf_info(r->ctx, "VDI %s: hidden and without children: %s", at.s,
+			  err ? err_text(err) : "removed");
+		at = vdi.parent;
+	}
+	/* What is left is left for the next scan: the verb itself has been done. */
+	fail_clear(r->ctx);
+	return 0;
+}
+
+int drop_all_garbage(struct run *r, const struct vdis *l)
+{
+	if (!tree_is_whole(l))
+		return 0;
+	for (size_t i = 0; i < l->n; i++)
+		if (tree_is_garbage(&l->v[i]))
+			drop_garbage(r, &l->v[i].uuid);
+	return 0;
+}
