@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "lib/err.h"
+#include "lib/lvhd/journal.h"
+#include "lib/lvm2/ops.h"
+
+/* A disk about to be snapshotted, and its image if it has one. */
+struct subject {
+	struct lvm_lv *lv;
+	enum lvhd_kind kind;
+	struct io *io;
+	struct vhd *v;
+};
+
+static void close_subject(struct subject *s)
+{
+	vhd_close(s->v);
+	io_close(s->io);
+}
+#define _subject_close_ __attribute__((cleanup(close_subject)))
+
+static int open_subject(struct lvhd *h, const struct uuid *u, int flags, struct subject *s)
+{
+	int err = 0;
+
+	s->lv = lvhd_find(h, u, &s->kind);
+	if (!s->lv)
+		return -E_VDI_MISSING;
+	if (s->kind == LVHD_VHD)
+		return lvhd_open(h, s->lv, flags, &s->io, &s->v);
+	if (flags & VHD_RDWR && h->in_use)
+		err = h->in_use(h->arg, s->lv);
+	if (err > 0) {
+		err = -E_VDI_IN_USE;
+		h->why = s->lv->name;
+	}
+	return err;
+}
+
+static uint64_t virtual_size(const struct lvhd *h, const struct subject *s)
+{
+	return s->v ? s->v->footer.size : lvm_lv_bytes(h->vg, s->lv);
+}
+
+static uint64_t new_size(const struct lvhd *h, const struct subject *s, bool thick)
+{
+	return thick ? lvhd_size_full(virtual_size(h, s)) : lvhd_size_thin();
+}
+
+/* Two units more than the leaves, as upstream asks for: one is the journal. */
+int lvhd_snapshot_space(struct lvhd *h, const struct lvhd_snapshot *s, uint64_t *need,
+			uint64_t *gain)
+{
+	_subject_close_ struct subject of = { 0 };
+	int err = open_subject(h, &s->leaf, 0, &of);
+
+	if (err)
+		return err;
+	*need = new_size(h, &of, s->thick_leaf) + 2 * LVHD_UNIT;
+	if (s->clone.s[0])
+		*need += new_size(h, &of, s->thick_clone);
+	*gain = of.v ? lvm_lv_bytes(h->vg, of.lv) - lvhd_deflated_size(h, of.lv, of.v) : 0;
+	return 0;
+}
+
+static int new_leaf(struct lvhd *h, const struct subject *of, const struct uuid *u, bool thick)
+{
+	struct lvhd_create c = {
+		.uuid = *u, .parent = of->lv, .image = of->v, .lv_bytes = new_size(h, of, thick),
+	};
+	struct lvm_lv *lv;
+
+	return lvhd_create(h, &c, &lv);
+}
+
+/* What the base lets go of is given to nobody before it has been committed. */
+static int make_base(struct lvhd *h, struct subject *of)
+{
+	int err;
+
+	if (of->kind == LVHD_RAW)
+		err = lvm_lv_tag(h->vg, of->lv, LVHD_TAG_HIDDEN, true);
+	else
+		err = lvhd_shrink_open(h, of->lv, of->v, lvhd_deflated_size(h, of->lv, of->v));
+	return err ? err : lvm_lv_set_writable(h->vg, of->lv, false);
+}
+
+/*
+ * All of it is one commit: the new name, the new leaves, and, since an image can
+ * be hidden only afterwards, the journal by which that is not forgotten.  A
+ * base hidden before would be a leaf that any collector takes away.
+ */
+int lvhd_snapshot(struct lvhd *h, const struct lvhd_snapshot *s)
+{
+	_subject_close_ struct subject of = { 0 };
+	enum lvhd_kind kind;
+	int err = open_subject(h, &s->leaf, VHD_RDWR, &of);
+
+	if (!err && (lvhd_find(h, &s->base, &kind) ||
+		     (s->clone.s[0] && lvhd_find(h, &s->clone, &kind))))
+		err = -E_VDI_EXISTS;
+	if (!err)
+		err = lvm_lv_rename(h->vg, of.lv, lvhd_name(h->arena, of.kind, &s->base));
+	if (!err)
+		err = new_leaf(h, &of, &s->leaf, s->thick_leaf);
+	if (!err && s->clone.s[0])
+		err = new_leaf(h, &of, &s->clone, s->thick_clone);
+	if (!err && of.kind == LVHD_VHD)
+		err = lvhd_journal_add(h, LVHD_CLONE, &s->leaf,
+				       arena_printf(h->arena, "%s_%s", s->base.s, s->clone.s));
+	return err ? err : make_base(h, &of);
+}
+
+int lvhd_snapshot_end(struct lvhd *h, const struct lvhd_snapshot *s, bool *more)
+{
+	enum lvhd_kind kind;
+	struct lvm_lv *base = lvhd_find(h, &s->base, &kind);
+	int err;
+
+	*more = false;
+	if (!base)
+		return -E_VDI_MISSING;
+	if (kind == LVHD_RAW)
+		return 0;
+	err = lvhd_set_hidden(h, base, true);
+	if (!err)
+		err = lvhd_journal_drop(h, LVHD_CLONE, &s->leaf);
+	*more = !err;
+	return err;
+}
