@@ -86,6 +86,44 @@ void image_close(struct image *im);	/* NULL is allowed; writes nothing */
 /* Any alignment; -E_SHORT past the end. */
 int image_read(struct image *im, uint64_t at, void *buf, size_t len);
 
+/*
+ * Reading in parts, for who wants several threads or requests in flight:
+ *
+ *	n = image_plan(im, at, &len, 0, pieces, ARRAY_SIZE(pieces));
+ *	err = image_fetch(im, at, buf, pieces, n);
+ *
+ * A plan asks the tables, which one thread may do at a time; fetching moves
+ * data, and any number of threads may do that, also while others plan.  The
+ * pieces of one plan are fetched in their order, into one buffer: one that
+ * covers a short gap is followed by those that fill it.
+ */
+enum image_piece_kind {
+	IMAGE_ZERO,			/* reads as zeroes; no level has it */
+	IMAGE_PLAIN,			/* at pos of the level's file */
+	IMAGE_PACKED,			/* compressed */
+};
+
+struct image_piece {
+	uint64_t at, len;		/* of the disk */
+	uint64_t pos;
+	uint32_t level;
+	enum image_piece_kind kind;
+};
+
+enum image_plan_flags {
+	IMAGE_PLAN_HOLES = 1 << 0,	/* holes of raw files are IMAGE_ZERO: asks the file system */
+};
+
+/*
+ * How many pieces, at least 1, or an error.  *len is what to look at, and
+ * comes back as what the pieces cover: less when there is no room for more.
+ */
+int image_plan(struct image *im, uint64_t at, uint64_t *len, int flags,
+	       struct image_piece *pieces, size_t room);
+/* Byte `at` of the disk goes to the beginning of buf. */
+int image_fetch(const struct image *im, uint64_t at, void *buf,
+		const struct image_piece *pieces, size_t n);
+
 struct image_run {
 	uint64_t start, length;
 	uint32_t depth;			/* the level that answers */

@@ -9,6 +9,9 @@
 #include "lib/qcow2/qcow2.h"
 #include "lib/vhd/vhd.h"
 
+#define GAP	((uint64_t)16 << 10)	/* bytes read in vain rather than ask twice */
+#define PIECES	32
+
 enum kind { BELOW, HERE, PACKED, ZERO };
 
 struct answer {
@@ -81,36 +84,157 @@ static int find(struct image *im, uint64_t at, bool blocks, struct answer *a)
 	}
 }
 
-static int deliver(struct image *im, const struct answer *a, uint64_t at, void *buf)
-{
-	const struct image_level *l = &im->levels[a->level];
-	size_t n = (size_t)a->len;
+/* --- reading --------------------------------------------------------------- */
 
-	if (a->kind == HERE)
-		return io_read(l->io, a->pos, buf, n);
-	if (IS_ENABLED(CONFIG_QCOW2) && a->kind == PACKED)
-		return qcow2_read_packed(l->qcow2, at, buf, n);
-	memset(buf, 0, n);
+/* A hole of a raw file ends where its data begins. */
+static int see_holes(const struct image_level *l, struct answer *a)
+{
+	bool data;
+	uint64_t n;
+	int err;
+
+	if (a->kind != HERE || (l->format != IMAGE_RAW &&
+				!(l->vhd && l->vhd->footer.type == VHD_FIXED)))
+		return 0;
+	err = io_extent(l->io, a->pos, &n, &data);
+	if (err)
+		return err;
+	if (n < a->len)
+		a->len = n;
+	if (!data)
+		a->kind = ZERO;
 	return 0;
+}
+
+struct plan {
+	struct image_piece *v;
+	size_t n;
+	size_t base;		/* the piece that may grow over a gap */
+};
+
+/*
+ * One read over a short gap costs less than two.  Only what was planned after
+ * the base fills its gaps, so only the base may grow.
+ */
+static bool grow_base(struct plan *p, const struct image_piece *next)
+{
+	struct image_piece *b = p->n ? &p->v[p->base] : NULL;
+
+	if (!b || b->kind != IMAGE_PLAIN || next->kind != IMAGE_PLAIN || b->level != next->level ||
+	    next->at - b->at != next->pos - b->pos || next->at > b->at + b->len + GAP)
+		return false;
+	b->len = next->at + next->len - b->at;
+	return true;
+}
+
+static void add_piece(struct plan *p, const struct image_piece *next)
+{
+	struct image_piece *b = &p->v[p->base], *last = p->n ? &p->v[p->n - 1] : NULL;
+
+	if (last && last->kind == IMAGE_ZERO && next->kind == IMAGE_ZERO &&
+	    last->at + last->len == next->at) {
+		last->len += next->len;
+		return;
+	}
+	if (!p->n || b->kind != IMAGE_PLAIN || next->at > b->at + b->len + GAP)
+		p->base = p->n;
+	p->v[p->n++] = *next;
+}
+
+static int plan_next(struct image *im, uint64_t at, uint64_t len, int flags,
+		     struct image_piece *next)
+{
+	static const enum image_piece_kind kinds[] = {
+		[BELOW] = IMAGE_ZERO, [HERE] = IMAGE_PLAIN, [PACKED] = IMAGE_PACKED,
+		[ZERO] = IMAGE_ZERO,
+	};
+	struct answer a = { .len = len };
+	int err = find(im, at, false, &a);
+
+	if (!err && flags & IMAGE_PLAN_HOLES)
+		err = see_holes(&im->levels[a.level], &a);
+	*next = (struct image_piece){
+		.at = at, .len = a.len, .pos = a.pos, .level = (uint32_t)a.level,
+		.kind = kinds[a.kind],
+	};
+	return err;
+}
+
+int image_plan(struct image *im, uint64_t at, uint64_t *len, int flags,
+	       struct image_piece *pieces, size_t room)
+{
+	struct plan p = { .v = pieces };
+	uint64_t end = at + *len, start = at;
+
+	if (!*len || !range_ok(at, *len, im->size))
+		return -E_SHORT;
+	while (at < end) {
+		struct image_piece next;
+		int err = plan_next(im, at, end - at, flags, &next);
+
+		/* An error further on is for whoever asks from there. */
+		if (err && !p.n)
+			return err;
+		if (err)
+			break;
+		if (!grow_base(&p, &next)) {
+			if (p.n == room)
+				break;
+			add_piece(&p, &next);
+		}
+		at += next.len;
+	}
+	*len = at - start;
+	return (int)p.n;
+}
+
+int image_fetch(const struct image *im, uint64_t at, void *buf,
+		const struct image_piece *pieces, size_t n)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < n && !err; i++) {
+		const struct image_piece *p = &pieces[i];
+		const struct image_level *l = &im->levels[p->level];
+		char *to = (char *)buf + (p->at - at);
+
+		if (p->kind == IMAGE_PLAIN)
+			err = io_read(l->io, p->pos, to, (size_t)p->len);
+		else if (IS_ENABLED(CONFIG_QCOW2) && p->kind == IMAGE_PACKED)
+			err = qcow2_unpack_part(l->qcow2, p->pos, p->at, to, (size_t)p->len);
+		else
+			memset(to, 0, (size_t)p->len);
+	}
+	return err;
+}
+
+/* The same with the cluster that was unpacked last, for who reads on in small steps. */
+static int deliver(struct image *im, uint64_t at, char *buf, const struct image_piece *p)
+{
+	if (IS_ENABLED(CONFIG_QCOW2) && p->kind == IMAGE_PACKED)
+		return qcow2_read_packed(im->levels[p->level].qcow2, p->at, buf + (p->at - at),
+					 (size_t)p->len);
+	return image_fetch(im, at, buf, p, 1);
 }
 
 int image_read(struct image *im, uint64_t at, void *buf, size_t len)
 {
+	struct image_piece pieces[PIECES];
 	char *p = buf;
 
 	if (!range_ok(at, len, im->size))
 		return -E_SHORT;
 	while (len) {
-		struct answer a = { .len = len };
-		int err = find(im, at, false, &a);
+		uint64_t got = len;
+		int n = image_plan(im, at, &got, 0, pieces, PIECES), err = n < 0 ? n : 0;
 
-		if (!err)
-			err = deliver(im, &a, at, p);
+		for (int i = 0; i < n && !err; i++)
+			err = deliver(im, at, p, &pieces[i]);
 		if (err)
 			return err;
-		p += a.len;
-		at += a.len;
-		len -= (size_t)a.len;
+		p += got;
+		at += got;
+		len -= (size_t)got;
 	}
 	return 0;
 }

@@ -103,6 +103,7 @@ static int judge(struct qcow2 *q, uint64_t entry, uint64_t bitmap, uint64_t in, 
 	a->pos = at + in;
 	if (entry & QCOW2_L2_PACKED) {
 		a->where = QCOW2_PACKED;
+		a->pos = entry;
 		return is_extended(q) && bitmap ? -E_QCOW2_TABLE : 0;
 	}
 	if (entry & QCOW2_L2_RESERVED || at % cluster(q))
@@ -174,7 +175,7 @@ int qcow2_lookup(struct qcow2 *q, uint64_t at, uint64_t *len, uint64_t *pos)
 	return clip(q, &first, len, pos);
 }
 
-static int unpack(struct qcow2 *q, uint64_t entry)
+int qcow2_unpack(const struct qcow2 *q, uint64_t entry, uint8_t *out)
 {
 	uint32_t x = 62 - (q->cluster_bits - 8);
 	uint64_t at = entry & ((1ull << x) - 1);
@@ -189,16 +190,29 @@ static int unpack(struct qcow2 *q, uint64_t entry)
 		return -E_QCOW2_TABLE;
 	if (n > q->io->size - at)	/* the last one ends with the file */
 		n = q->io->size - at;
-	if (!q->packed)
-		q->packed = must_alloc((size_t)cluster(q));
-	q->packed_entry = 0;
 	in = must_alloc((size_t)n);
 	err = io_read(q->io, at, in, (size_t)n);
 	if (!err)
-		err = inflate(in, (size_t)n, q->packed, (size_t)cluster(q));
+		err = inflate(in, (size_t)n, out, (size_t)cluster(q));
 	free(in);
+	return err;
+}
+
+int qcow2_unpack_part(const struct qcow2 *q, uint64_t entry, uint64_t at, void *buf, size_t len)
+{
+	uint64_t in = at % cluster(q);
+	uint8_t *all;
+	int err;
+
+	if (len == cluster(q) && !in)
+		return qcow2_unpack(q, entry, buf);
+	if (!range_ok(in, len, cluster(q)))
+		return -E_RANGE;
+	all = must_alloc((size_t)cluster(q));
+	err = qcow2_unpack(q, entry, all);
 	if (!err)
-		q->packed_entry = entry;
+		memcpy(buf, all + in, len);
+	free(all);
 	return err;
 }
 
@@ -209,9 +223,17 @@ int qcow2_read_packed(struct qcow2 *q, uint64_t at, void *buf, size_t len)
 
 	if (!err && (!(entry & QCOW2_L2_PACKED) || !range_ok(in, len, cluster(q))))
 		err = -E_RANGE;
-	if (!err && q->packed_entry != entry)
-		err = unpack(q, entry);
-	if (!err)
-		memcpy(buf, q->packed + in, len);
-	return err;
+	if (err)
+		return err;
+	if (q->packed_entry != entry) {
+		if (!q->packed)
+			q->packed = must_alloc((size_t)cluster(q));
+		q->packed_entry = 0;
+		err = qcow2_unpack(q, entry, q->packed);
+		if (err)
+			return err;
+		q->packed_entry = entry;
+	}
+	memcpy(buf, q->packed + in, len);
+	return 0;
 }

@@ -63,12 +63,19 @@ enum qcow2_where {
 	QCOW2_HERE,		/* at *pos of the file */
 	QCOW2_ZERO,
 	QCOW2_ZERO_HERE,	/* zero, though there is room for it at *pos */
-	QCOW2_PACKED,		/* compressed: qcow2_read_packed() */
+	QCOW2_PACKED,		/* compressed; *pos is what qcow2_unpack() wants */
 };
 
 /* As vhd_lookup(); -E_QCOW2_TABLE when a table leads nowhere. */
 int qcow2_lookup(struct qcow2 *q, uint64_t at, uint64_t *len, uint64_t *pos);
 /* Bytes that qcow2_lookup() said are compressed; -E_QCOW2_ZSTD, -E_QCOW2_DEFLATE. */
 int qcow2_read_packed(struct qcow2 *q, uint64_t at, void *buf, size_t len);
+
+/*
+ * The whole cluster, or those bytes of it that the disk has at `at`.  These
+ * two only read the image, so several threads may be in them.
+ */
+int qcow2_unpack(const struct qcow2 *q, uint64_t pos, uint8_t *cluster);
+int qcow2_unpack_part(const struct qcow2 *q, uint64_t pos, uint64_t at, void *buf, size_t len);
 
 #endif

@@ -157,8 +157,18 @@ void vhd_batmap_trim(struct vhd *v)
 		    (i < v->n_blocks && vhd_in_use(vhd_entry(v, (uint32_t)i))))
 			continue;
 		b->bits[i / 8] &= (uint8_t)~bit;
-		b->dirty = true;
+		b->dirty = b->stale = true;
 	}
+}
+
+void vhd_batmap_clear(struct vhd *v, uint32_t block)
+{
+	struct vhd_batmap *b = &v->batmap;
+
+	if (!vhd_batmap_get(v, block))
+		return;
+	b->bits[block / 8] &= (uint8_t)~(0x80 >> block % 8);
+	b->dirty = b->stale = true;
 }
 
 void vhd_batmap_encode(const struct vhd *v, struct vhd_batmap_disk *d)

@@ -35,6 +35,8 @@ uint64_t vhd_batmap_place(const struct vhd_header *h);
 int vhd_batmap_load(struct vhd *v);
 bool vhd_batmap_get(const struct vhd *v, uint32_t block);
 void vhd_batmap_set(struct vhd *v, uint32_t block);
+/* Of a block that is given up; on the disk before its entry is used again. */
+void vhd_batmap_clear(struct vhd *v, uint32_t block);
 /* Forget bits of blocks that are not in use: the next to take such a block is not full. */
 void vhd_batmap_trim(struct vhd *v);
 /* Write map and header; not flushed.  A torn one has a wrong sum and is ignored. */

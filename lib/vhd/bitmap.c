@@ -50,23 +50,31 @@ bool vhd_bits_full(const uint8_t *bits)
 static struct vhd_bits *cached(const struct vhd *v, uint32_t block)
 {
 	for (uint32_t i = 0; i < VHD_BITMAPS; i++)
-		if (v->bits[i].valid && v->bits[i].block == block)
+		if (v->bits_block[i] == block)
 			return &v->bits[i];
 	return NULL;
 }
 
+void vhd_bits_drop(struct vhd *v, uint32_t block)
+{
+	for (uint32_t i = 0; i < VHD_BITMAPS; i++) {
+		if (v->bits_block[i] != block && block != VHD_UNUSED)
+			continue;
+		v->bits_block[i] = VHD_UNUSED;
+		v->bits[i].dirty = false;
+	}
+}
+
 /* A slot nobody needs: the next clean one, round and round. */
-static int slot(struct vhd *v, struct vhd_bits **bits)
+static int slot(struct vhd *v, uint32_t *i)
 {
 	int err;
 
 	for (int round = 0; round < 2; round++) {
-		for (uint32_t i = 0; i < VHD_BITMAPS; i++) {
-			struct vhd_bits *b = &v->bits[v->hand++ % VHD_BITMAPS];
-
-			if (!b->dirty) {
-				b->valid = false;
-				*bits = b;
+		for (uint32_t n = 0; n < VHD_BITMAPS; n++) {
+			*i = v->hand++ % VHD_BITMAPS;
+			if (!v->bits[*i].dirty) {
+				v->bits_block[*i] = VHD_UNUSED;
 				return 0;
 			}
 		}
@@ -79,30 +87,31 @@ static int slot(struct vhd *v, struct vhd_bits **bits)
 
 int vhd_bits_get(struct vhd *v, uint32_t block, struct vhd_bits **bits)
 {
-	int err = 0;
+	uint32_t i;
+	int err;
 
 	*bits = cached(v, block);
 	if (*bits)
 		return 0;
-	err = slot(v, bits);
+	err = slot(v, &i);
 	if (!err)
-		err = io_read(v->io, vhd_entry(v, block) * VHD_SECTOR, (*bits)->b, 512);
+		err = io_read(v->io, vhd_entry(v, block) * VHD_SECTOR, v->bits[i].b, 512);
 	if (err)
 		return err;
-	(*bits)->block = block;
-	(*bits)->valid = true;
+	v->bits_block[i] = block;
+	*bits = &v->bits[i];
 	return 0;
 }
 
-int vhd_bits_new(struct vhd *v, uint32_t block, struct vhd_bits **bits)
+int vhd_bits_new(struct vhd *v, uint32_t block)
 {
-	int err = slot(v, bits);
+	uint32_t i;
+	int err = slot(v, &i);
 
 	if (err)
 		return err;
-	memset((*bits)->b, 0, 512);
-	(*bits)->block = block;
-	(*bits)->valid = (*bits)->dirty = true;
-	v->dirty = true;
+	memset(v->bits[i].b, 0, 512);
+	v->bits_block[i] = block;
+	v->bits[i].dirty = v->dirty = true;
 	return 0;
 }

@@ -22,7 +22,9 @@ bool vhd_bits_full(const uint8_t *bits);
  * to publish changed ones to make room.
  */
 int vhd_bits_get(struct vhd *v, uint32_t block, struct vhd_bits **bits);
-/* The same for a block that was just given its place: all zero, and dirty. */
-int vhd_bits_new(struct vhd *v, uint32_t block, struct vhd_bits **bits);
+/* Have one for a block that was just given its place: all zero, and dirty. */
+int vhd_bits_new(struct vhd *v, uint32_t block);
+/* Forget it, written or not; VHD_UNUSED: all of them. */
+void vhd_bits_drop(struct vhd *v, uint32_t block);
 
 #endif

@@ -5,19 +5,12 @@
 #include "lib/arena.h"
 #include "lib/err.h"
 #include "lib/vhd/batmap.h"
-#include "lib/vhd/create.h"
 #include "lib/vhd/locator.h"
 #include "lib/vhd/open.h"
+#include "lib/vhd/plan.h"
 
 #define TABLE_AT	1536u
 #define PAGE		((size_t)64 << 10)
-
-/* What will be written, worked out before anything is. */
-struct plan {
-	struct vhd v;			/* footer, header, batmap: enough for their encoders */
-	uint8_t text[3][512];
-	uint64_t end;			/* where the primary footer of a file goes */
-};
 
 static const uint32_t codes[3] = { VHD_CODE_MACX, VHD_CODE_W2KU, VHD_CODE_W2RU };
 
@@ -45,7 +38,7 @@ uint64_t vhd_overhead_bitmap(uint64_t size)
 	return (size / VHD_BLOCK + !!(size % VHD_BLOCK)) * 4096;
 }
 
-static int plan_parent(struct plan *p, const struct vhd_create *how, uint64_t *at)
+static int plan_parent(struct vhd_plan *p, const struct vhd_create *how, uint64_t *at)
 {
 	struct vhd_header *h = &p->v.header;
 	int err = vhd_header_set_name(h, vhd_basename(how->parent_path));
@@ -68,7 +61,7 @@ static int plan_parent(struct plan *p, const struct vhd_create *how, uint64_t *a
 	return 0;
 }
 
-static int plan_dynamic(struct plan *p, const struct vhd_create *how)
+static int plan_dynamic(struct vhd_plan *p, const struct vhd_create *how)
 {
 	struct vhd *v = &p->v;
 	uint64_t max = how->max_size > how->size ? how->max_size : how->size;
@@ -90,8 +83,11 @@ static int plan_dynamic(struct plan *p, const struct vhd_create *how)
 	return how->type == VHD_DIFF ? plan_parent(p, how, &p->end) : 0;
 }
 
-static int plan(struct plan *p, const struct vhd_create *how)
+int vhd_plan(struct vhd_plan *p, const struct io *io, const struct vhd_create *how)
 {
+	int err = 0;
+
+	*p = (struct vhd_plan){ .volume = vhd_io_is_fixed(io) };
 	if (!how->size || how->size % VHD_SECTOR || how->size > VHD_SIZE_MAX ||
 	    how->max_size > VHD_MSIZE)
 		return -E_VDI_SIZE;
@@ -109,59 +105,73 @@ static int plan(struct plan *p, const struct vhd_create *how)
 	};
 	memcpy(p->v.footer.uuid, how->uuid, sizeof(how->uuid));
 	p->end = how->size;
-	return how->type == VHD_FIXED ? 0 : plan_dynamic(p, how);
+	if (how->type != VHD_FIXED)
+		err = plan_dynamic(p, how);
+	if (!err && p->volume && io->size < p->end + VHD_SECTOR)
+		err = -E_VHD_NO_ROOM;
+	return err;
 }
 
 /* Nothing of what a volume held may be taken for a part of the new image. */
-static int clear_volume(struct io *io, uint64_t end)
+int vhd_plan_clear(const struct vhd_plan *p, struct io *io)
 {
 	int err;
 
-	if (io->size < end + VHD_SECTOR)
-		return -E_VHD_NO_ROOM;
+	if (!p->volume)
+		return io->size ? io_resize(io, 0) : 0;
 	err = io_zero(io, io->size - VHD_SECTOR, VHD_SECTOR);
 	if (!err)
 		err = io_zero(io, 0, VHD_SECTOR);
 	return err ? err : io_flush(io);
 }
 
-static int write_table(struct io *io, const struct vhd_header *h)
+static size_t fill_page(const struct vhd_plan *p, uint8_t *page, uint64_t at, uint64_t left)
 {
-	uint64_t at = h->table_at, left = (uint64_t)h->max_bat * 4;
+	size_t n = left < PAGE ? (size_t)left : PAGE, whole = (n + 511) / 512 * 512;
+	uint64_t known = p->v.bat ? p->v.n_blocks * sizeof(be32) : 0;
+
+	memset(page, 0xff, n);
+	memset(page + n, 0, whole - n);
+	if (at < known)
+		memcpy(page, (const char *)p->v.bat + at, known - at < n ? (size_t)(known - at) : n);
+	return whole;
+}
+
+static int write_table(struct io *io, const struct vhd_plan *p)
+{
+	uint64_t len = (uint64_t)p->v.header.max_bat * 4;
 	uint8_t *page = must_alloc(PAGE);
 	int err = 0;
 
-	memset(page, 0xff, PAGE);
-	while (left && !err) {
-		size_t n = left < PAGE ? (size_t)left : PAGE;
-		size_t whole = (n + 511) / 512 * 512;
+	for (uint64_t at = 0; at < len && !err; at += PAGE) {
+		size_t n = fill_page(p, page, at, len - at);
 
-		memset(page + n, 0, whole - n);
-		err = io_write(io, at, page, whole);
-		at += whole;
-		left -= n;
+		err = io_write(io, p->v.header.table_at + at, page, n);
 	}
 	free(page);
 	return err;
 }
 
-static int write_batmap(struct io *io, const struct plan *p)
+static int write_batmap(struct io *io, const struct vhd_plan *p)
 {
+	const struct vhd_batmap *b = &p->v.batmap;
 	struct vhd_batmap_disk d;
 	int err;
 
-	vhd_batmap_encode(&p->v, &d);		/* covers 0 bytes: the sum of zeroes */
-	err = io_zero(io, p->v.batmap.at, p->v.batmap.declared);
-	return err ? err : io_write(io, p->v.batmap.header_at, &d, sizeof(d));
+	vhd_batmap_encode(&p->v, &d);		/* without bits it covers 0: the sum of zeroes */
+	err = io_zero(io, b->at, b->declared);
+	if (!err && b->bits)
+		err = io_write(io, b->at, b->bits, (size_t)b->covered);
+	return err ? err : io_write(io, b->header_at, &d, sizeof(d));
 }
 
-static int write_metadata(struct io *io, const struct plan *p)
+static int write_metadata(struct io *io, const struct vhd_plan *p)
 {
 	struct vhd_header_disk d;
 	int err = write_batmap(io, p);
 
 	if (!err)
-		err = write_table(io, &p->v.header);
+		err = write_table(io, p);
 	for (int i = 0; i < 3 && !err && p->v.header.locators[i].code; i++)
 		err = io_write(io, p->v.header.locators[i].at, p->text[i], sizeof(p->text[i]));
 	if (err)
@@ -170,7 +180,7 @@ static int write_metadata(struct io *io, const struct plan *p)
 	return io_write(io, p->v.footer.header_at, &d, sizeof(d));
 }
 
-static int write_plan(struct io *io, const struct plan *p, bool volume)
+int vhd_plan_write(const struct vhd_plan *p, struct io *io, uint64_t footer_at)
 {
 	struct vhd_footer_disk d;
 	int err = 0;
@@ -187,24 +197,20 @@ static int write_plan(struct io *io, const struct plan *p, bool volume)
 	}
 	if (!err)
 		err = io_flush(io);
-	if (!err)					/* commit */
-		err = io_write(io, volume ? io->size - VHD_SECTOR : p->end, &d, sizeof(d));
+	if (!err)
+		err = io_write(io, footer_at, &d, sizeof(d));		/* commit */
 	return err ? err : io_flush(io);
 }
 
 int vhd_create(struct io *io, const struct vhd_create *how)
 {
-	struct plan *p = must_alloc(sizeof(*p));
-	bool volume = vhd_io_is_fixed(io);
-	int err;
+	struct vhd_plan *p = must_alloc(sizeof(*p));
+	int err = vhd_plan(p, io, how);
 
-	err = plan(p, how);
-	if (!err && volume)
-		err = clear_volume(io, p->end);
-	else if (!err && io->size)
-		err = io_resize(io, 0);
 	if (!err)
-		err = write_plan(io, p, volume);
+		err = vhd_plan_clear(p, io);
+	if (!err)
+		err = vhd_plan_write(p, io, p->volume ? io->size - VHD_SECTOR : p->end);
 	free(p);
 	return err;
 }

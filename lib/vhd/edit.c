@@ -4,6 +4,7 @@
 #include "lib/err.h"
 #include "lib/vhd/batmap.h"
 #include "lib/vhd/bat.h"
+#include "lib/vhd/bitmap.h"
 #include "lib/vhd/edit.h"
 #include "lib/vhd/locator.h"
 #include "lib/vhd/open.h"
@@ -169,8 +170,7 @@ int vhd_reset(struct vhd *v)
 	for (uint32_t i = 0; i < v->n_blocks; i++)
 		if (vhd_entry(v, i) != VHD_UNUSED)
 			vhd_bat_set(v, i, VHD_UNUSED);
-	for (uint32_t i = 0; i < VHD_BITMAPS; i++)
-		v->bits[i].valid = v->bits[i].dirty = false;
+	vhd_bits_drop(v, VHD_UNUSED);
 	v->data_end = v->meta_end;
 	v->next_at = v->ahead_end = 0;
 	v->grown = true;

@@ -55,8 +55,8 @@ struct vhd_footer {
 	uint32_t time, creator, creator_version, os, features, geometry;
 	uint8_t uuid[16];
 	uint8_t saved;
-	bool hidden;
-	uint8_t reserved[426];		/* carried through */
+	uint8_t hidden;			/* 0 or not; whatever else it is, is carried through */
+	uint8_t reserved[426];		/* likewise */
 };
 
 /*

@@ -76,14 +76,17 @@ static int find_footer(struct vhd *v, struct vhd_footer_disk *primary, const voi
 static void compare_copy(struct vhd *v, const struct vhd_footer_disk *primary, const void *head)
 {
 	struct vhd_footer_disk copy;
+	struct vhd_footer f;
 
 	if (v->degraded)
 		return;
 	memcpy(&copy, head, sizeof(copy));
 	/* The second tapdisk changed this byte in the copy only, and without a checksum. */
-	if (vhd_by_tap(&v->footer) && v->footer.creator_version == 0x00010001) {
+	if (vhd_by_tap(&v->footer) && v->footer.creator_version == 0x00010001 &&
+	    !vhd_footer_decode(&f, head, sizeof(copy))) {
 		v->footer.hidden = copy.hidden;
 		copy.hidden = primary->hidden;
+		copy.sum = primary->sum;
 	}
 	v->differ = memcmp(&copy, primary, v->short_footer ? 511 : 512);
 }
@@ -151,6 +154,7 @@ static int open_blocks(struct vhd *v, int flags)
 	}
 	find_meta_end(v);
 	v->bits = must_alloc(VHD_BITMAPS * sizeof(*v->bits));
+	memset(v->bits_block, 0xff, sizeof(v->bits_block));
 	err = vhd_bat_load(v);
 	if (!err)
 		vhd_batmap_trim(v);

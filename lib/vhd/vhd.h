@@ -21,8 +21,21 @@
  * A volume (fixed_size: an io that cannot be resized) has its footer in its
  * last sector wherever the blocks end; a file ends with it.
  *
- * Images share nothing, and one image is used by one thread.  The BAT takes at
- * most 4 MiB, everything else less than 400 KiB.
+ * Images share nothing, and one image is used by one thread, except as said
+ * below.  The BAT takes at most 4 MiB, everything else less than 400 KiB.
+ *
+ * Several threads: the functions of this header exclude each other by a lock
+ * that the caller takes, but what moves data need not be under it.  A block that has
+ * a place keeps it for as long as the image is open (only vhd_grow_table(),
+ * vhd_reset() and vhd_discard() take it away), so with the io of a file or device
+ *
+ *	lock; vhd_lookup(v, at, &n, &pos); unlock; io_read(v->io, pos, ...)
+ *	lock; vhd_write_begin(v, at, &n, &pos); unlock; io_write(v->io, pos, ...);
+ *	lock; vhd_write_end(v, at, n); unlock
+ *
+ * may run in any number of threads; data never makes the file grow, since the
+ * room was made by vhd_write_begin().  vhd_publish() covers every write whose
+ * vhd_write_end() came before it; one such call may serve many writers.
  */
 #ifndef LIB_VHD_VHD_H
 #define LIB_VHD_VHD_H
@@ -47,11 +60,11 @@ struct vhd_batmap {
 	uint8_t keyed;		/* not 0: there is a key hash */
 	uint8_t nonce[32], key_hash[32];
 	bool dirty;
+	bool stale;		/* the disk has bits of blocks that are not in use */
 };
 
 struct vhd_bits {
-	uint32_t block;
-	bool valid, dirty;
+	bool dirty;
 	uint8_t b[512];
 };
 
@@ -74,11 +87,13 @@ struct vhd {
 	uint64_t data_end;		/* no block lies above */
 
 	struct vhd_bits *bits;		/* VHD_BITMAPS of them */
+	uint32_t bits_block[VHD_BITMAPS];	/* whose; VHD_UNUSED: nobody's */
 	uint32_t hand;			/* where to look for a slot to reuse */
 	uint8_t *bat_dirty;		/* a bit for each sector of bat */
 	bool dirty;			/* something in bits or bat is not written */
 	bool grown;			/* blocks were added since the footer was placed */
 	uint32_t ahead;			/* how many places were prepared last */
+	uint32_t expected;		/* new blocks that a bulk writer has announced */
 	uint64_t next_at, ahead_end;	/* the next prepared place, and where they end */
 };
 
@@ -129,6 +144,28 @@ int vhd_write(struct vhd *v, uint64_t at, const void *buf, size_t len);
 int vhd_publish(struct vhd *v);
 int vhd_flush(struct vhd *v);
 int vhd_finish(struct vhd *v);
+
+/*
+ * The same in parts, for who writes the data himself: where does it go, for
+ * *len bytes (in: as asked, out: as far as the block)?  And afterwards: it is
+ * written.  Between the two the sectors read as before.
+ */
+int vhd_write_begin(struct vhd *v, uint64_t at, uint64_t *len, uint64_t *pos);
+int vhd_write_end(struct vhd *v, uint64_t at, uint64_t len);
+/*
+ * 1 when a write there moves data and nothing else: every sector is this
+ * image's already, and nothing of that waits to be published.
+ */
+int vhd_is_settled(struct vhd *v, uint64_t at, uint64_t len);
+/* So many new blocks will be written soon: one flush prepares places for all in a file. */
+void vhd_expect(struct vhd *v, uint32_t blocks);
+
+/*
+ * Forget what an image without a parent holds: whole blocks within the range
+ * become unused and read as zero, the rest of it stays.  Durable on return.
+ * Nobody may be reading or writing there.
+ */
+int vhd_discard(struct vhd *v, uint64_t at, uint64_t len);
 
 /* Blocks in use, by the BAT. */
 uint32_t vhd_allocated(const struct vhd *v);

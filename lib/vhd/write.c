@@ -3,7 +3,8 @@
  * Writing, in an order of which every prefix is a sound image.
  *
  * vhd_write():	the zeroed bitmap of a new block, and all data
- * vhd_publish(): flush; then changed bitmaps and sectors of the BAT
+ * vhd_publish(): flush; a batmap with stale bits, flush; then changed bitmaps
+ *	and sectors of the BAT
  * vhd_finish(): flush; batmap; footer at the end of the data; flush; cut
  *
  * A BAT entry without its bitmap shows the parent, for the bitmap that is
@@ -46,18 +47,27 @@ static uint64_t block_end(uint64_t place)
 	return place + VHD_SECTOR + VHD_BLOCK;
 }
 
+/* Twice as many as the last time, for a small image stays small; or as many as were announced. */
+static uint32_t how_many(struct vhd *v)
+{
+	uint32_t n;
+
+	v->ahead = v->ahead ? v->ahead * 2 : 1;
+	if (v->ahead > VHD_AHEAD)
+		v->ahead = VHD_AHEAD;
+	n = v->expected > v->ahead ? v->expected : v->ahead;
+	return n < v->n_blocks ? n : v->n_blocks;
+}
+
 /* Make room for a number of blocks before the footer of a file. */
 static int go_ahead(struct vhd *v)
 {
 	uint64_t from = vhd_blocks_from(v), end = block_end(vhd_bat_place(from));
+	uint64_t old = v->io->size;
 	int err = 0;
 
 	if (end > v->footer_at) {
-		/* Twice as many as the last time: a small image stays small. */
-		v->ahead = v->ahead ? v->ahead * 2 : 1;
-		if (v->ahead > VHD_AHEAD)
-			v->ahead = VHD_AHEAD;
-		for (uint32_t i = 1; i < v->ahead && i < v->n_blocks; i++)
+		for (uint32_t n = how_many(v); n > 1; n--)
 			end = block_end(vhd_bat_place(end));
 		err = vhd_write_footer(v, end);
 		if (!err)
@@ -65,14 +75,22 @@ static int go_ahead(struct vhd *v)
 		if (err)
 			return err;
 		v->footer_at = end;
+	} else {
+		old = end;
 	}
-	/* What an earlier death left there must not show, nor the old footer. */
-	err = io_zero(v->io, from, end - from);
+	/* What an earlier death left must not show, nor the old footer; beyond is a hole. */
+	if (old > from)
+		err = io_zero(v->io, from, old - from);
 	if (!err) {
 		v->next_at = vhd_bat_place(from);
 		v->ahead_end = end;
 	}
 	return err;
+}
+
+void vhd_expect(struct vhd *v, uint32_t blocks)
+{
+	v->expected = blocks;
 }
 
 static int take_place(struct vhd *v, uint64_t *place)
@@ -100,80 +118,132 @@ static int take_place(struct vhd *v, uint64_t *place)
 	return 0;
 }
 
-static int allocate(struct vhd *v, uint32_t block, struct vhd_bits **bits)
+static int allocate(struct vhd *v, uint32_t block)
 {
 	uint64_t place;
 	int err = take_place(v, &place);
 
 	if (!err)
-		err = vhd_bits_new(v, block, bits);
+		err = vhd_bits_new(v, block);
 	if (err)
 		return err;
 	vhd_bat_set(v, block, (uint32_t)(place / VHD_SECTOR));
 	v->data_end = block_end(place);
 	v->grown = true;
+	if (v->expected)
+		v->expected--;
 	return 0;
 }
 
-static int write_in_block(struct vhd *v, uint64_t at, const void *buf, size_t len)
+int vhd_write_begin(struct vhd *v, uint64_t at, uint64_t *len, uint64_t *pos)
 {
 	uint32_t block = (uint32_t)(at / VHD_BLOCK), in = (uint32_t)(at % VHD_BLOCK);
-	struct vhd_bits *bits = NULL;
 	int err = 0;
 
+	if (!v->writable)
+		return -EROFS;
+	if (at % VHD_SECTOR || *len % VHD_SECTOR || !range_ok(at, *len, v->footer.size))
+		return -EINVAL;
+	*pos = at;
+	if (v->footer.type == VHD_FIXED)
+		return 0;
+	if (*len > VHD_BLOCK - in)
+		*len = VHD_BLOCK - in;
 	if (vhd_entry(v, block) == VHD_UNUSED)
-		err = allocate(v, block, &bits);
-	else if (!vhd_batmap_get(v, block))
-		err = vhd_bits_get(v, block, &bits);
-	if (!err)
-		err = io_write(v->io, vhd_entry(v, block) * VHD_SECTOR + VHD_SECTOR + in, buf, len);
-	if (err)
-		return err;
-	if (bits && vhd_bit_set(bits->b, in / 512, (uint32_t)(len / 512)))
+		err = allocate(v, block);
+	*pos = vhd_entry(v, block) * VHD_SECTOR + VHD_SECTOR + in;
+	return err;
+}
+
+int vhd_write_end(struct vhd *v, uint64_t at, uint64_t len)
+{
+	uint32_t block = (uint32_t)(at / VHD_BLOCK), in = (uint32_t)(at % VHD_BLOCK);
+	struct vhd_bits *bits;
+	int err;
+
+	if (v->footer.type == VHD_FIXED || vhd_batmap_get(v, block))
+		return 0;
+	err = vhd_bits_get(v, block, &bits);
+	if (!err && vhd_bit_set(bits->b, in / 512, (uint32_t)(len / 512)))
 		bits->dirty = v->dirty = true;
-	return 0;
+	return err;
 }
 
 int vhd_write(struct vhd *v, uint64_t at, const void *buf, size_t len)
 {
 	const char *p = buf;
 
-	if (!v->writable)
-		return -EROFS;
-	if (at % VHD_SECTOR || len % VHD_SECTOR || !range_ok(at, len, v->footer.size))
+	if (!range_ok(at, len, v->footer.size))
 		return -EINVAL;
-	if (v->footer.type == VHD_FIXED)
-		return io_write(v->io, at, buf, len);
 	while (len) {
-		size_t n = (size_t)(VHD_BLOCK - at % VHD_BLOCK);
-		int err;
+		uint64_t n = len, pos;
+		int err = vhd_write_begin(v, at, &n, &pos);
 
-		if (n > len)
-			n = len;
-		err = write_in_block(v, at, p, n);
+		if (!err)
+			err = io_write(v->io, pos, p, (size_t)n);
+		if (!err)
+			err = vhd_write_end(v, at, n);
 		if (err)
 			return err;
 		p += n;
 		at += n;
-		len -= n;
+		len -= (size_t)n;
 	}
 	return 0;
+}
+
+static int is_settled_in_block(struct vhd *v, uint64_t at, uint64_t len)
+{
+	uint32_t block = (uint32_t)(at / VHD_BLOCK), n = (uint32_t)(len / VHD_SECTOR);
+	uint32_t sector = (uint32_t)(at % VHD_BLOCK / VHD_SECTOR);
+	struct vhd_bits *bits;
+	int err;
+
+	if (!vhd_in_use(vhd_entry(v, block)) || vhd_bat_is_dirty(v, block))
+		return 0;
+	if (vhd_batmap_get(v, block))
+		return 1;
+	err = vhd_bits_get(v, block, &bits);
+	if (err)
+		return err;
+	return !bits->dirty && vhd_bit(bits->b, sector) && vhd_bit_run(bits->b, sector, n) == n;
+}
+
+int vhd_is_settled(struct vhd *v, uint64_t at, uint64_t len)
+{
+	int yes = v->writable;
+
+	if (at % VHD_SECTOR || len % VHD_SECTOR || !range_ok(at, len, v->footer.size))
+		return -EINVAL;
+	if (v->footer.type == VHD_FIXED)
+		return yes;
+	while (len && yes > 0) {
+		uint64_t n = VHD_BLOCK - at % VHD_BLOCK;
+
+		if (n > len)
+			n = len;
+		yes = is_settled_in_block(v, at, n);
+		at += n;
+		len -= n;
+	}
+	return yes;
 }
 
 static int write_bitmaps(struct vhd *v)
 {
 	for (uint32_t i = 0; i < VHD_BITMAPS; i++) {
 		struct vhd_bits *b = &v->bits[i];
+		uint32_t block = v->bits_block[i];
 		int err;
 
 		if (!b->dirty)
 			continue;
-		err = io_write(v->io, vhd_entry(v, b->block) * VHD_SECTOR, b->b, 512);
+		err = io_write(v->io, vhd_entry(v, block) * VHD_SECTOR, b->b, 512);
 		if (err)
 			return err;
 		b->dirty = false;
 		if (vhd_bits_full(b->b))
-			vhd_batmap_set(v, b->block);
+			vhd_batmap_set(v, block);
 	}
 	return 0;
 }
@@ -196,6 +266,21 @@ static int write_bat(struct vhd *v)
 	return 0;
 }
 
+/* A stale bit of the batmap would call the next bitmap of that block full. */
+static int settle_batmap(struct vhd *v)
+{
+	int err;
+
+	if (!v->batmap.stale)
+		return 0;
+	err = vhd_batmap_write(v);
+	if (!err)
+		err = io_flush(v->io);
+	if (!err)
+		v->batmap.stale = false;
+	return err;
+}
+
 int vhd_publish(struct vhd *v)
 {
 	int err;
@@ -203,6 +288,8 @@ int vhd_publish(struct vhd *v)
 	if (!v->dirty)
 		return 0;
 	err = io_flush(v->io);
+	if (!err)
+		err = settle_batmap(v);
 	if (!err)
 		err = write_bitmaps(v);
 	if (!err)
