@@ -87,6 +87,12 @@ int io_extent(struct io *io, uint64_t at, uint64_t *len, bool *is_data)
 	return 0;
 }
 
+void io_hint(struct io *io, uint64_t at, uint64_t len, enum io_hint what)
+{
+	if (at < io->size && io->ops->hint)
+		io->ops->hint(io, at, len < io->size - at ? len : io->size - at, what);
+}
+
 void io_close(struct io *io)
 {
 	if (io)
@@ -239,6 +245,13 @@ static int window_extent(struct io *io, uint64_t at, uint64_t *len, bool *is_dat
 	return err;
 }
 
+static void window_hint(struct io *io, uint64_t at, uint64_t len, enum io_hint what)
+{
+	struct window *w = (struct window *)io;
+
+	io_hint(w->of, w->at + at, len, what);
+}
+
 static void window_close(struct io *io)
 {
 	free(io);
@@ -246,7 +259,8 @@ static void window_close(struct io *io)
 
 static const struct io_ops window_ops = {
 	.read = window_read, .write = window_write, .flush = window_flush,
-	.zero = window_zero, .extent = window_extent, .close = window_close,
+	.zero = window_zero, .extent = window_extent, .hint = window_hint,
+	.close = window_close,
 };
 
 int io_window(struct io **io, struct io *of, uint64_t at, uint64_t len)

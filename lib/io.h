@@ -27,14 +27,20 @@
 
 struct io;
 
+enum io_hint {
+	IO_WILL_READ,		/* soon: begin reading it ahead */
+	IO_WROTE,		/* and not again soon: begin writing it to the medium */
+};
+
 struct io_ops {
 	int (*read)(struct io *io, uint64_t at, void *buf, size_t len);
 	int (*write)(struct io *io, uint64_t at, const void *buf, size_t len);
 	int (*flush)(struct io *io);
-	/* Optional: the default writes zeroes, answers -EOPNOTSUPP, or says "all data". */
+	/* Optional: the default writes zeroes, answers -EOPNOTSUPP, says "all data", or is deaf. */
 	int (*zero)(struct io *io, uint64_t at, uint64_t len);
 	int (*resize)(struct io *io, uint64_t size);
 	int (*extent)(struct io *io, uint64_t at, uint64_t *len, bool *is_data);
+	void (*hint)(struct io *io, uint64_t at, uint64_t len, enum io_hint what);
 	void (*close)(struct io *io);
 };
 
@@ -76,6 +82,12 @@ int io_resize(struct io *io, uint64_t size);
  * (SEEK_DATA and SEEK_HOLE; where they are missing, all is data.)
  */
 int io_extent(struct io *io, uint64_t at, uint64_t *len, bool *is_data);
+/*
+ * What comes next, so that the medium works while we do: several requests are
+ * then in flight without a thread.  Nothing is promised by it, and it may wait
+ * where the medium's queue is full.
+ */
+void io_hint(struct io *io, uint64_t at, uint64_t len, enum io_hint what);
 /* NULL is allowed. */
 void io_close(struct io *io);
 

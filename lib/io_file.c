@@ -293,6 +293,17 @@ static int file_extent(struct io *io, uint64_t at, uint64_t *len, bool *is_data)
 	return 0;
 }
 
+static void file_hint(struct io *io, uint64_t at, uint64_t len, enum io_hint what)
+{
+	if (((struct file *)io)->direct)
+		return;
+	/* Whoever cannot do it just goes on without. */
+	if (what == IO_WILL_READ)
+		(void)!posix_fadvise(io->fd, (off_t)at, (off_t)len, POSIX_FADV_WILLNEED);
+	else
+		(void)!sync_file_range(io->fd, (off_t)at, (off_t)len, SYNC_FILE_RANGE_WRITE);
+}
+
 static void file_close(struct io *io)
 {
 	close(io->fd);
@@ -301,7 +312,7 @@ static void file_close(struct io *io)
 
 static const struct io_ops file_ops = {
 	.read = file_read, .write = file_write, .flush = file_flush, .zero = file_zero,
-	.resize = file_resize, .extent = file_extent, .close = file_close,
+	.resize = file_resize, .extent = file_extent, .hint = file_hint, .close = file_close,
 };
 
 int io_from_fd(struct io **io, int fd, int flags)

@@ -17,7 +17,9 @@
  * parent would see it change: that nobody does is for the caller.
  *
  * Blocks are taken in the order in which they lie in the parent, new ones
- * last.  Memory: 8 bytes a block and one block of data.
+ * last, several in one step, and only sectors that the child has.  While one
+ * batch is written the next is being read.  Memory: 8 bytes a block, 8 MiB of
+ * data, and 400 KiB that say where it belongs.
  */
 #ifndef LIB_VHD_COALESCE_H
 #define LIB_VHD_COALESCE_H
@@ -27,10 +29,13 @@
 struct vhd_coalesce {
 	uint32_t done, total;		/* blocks */
 	uint64_t sectors;		/* copied so far */
+	uint32_t at_most;		/* blocks of one step; 0: as many as fit */
 	/* The rest is private. */
 	struct vhd *child, *parent;
 	struct io *raw;
 	struct vhd_turn { uint32_t place, block; } *turns;
+	struct vhd_batch *now, *next;	/* being written, being read */
+	uint32_t planned, announced;	/* turns in a batch; turns whose bitmaps are on their way */
 	char *buf;
 };
 
@@ -41,7 +46,7 @@ struct vhd_coalesce {
  */
 int vhd_coalesce_start(struct vhd_coalesce **c, struct vhd *child, struct vhd *parent,
 		       struct io *raw, uint32_t first);
-/* Merge one block. */
+/* Merge one batch of blocks. */
 int vhd_coalesce_step(struct vhd_coalesce *c);
 /* What was merged so far is on the disk when this returns; done is then a place to go on from. */
 int vhd_coalesce_checkpoint(struct vhd_coalesce *c);
