@@ -9,6 +9,12 @@
 #ifndef ARCH_LVMHOST_H
 #define ARCH_LVMHOST_H
 
+struct arena;
+struct lvm_stamp;
+
+/* Who we are and when it is, as a text of LVM2 says who wrote it. */
+void lvmhost_stamp(struct arena *a, struct lvm_stamp *stamp, const char *cause);
+
 /* Let it look at all devices the next time, whatever it has noted of them. */
 int lvmhost_look_again(const char *root);
 

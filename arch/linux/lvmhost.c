@@ -3,11 +3,28 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
+#include "arch/clock.h"
 #include "arch/lvmhost.h"
+#include "lib/arena.h"
 #include "lib/cleanup.h"
 #include "lib/file.h"
+#include "lib/lvm2/vg.h"
+
+void lvmhost_stamp(struct arena *a, struct lvm_stamp *stamp, const char *cause)
+{
+	struct utsname u;
+	bool known = !uname(&u);
+
+	*stamp = (struct lvm_stamp){
+		.program = "smbox", .cause = cause, .host = known ? arena_strdup(a, u.nodename) : "",
+		.kernel = known ? arena_printf(a, "%s %s %s %s", u.sysname, u.release, u.version,
+					       u.machine) : NULL,
+		.now = (uint64_t)clock_now_real(NULL),
+	};
+}
 
 static int open_run(const char *root, const char *sub)
 {

@@ -14,10 +14,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/utsname.h>
 
 #include "arch/clock.h"
 #include "arch/flock.h"
+#include "arch/lvmhost.h"
 #include "drivers/devices.h"
 #include "drivers/layout.h"
 #include "drivers/layout/lvm.h"
@@ -133,16 +133,7 @@ static void lvm_close(struct sr *sr)
 
 void lvm_fill_stamp(struct sr *sr, struct lvm_stamp *stamp, const char *cause)
 {
-	struct utsname u;
-	bool known = !uname(&u);
-
-	*stamp = (struct lvm_stamp){
-		.program = "smbox", .cause = cause,
-		.host = known ? arena_strdup(&sr->ctx->arena, u.nodename) : "",
-		.kernel = known ? arena_printf(&sr->ctx->arena, "%s %s %s %s", u.sysname, u.release,
-					       u.version, u.machine) : NULL,
-		.now = (uint64_t)clock_now_real(NULL),
-	};
+	lvmhost_stamp(&sr->ctx->arena, stamp, cause);
 }
 
 int lvm_commit_now(struct sr *sr, const char *cause)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,25 +48,34 @@ static const struct {
 } kinds[] = {
 	{ E_LVM_STALE, LVM_WARNING, "the next change of the VG" },
 	{ E_LVM_PARTIAL, LVM_ERROR, "attach the missing device" },
-	{ E_LVM_SUM, LVM_ERROR, "the next change of the VG, while another copy is good" },
-	{ E_LVM_MDA, LVM_ERROR, NULL },
-	{ E_LVM_LABEL, LVM_ERROR, NULL },
 	{ E_LVM_DUPLICATE, LVM_ERROR, "take one of the devices away" },
 	{ E_LVM_VG_TWICE, LVM_ERROR, "take one of them away, and rename the other" },
 	{ E_LVM_NEWER, LVM_WARNING, NULL },
+	{ EFBIG, LVM_WARNING, NULL },
+	{ E_LVM_FIELD, LVM_ERROR, LVM_RESTORE }, { E_LVM_BAD, LVM_ERROR, LVM_RESTORE },
+	{ E_LVM_SUM, LVM_ERROR, LVM_RESTORE }, { E_LVM_MDA, LVM_ERROR, LVM_RESTORE },
+	{ E_LVM_LABEL, LVM_ERROR, LVM_RESTORE }, { E_TEXT, LVM_ERROR, LVM_RESTORE },
+	{ E_LVM_TYPE, LVM_ERROR, LVM_RESTORE }, { E_LVM_NAME, LVM_ERROR, LVM_RESTORE },
+	{ E_TEXT_BIG, LVM_ERROR, LVM_RESTORE }, { E_TEXT_DEEP, LVM_ERROR, LVM_RESTORE },
 };
+
+enum lvm_severity lvm_problem_severity(const struct lvm_problem *p, const char **repair)
+{
+	*repair = NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (p->err == -kinds[i].err) {
+			*repair = kinds[i].repair;
+			return kinds[i].severity;
+		}
+	return LVM_ERROR;
+}
 
 static void scanned(struct checker *c)
 {
 	for (const struct lvm_problem *p = c->set->problem; p; p = p->next) {
-		enum lvm_severity severity = LVM_ERROR;
-		const char *repair = "sm vg restore";
+		const char *repair;
+		enum lvm_severity severity = lvm_problem_severity(p, &repair);
 
-		for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-			if (p->err == -kinds[i].err) {
-				severity = kinds[i].severity;
-				repair = kinds[i].repair;
-			}
 		find(c, severity, p->path, repair, "%s", p->what);
 	}
 }

@@ -8,7 +8,11 @@
 
 #include <stdbool.h>
 
+struct lvm_problem;
 struct lvm_set;
+
+/* In lvm_finding.repair: the verb that mends it, without its operands. */
+#define LVM_RESTORE "sm vg restore"
 
 enum lvm_severity {
 	LVM_NOTE,		/* worth knowing */
@@ -26,6 +30,8 @@ struct lvm_finding {
 
 /* The set is best scanned with verify.  The list belongs to the set's arena. */
 struct lvm_finding *lvm_check(struct lvm_set *set);
+/* How bad what the scan has met is, and what mends it. */
+enum lvm_severity lvm_problem_severity(const struct lvm_problem *p, const char **repair);
 const char *lvm_severity_name(enum lvm_severity s);
 /* Is any of them an error? */
 bool lvm_is_damaged(const struct lvm_finding *f);

@@ -1,20 +1,33 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/arena.h"
+#include "lib/err.h"
 #include "lib/io.h"
 #include "lib/lvm2/history.h"
+#include "lib/lvm2/lost.h"
 #include "lib/lvm2/tree.h"
 
 #define RING	LVM_SECTOR
 #define RING_MOST (64 * MiB)		/* XenServer's are 11 MiB */
+#define TEXTS_MOST 4096			/* a ring of 1 MiB has 1,000 at the very most */
 
 struct digger {
 	struct lvm_set *set;
 	const char *vg;
 	struct lvm_past **past;
 	size_t n;
+	uint64_t left;			/* bytes of this ring still to be read as texts */
+};
+
+/* A ring in memory, and where it came from. */
+struct ring {
+	const struct lvm_dev *dev;
+	const struct lvm_site *site;
+	const char *p;
+	size_t size;
 };
 
 /* "name {", and a name we could have written. */
@@ -26,35 +39,42 @@ static bool looks_like_text(const char *s, size_t n)
 	       lvm_name_ok(s, (size_t)(blank - s));
 }
 
+static const char *string_of(struct lvm_set *set, const struct lvm_node *top, const char *key)
+{
+	struct view v;
+
+	return lvm_get_str(top, key, &v) ? "" : arena_strndup(set->arena, v.p, v.n);
+}
+
 /* Who wrote it, and when; both are only for people. */
 static void read_stamp(struct lvm_set *set, struct lvm_past *p)
 {
 	struct arena tmp = { 0 };
 	struct lvm_node *top = lvm_section_new(&tmp, ""), n;
 	struct lvm_text t;
-	struct view cause;
 
 	if (!lvm_text_open(&t, p->text))
 		while (lvm_text_next(&t, &n) == 1 && !lvm_text_body(&t, &tmp, &n))
-			lvm_node_add(top, arena_copy(&tmp, &n, sizeof(n)));
-	if (!lvm_get_str(top, "description", &cause))
-		p->cause = arena_strndup(set->arena, cause.p, cause.n);
-	else
-		p->cause = "";
+			if (n.kind != LVM_SECTION)
+				lvm_node_add(top, arena_copy(&tmp, &n, sizeof(n)));
+	p->cause = string_of(set, top, "description");
+	p->host = string_of(set, top, "creation_host");
 	if (lvm_get_u64(top, "creation_time", &p->time))
 		p->time = 0;
 	arena_free(&tmp);
 }
 
-static bool is_readable(struct view text)
+/* Read it as a whole, and say why that cannot be done. */
+static const char *why_bad(struct lvm_set *set, struct view text)
 {
 	struct arena tmp = { 0 };
 	struct lvm_vg *vg;
-	const char *why;
-	int err = lvm_vg_decode(&tmp, text, &vg, &why);
+	const char *why = NULL;
 
+	if (lvm_vg_decode(&tmp, text, &vg, &why))
+		why = arena_strdup(set->arena, why);
 	arena_free(&tmp);
-	return !err;
+	return why;
 }
 
 static bool is_wanted(const struct digger *d, const struct lvm_summary *is)
@@ -62,67 +82,118 @@ static bool is_wanted(const struct digger *d, const struct lvm_summary *is)
 	return !d->vg || !strcmp(d->vg, is->name) || !strcmp(d->vg, is->id.s);
 }
 
-static void keep(struct digger *d, struct lvm_past p)
+static void add_place(struct digger *d, struct lvm_past *p, const struct ring *r, size_t at)
+{
+	struct lvm_place **end = &p->place;
+
+	while (*end)
+		end = &(*end)->next;
+	*end = arena_alloc(d->set->arena, sizeof(**end));
+	**end = (struct lvm_place){ .dev = r->dev, .area = r->site->mda.start, .at = at + RING };
+}
+
+static void keep(struct digger *d, struct lvm_past p, const struct ring *r, size_t at)
 {
 	for (size_t i = 0; i < d->n; i++)
 		if (d->past[i]->text.n == p.text.n &&
 		    !memcmp(d->past[i]->text.p, p.text.p, p.text.n)) {
 			d->past[i]->committed |= p.committed;
+			d->past[i]->announced |= p.announced;
 			d->past[i]->damaged &= p.damaged;
+			add_place(d, d->past[i], r, at);
 			return;
 		}
+	p.text.p = arena_copy(d->set->arena, p.text.p, p.text.n);
+	p.why = why_bad(d->set, p.text);
 	read_stamp(d->set, &p);
 	if (!(d->n & (d->n - 1)))
 		d->past = arena_grow(d->set->arena, d->past, d->n, d->n ? d->n * 2 : 1,
 				     sizeof(*d->past));
-	d->past[d->n++] = arena_copy(d->set->arena, &p, sizeof(p));
+	d->past[d->n] = arena_copy(d->set->arena, &p, sizeof(p));
+	add_place(d, d->past[d->n++], r, at);
+}
+
+static bool points_to(const struct lvm_slot *s, size_t at)
+{
+	return s->size && s->at == at + RING;
+}
+
+/* Is the checksum that the header has for it right? */
+static bool is_sum_right(const struct ring *r, const struct lvm_slot *s)
+{
+	char *text;
+	bool right;
+
+	if (lvm_slot_check(&r->site->mda, s))
+		return false;
+	text = must_alloc(s->size);
+	right = !lvm_mda_read_text(&r->site->mda, s, r->dev->io, text);
+	free(text);
+	return right;
 }
 
 /* The text that begins here, in one piece: it may go on at the start of the ring. */
-static void dig_text(struct digger *d, const struct lvm_dev *dev, const struct lvm_copy *c,
-		     const char *ring, size_t size, size_t at)
+static void dig_text(struct digger *d, const struct ring *r, size_t at)
 {
-	const char *nul = memchr(ring + at, '\0', size - at);
-	bool is_live = c->mda.slot[0].at == at + RING && c->mda.slot[0].size;
+	const struct lvm_slot *slot = r->site->mda.slot;
+	const char *nul = memchr(r->p + at, '\0', r->size - at);
 	struct lvm_past p = {
-		.path = dev->path, .committed = is_live && !c->err, .damaged = is_live && c->err,
+		.committed = points_to(&slot[0], at), .announced = points_to(&slot[1], at),
 	};
+	size_t n = nul ? (size_t)(nul - r->p) - at : r->size - at, more = 0;
 	char *text;
-	size_t n = nul ? (size_t)(nul - ring) - at : size - at, more = 0;
 
 	if (!nul) {
-		nul = memchr(ring, '\0', at);
+		nul = memchr(r->p, '\0', at);
 		if (!nul)
 			return;
-		more = (size_t)(nul - ring);
+		more = (size_t)(nul - r->p);
 	}
+	if (n + more > d->left || d->n == TEXTS_MOST) {
+		d->left = 0;
+		return;
+	}
+	d->left -= n + more;
 	text = must_alloc(n + more);
-	memcpy(text, ring + at, n);
-	memcpy(text + n, ring, more);
+	memcpy(text, r->p + at, n);
+	memcpy(text + n, r->p, more);
 	p.text = (struct view){ text, n + more };
-	if (!lvm_vg_summary(d->set->arena, p.text, &p.is) && is_wanted(d, &p.is) &&
-	    is_readable(p.text)) {
-		p.text.p = arena_copy(d->set->arena, text, n + more);
-		keep(d, p);
+	if (!lvm_vg_summary(d->set->arena, p.text, &p.is) && is_wanted(d, &p.is)) {
+		if (p.committed)
+			p.damaged = !is_sum_right(r, &slot[0]);
+		keep(d, p, r, at);
 	}
 	free(text);
 }
 
-static void dig_area(struct digger *d, const struct lvm_dev *dev, const struct lvm_copy *c)
+static void dig_area(struct digger *d, const struct lvm_dev *dev, const struct lvm_site *site)
 {
-	const struct lvm_mda *m = &c->mda;
-	size_t size;
-	char *ring;
+	struct ring r = { .dev = dev, .site = site };
+	char *p;
+	int err;
 
-	if (m->size - RING > RING_MOST || !range_ok(m->start, m->size, dev->io->size))
+	if (site->mda.size - RING > RING_MOST) {
+		lvm_problem(d->set, dev->path, -EFBIG,
+			    "metadata area at %llu: too large to be searched",
+			    (unsigned long long)site->mda.start);
 		return;
-	size = (size_t)(m->size - RING);
-	ring = must_alloc(size);
-	if (!io_read(dev->io, m->start + RING, ring, size))
-		for (size_t at = 0; at < size; at += LVM_SECTOR)
-			if (looks_like_text(ring + at, size - at))
-				dig_text(d, dev, c, ring, size, at);
-	free(ring);
+	}
+	r.size = (size_t)(site->mda.size - RING);
+	r.p = p = must_alloc(r.size);
+	err = io_read(dev->io, site->mda.start + RING, p, r.size);
+	if (err)
+		lvm_problem(d->set, dev->path, err, "metadata area at %llu: %s",
+			    (unsigned long long)site->mda.start, err_text(err));
+	/* Texts that were written do not overlap; what is left of old ones does, a little. */
+	d->left = 4 * r.size;
+	for (size_t at = 0; !err && at < r.size && d->left; at += LVM_SECTOR)
+		if (looks_like_text(p + at, r.size - at))
+			dig_text(d, &r, at);
+	if (!d->left)
+		lvm_problem(d->set, dev->path, -EFBIG,
+			    "metadata area at %llu: more texts than anybody wrote",
+			    (unsigned long long)site->mda.start);
+	free(p);
 }
 
 static int newest_first(const void *a, const void *b)
@@ -132,22 +203,57 @@ static int newest_first(const void *a, const void *b)
 
 	if (by_vg)
 		return by_vg;
-	return x->is.seqno > y->is.seqno ? -1 : x->is.seqno < y->is.seqno;
+	if (x->is.seqno != y->is.seqno)
+		return x->is.seqno > y->is.seqno ? -1 : 1;
+	return x->time > y->time ? -1 : x->time < y->time;
 }
 
 struct lvm_past *lvm_history(struct lvm_set *set, const char *vg)
 {
 	struct digger d = { .set = set, .vg = vg };
+	struct lvm_site site[LVM_LABEL_AREAS];
 	struct lvm_past *first = NULL;
 
-	for (size_t i = 0; i < set->n_devs; i++)
-		for (uint32_t k = 0; k < set->dev[i].label.n_mda; k++)
-			if (!set->dev[i].err && set->dev[i].copy[k].mda.size)
-				dig_area(&d, &set->dev[i], &set->dev[i].copy[k]);
+	for (size_t i = 0; i < set->n_devs; i++) {
+		uint32_t n = lvm_sites(&set->dev[i], site);
+
+		for (uint32_t k = 0; k < n; k++)
+			dig_area(&d, &set->dev[i], &site[k]);
+	}
 	if (!d.n)
 		return NULL;
 	qsort(d.past, d.n, sizeof(*d.past), newest_first);
 	for (size_t i = d.n; i--; first = d.past[i])
 		d.past[i]->next = first;
 	return first;
+}
+
+const struct lvm_past *lvm_past_find(const struct lvm_past *all, uint64_t seqno)
+{
+	const struct lvm_past *best = NULL;
+
+	for (const struct lvm_past *p = all; p; p = p->next) {
+		if (p->is.seqno != seqno || !lvm_past_is_good(p))
+			continue;
+		if (p->committed)
+			return p;
+		best = best ? best : p;		/* the one written last comes first */
+	}
+	return best;
+}
+
+const struct lvm_past *lvm_past_newest(const struct lvm_past *all)
+{
+	for (; all; all = all->next)
+		if (lvm_past_is_good(all))
+			return lvm_past_find(all, all->is.seqno);
+	return NULL;
+}
+
+bool lvm_past_is_one_vg(const struct lvm_past *all)
+{
+	for (const struct lvm_past *p = all; p; p = p->next)
+		if (strcmp(p->is.id.s, all->is.id.s))
+			return false;
+	return all;
 }

@@ -115,20 +115,23 @@ static int extension_get(struct lvm_label *l, const uint8_t *p, const uint8_t *e
 	return areas_get(&p, end, l->boot, &l->n_boot);
 }
 
-int lvm_label_decode(struct lvm_label *l, const void *buf, size_t len, uint32_t sector)
+static bool is_sound(const struct label_disk *d, const uint8_t *p, uint32_t sector)
+{
+	return le64_get(d->sector) == sector &&
+	       le32_get(d->sum) == crc32_lvm2(CRC32_LVM2, p + CRC_FROM, LVM_SECTOR - CRC_FROM);
+}
+
+static int decode(struct lvm_label *l, const void *buf, uint32_t sector, bool must_be_sound)
 {
 	const uint8_t *p = buf, *end = p + LVM_SECTOR;
 	struct lvm_label got = { .sector = sector };
 	struct label_disk d;
 	int err;
 
-	if (len < LVM_SECTOR)
-		return -E_SHORT;
 	memcpy(&d, buf, sizeof(d));
 	if (memcmp(d.id, "LABELONE", 8))
 		return -E_LVM_NO_LABEL;
-	if (le64_get(d.sector) != sector ||
-	    le32_get(d.sum) != crc32_lvm2(CRC32_LVM2, p + CRC_FROM, LVM_SECTOR - CRC_FROM))
+	if (must_be_sound && !is_sound(&d, p, sector))
 		return -E_LVM_LABEL;
 	if (memcmp(d.type, "LVM2 001", 8))
 		return -E_LVM_NO_LABEL;		/* wiped, or another LVM's */
@@ -150,6 +153,19 @@ int lvm_label_decode(struct lvm_label *l, const void *buf, size_t len, uint32_t 
 	if (!err)
 		*l = got;
 	return err;
+}
+
+int lvm_label_decode(struct lvm_label *l, const void *buf, size_t len, uint32_t sector)
+{
+	return len < LVM_SECTOR ? -E_SHORT : decode(l, buf, sector, true);
+}
+
+int lvm_label_guess(struct lvm_label *l, const void *buf, size_t len)
+{
+	for (uint32_t i = 0; i < 4 && len / LVM_SECTOR > i; i++)
+		if (!decode(l, (const uint8_t *)buf + (size_t)i * LVM_SECTOR, i, false))
+			return 0;
+	return -E_LVM_NO_LABEL;
 }
 
 int lvm_label_find(struct lvm_label *l, const void *buf, size_t len)

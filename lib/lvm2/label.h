@@ -55,6 +55,11 @@ struct lvm_label {
 int lvm_label_find(struct lvm_label *l, const void *buf, size_t len);
 /* One sector; the same errors. */
 int lvm_label_decode(struct lvm_label *l, const void *buf, size_t len, uint32_t sector);
+/*
+ * For a rescue: what a label whose checksum or number is wrong still says, if it
+ * makes sense.  Nothing of it may be believed that something else does not confirm.
+ */
+int lvm_label_guess(struct lvm_label *l, const void *buf, size_t len);
 /* -E_LVM_NEWER when the label was written by something newer than we understand. */
 int lvm_label_encode(const struct lvm_label *l, uint8_t buf[LVM_SECTOR]);
 

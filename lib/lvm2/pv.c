@@ -4,10 +4,10 @@
 
 #include "lib/err.h"
 #include "lib/io.h"
+#include "lib/lvm2/lost.h"
 #include "lib/lvm2/mda.h"
 #include "lib/lvm2/ops.h"
 
-#define FIRST_MDA	4096		/* behind the label, on a page */
 #define MDA_LEAST	(32 * KiB)
 #define PV_LEAST	(2 * MiB)
 #define ALIGN		MiB
@@ -48,7 +48,7 @@ static int second_mda(const struct lvm_pv_spec *s, uint64_t size, uint64_t align
 int lvm_pv_plan(const struct lvm_pv_spec *s, const struct lvm_id *id, struct lvm_label *out)
 {
 	uint64_t align = s->align ? s->align : ALIGN, end = 0;
-	uint64_t size = s->metadata_size ? s->metadata_size : ALIGN - FIRST_MDA;
+	uint64_t size = s->metadata_size ? s->metadata_size : ALIGN - LVM_FIRST_MDA;
 	struct lvm_label l = {
 		.pv = *id,
 		.device_size = s->device_size,
@@ -66,10 +66,10 @@ int lvm_pv_plan(const struct lvm_pv_spec *s, const struct lvm_id *id, struct lvm
 	if (size < MDA_LEAST)
 		size = MDA_LEAST;
 	if (s->n_mdas) {
-		if (!add_ok(FIRST_MDA, size, &end) || !align_up(end, align, s->align_offset, &end))
+		if (!add_ok(LVM_FIRST_MDA, size, &end) || !align_up(end, align, s->align_offset, &end))
 			return -E_LVM_PV_SIZE;
-		l.mda[l.n_mda++] = (struct lvm_area){ FIRST_MDA, end - FIRST_MDA };
-	} else if (!align_up(FIRST_MDA, align, s->align_offset, &end)) {
+		l.mda[l.n_mda++] = (struct lvm_area){ LVM_FIRST_MDA, end - LVM_FIRST_MDA };
+	} else if (!align_up(LVM_FIRST_MDA, align, s->align_offset, &end)) {
 		return -E_LVM_PV_SIZE;
 	}
 	if (s->boot_size) {

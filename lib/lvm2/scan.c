@@ -168,6 +168,7 @@ static void dev_read(struct scanner *s, struct lvm_dev *d)
 {
 	uint64_t size = d->io->size;
 
+	d->size = size;
 	s->n_head = size < HEAD ? (size_t)size : HEAD;
 	d->err = io_read(d->io, 0, s->head, s->n_head);
 	if (!d->err)
@@ -207,6 +208,13 @@ static void elect(struct lvm_set *set)
 		v->found = f;
 		if (!f->best || v->is.seqno >= f->best->is.seqno)
 			f->best = v;
+	}
+	/* In the order of the devices, as whoever named them expects. */
+	for (size_t i = 0, k = set->n_found; i + 1 < k--; i++) {
+		struct lvm_found *f = set->found[i];
+
+		set->found[i] = set->found[k];
+		set->found[k] = f;
 	}
 }
 
@@ -254,7 +262,7 @@ static void bind_pv(struct lvm_set *set, struct lvm_vg *vg, struct lvm_pv *pv, s
 	if (d->vg) {
 		refuse(vg, -E_LVM_BAD, "one of its PVs is in another VG too");
 		refuse(d->vg, -E_LVM_BAD, "one of its PVs is in another VG too");
-		lvm_problem(set, d->path, -E_LVM_BAD, "VGs %s and %s both claim it", d->vg->name,
+		lvm_problem(set, d->path, -E_LVM_PV_USED, "VGs %s and %s both claim it", d->vg->name,
 			    vg->name);
 		return;
 	}
@@ -265,7 +273,7 @@ static void bind_pv(struct lvm_set *set, struct lvm_vg *vg, struct lvm_pv *pv, s
 	if (d->duplicate)
 		refuse(vg, -E_LVM_DUPLICATE, "one of its PVs is on two devices");
 	if (pv->dev_size > d->io->size / LVM_SECTOR)
-		lvm_problem(set, d->path, -E_LVM_BAD,
+		lvm_problem(set, d->path, -E_LVM_PV_SIZE,
 			    "smaller than VG %s believes: %llu of %llu sectors", vg->name,
 			    (unsigned long long)(d->io->size / LVM_SECTOR),
 			    (unsigned long long)pv->dev_size);

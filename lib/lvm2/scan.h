@@ -50,6 +50,7 @@ struct lvm_copy {
 struct lvm_dev {
 	struct io *io;			/* the caller's; it must outlive the set */
 	const char *path;
+	uint64_t size;			/* bytes */
 
 	int err; /* 0: a PV.  -E_LVM_NO_LABEL, -E_LVM_LABEL, or an I/O error */
 	struct lvm_label label;

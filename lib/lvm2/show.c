@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "lib/arena.h"
-#include "lib/buf.h"
+#include "lib/lvm2/check.h"
 #include "lib/lvm2/scan.h"
 #include "lib/lvm2/show.h"
 #include "lib/lvm2/tree.h"
@@ -115,7 +113,7 @@ static void own_fields(struct json *j, const struct lvm_seg *s)
 	arena_free(&tmp);
 }
 
-static const char *type_of(const struct lvm_seg *s)
+const char *lvm_seg_type(const struct lvm_seg *s)
 {
 	return s->kind == LVM_SEG_STRIPED ? (s->n_legs == 1 ? "linear" : "striped") : s->type;
 }
@@ -125,7 +123,7 @@ static void show_seg(struct json *j, const struct lvm_seg *s)
 	json_obj_begin(j);
 	json_key_u64(j, "start_extent", s->start);
 	json_key_u64(j, "extent_count", s->count);
-	json_key_str(j, "type", type_of(s));
+	json_key_str(j, "type", lvm_seg_type(s));
 	json_key_arr(j, "areas");
 	for (uint32_t i = 0; i < s->n_legs; i++) {
 		const struct lvm_leg *leg = &s->leg[i];
@@ -181,6 +179,32 @@ static void show_vg(struct json *j, const struct lvm_vg *vg)
 	json_obj_end(j);
 }
 
+bool lvm_dev_is_orphan(const struct lvm_dev *d)
+{
+	return !d->err && !d->vg && !d->outdated && !d->duplicate;
+}
+
+static void show_orphan(struct json *j, const struct lvm_dev *d)
+{
+	json_obj_begin(j);
+	json_key_str(j, "uuid", d->label.pv.s);
+	json_key_str(j, "path", d->path);
+	json_key_u64(j, "size", d->size);
+	json_key_bool(j, "used", d->label.ext_flags & LVM_LABEL_USED);
+	json_obj_end(j);
+}
+
+static void show_problem(struct json *j, const struct lvm_problem *p)
+{
+	const char *repair;
+
+	json_obj_begin(j);
+	json_key_str(j, "path", p->path);
+	json_key_str(j, "what", p->what);
+	json_key_str(j, "severity", lvm_severity_name(lvm_problem_severity(p, &repair)));
+	json_obj_end(j);
+}
+
 void lvm_show_json(const struct lvm_set *set, struct json *j)
 {
 	json_obj_begin(j);
@@ -190,80 +214,15 @@ void lvm_show_json(const struct lvm_set *set, struct json *j)
 		if (set->found[i]->vg)
 			show_vg(j, set->found[i]->vg);
 	json_arr_end(j);
+	json_key_arr(j, "orphans");
+	for (size_t i = 0; i < set->n_devs; i++)
+		if (lvm_dev_is_orphan(&set->dev[i]))
+			show_orphan(j, &set->dev[i]);
+	json_arr_end(j);
 	json_key_arr(j, "problems");
-	for (const struct lvm_problem *p = set->problem; p; p = p->next) {
-		json_obj_begin(j);
-		json_key_str(j, "path", p->path);
-		json_key_str(j, "what", p->what);
-		json_obj_end(j);
-	}
+	for (const struct lvm_problem *p = set->problem; p; p = p->next)
+		show_problem(j, p);
 	json_arr_end(j);
 	json_obj_end(j);
 	json_end(j);
-}
-
-/* --- for people -------------------------------------------------------------------- */
-
-/* "4.0 MiB": four figures at most. */
-static const char *size_text(char out[32], uint64_t bytes)
-{
-	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
-	uint64_t tenths = bytes;
-	int u = 0;
-
-	if (bytes < KiB) {
-		snprintf(out, 32, "%" PRIu64 " B", bytes);
-		return out;
-	}
-	for (u = 1; bytes >= MiB; u++)
-		bytes >>= 10;
-	tenths = bytes * 10 / KiB;
-	snprintf(out, 32, "%" PRIu64 ".%" PRIu64 " %s", tenths / 10, tenths % 10, units[u]);
-	return out;
-}
-
-static void text_lv(struct buf *b, const struct lvm_vg *vg, const struct lvm_lv *lv, int width)
-{
-	char size[32];
-
-	buf_printf(b, "  lv  %-*s  %10s  %-10s  %s%s", width, lv->name,
-		   size_text(size, lvm_lv_bytes(vg, lv)), type_of(&lv->seg[0]),
-		   lv->flags & LVM_LV_WRITE ? "rw" : "ro", lvm_lv_is_visible(lv) ? "" : " hidden");
-	if (lv->partial)
-		buf_puts(b, " partial");
-	for (uint32_t i = 0; i < lv->tags.n; i++)
-		buf_printf(b, "%s%s", i ? "," : "  ", lv->tags.v[i]);
-	buf_putc(b, '\n');
-}
-
-static void text_vg(struct buf *b, const struct lvm_vg *vg)
-{
-	char size[32], free[32];
-	int width = 8;
-
-	buf_printf(b, "%s  %s  seqno %u  %s, %s free\n", vg->name, vg->id.s, vg->seqno,
-		   size_text(size, lvm_vg_extents(vg) * lvm_extent_bytes(vg)),
-		   size_text(free, lvm_vg_free(vg) * lvm_extent_bytes(vg)));
-	for (const struct lvm_lv *lv = vg->first; lv; lv = lv->next)
-		if ((int)strlen(lv->name) > width)
-			width = (int)strlen(lv->name);
-	for (uint32_t i = 0; i < vg->n_pvs; i++) {
-		const struct lvm_pv *pv = vg->pv[i];
-
-		buf_printf(b, "  pv  %-*s  %10s  %s free  %s\n", width, pv->key,
-			   size_text(size, pv->pe_count * lvm_extent_bytes(vg)),
-			   size_text(free, pv->n_free * lvm_extent_bytes(vg)),
-			   pv->dev ? pv->dev->path : "missing");
-	}
-	for (const struct lvm_lv *lv = vg->first; lv; lv = lv->next)
-		text_lv(b, vg, lv, width);
-}
-
-void lvm_show_text(const struct lvm_set *set, struct buf *b)
-{
-	for (size_t i = 0; i < set->n_found; i++)
-		if (set->found[i]->vg)
-			text_vg(b, set->found[i]->vg);
-	for (const struct lvm_problem *p = set->problem; p; p = p->next)
-		buf_printf(b, "%s: %s\n", p->path, p->what);
 }

@@ -199,17 +199,35 @@ static void print_value(struct buf *b, const struct lvm_value *v)
 	}
 }
 
-static void print_list(struct buf *b, const struct lvm_node *n)
+/* Tabs for a file that people read; on a disk (depth < 0) there are none. */
+static void indent(struct buf *b, int depth)
+{
+	for (int i = 0; i < depth; i++)
+		buf_putc(b, '\t');
+}
+
+static int deeper(int depth)
+{
+	return depth < 0 ? depth : depth + 1;
+}
+
+static void print_list(struct buf *b, const struct lvm_node *n, int depth)
 {
 	buf_putc(b, '[');
 	for (uint32_t i = 0; i < n->n_values; i++) {
 		if (i)
 			buf_puts(b, n->value[i].new_line ? "," : ", ");
-		if (n->value[i].new_line)
+		if (n->value[i].new_line) {
 			buf_putc(b, '\n');
+			indent(b, deeper(depth));
+		}
 		print_value(b, &n->value[i]);
 	}
-	buf_puts(b, n->new_line ? "\n]" : "]");
+	if (n->new_line) {
+		buf_putc(b, '\n');
+		indent(b, depth);
+	}
+	buf_putc(b, ']');
 }
 
 static void print_blanks(struct buf *b, uint32_t n)
@@ -219,35 +237,47 @@ static void print_blanks(struct buf *b, uint32_t n)
 }
 
 /* A key that was quoted in the text keeps its quotes. */
-static void print_key(struct buf *b, const struct lvm_node *n)
+void lvm_print_key(struct buf *b, const struct lvm_node *n, int depth)
 {
 	const char *raw = n->raw.p;
 	bool quoted = raw && (*raw == '"' || *raw == '\'');
 
+	print_blanks(b, n->blanks);
+	indent(b, depth);
 	buf_add(b, quoted ? raw : n->key.p, quoted ? n->key.n + 2 : n->key.n);
+	buf_puts(b, n->kind == LVM_SECTION ? " {\n" : " = ");
 }
 
-void lvm_print(struct buf *b, const struct lvm_node *n)
+void lvm_print_end(struct buf *b, uint32_t n_blanks, int depth)
 {
-	print_blanks(b, n->blanks);
+	print_blanks(b, n_blanks);
+	indent(b, depth);
+	buf_puts(b, "}\n");
+}
+
+void lvm_print_at(struct buf *b, const struct lvm_node *n, int depth)
+{
 	if (n->kind == LVM_RAW) {
+		print_blanks(b, n->blanks);
 		buf_add(b, n->raw.p, n->raw.n);
 		buf_putc(b, '\n');
 		return;
 	}
-	print_key(b, n);
+	lvm_print_key(b, n, depth);
 	if (n->kind == LVM_SECTION) {
-		buf_puts(b, " {\n");
 		for (const struct lvm_node *c = n->first; c; c = c->next)
-			lvm_print(b, c);
-		print_blanks(b, n->end_blanks);
-		buf_puts(b, "}\n");
+			lvm_print_at(b, c, deeper(depth));
+		lvm_print_end(b, n->end_blanks, depth);
 		return;
 	}
-	buf_puts(b, " = ");
 	if (n->kind == LVM_LIST)
-		print_list(b, n);
+		print_list(b, n, depth);
 	else
 		print_value(b, n->value);
 	buf_putc(b, '\n');
+}
+
+void lvm_print(struct buf *b, const struct lvm_node *n)
+{
+	lvm_print_at(b, n, -1);
 }

@@ -52,5 +52,9 @@ struct lvm_value *lvm_value_add(struct arena *a, struct lvm_node *list);
 
 /* As it goes to the disk.  A string made here is escaped, one that was read is not touched. */
 void lvm_print(struct buf *b, const struct lvm_node *n);
+/* As it goes to a file, so many tabs deep; and the two ends of a section alone. */
+void lvm_print_at(struct buf *b, const struct lvm_node *n, int depth);
+void lvm_print_key(struct buf *b, const struct lvm_node *n, int depth);
+void lvm_print_end(struct buf *b, uint32_t n_blanks, int depth);
 
 #endif

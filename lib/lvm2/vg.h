@@ -202,6 +202,8 @@ struct lvm_stamp {
 	uint64_t now;			/* seconds since 1970 */
 };
 void lvm_vg_print(struct lvm_vg *vg, const struct lvm_stamp *stamp, struct buf *b);
+/* The part behind the VG: who, when, why. */
+void lvm_stamp_print(struct buf *b, const struct lvm_stamp *stamp);
 /* The part of it that is one LV, its name and braces included, as LVM2 would indent nothing. */
 void lvm_lv_print(struct lvm_vg *vg, struct lvm_lv *lv, struct buf *b);
 

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "lib/arena.h"
+#include "lib/bytes.h"
 #include "lib/err.h"
+#include "lib/io.h"
 #include "lib/lvm2/check.h"
 #include "lib/lvm2/commit.h"
 #include "lib/lvm2/history.h"
@@ -127,20 +129,18 @@ TEST(lvm_show_is_json_for_every_vector)
 	}
 }
 
-TEST(lvm_show_for_people)
+TEST(lvm_show_names_pvs_that_no_vg_knows)
 {
-	struct stage *s = stage("11a-partial");
-	_buf_free_ struct buf b = { 0 };
+	struct stage *s = stage("01-fresh-pv");
+	const char *json = compact(s);
 
-	lvm_show_text(&s->set, &b);
-	STR_EQ(buf_str(&b),
-	       "vgp  xMdPzn-yrPT-F0Ib-Va02-AkIW-DXUM-iFa03W  seqno 4  120.0 MiB, 16.0 MiB free\n"
-	       "  pv  pv0         60.0 MiB  0 B free  pv0\n"
-	       "  pv  pv1         60.0 MiB  16.0 MiB free  missing\n"
-	       "  lv  on0         16.0 MiB  linear      rw\n"
-	       "  lv  on1         16.0 MiB  linear      rw partial\n"
-	       "  lv  both        72.0 MiB  linear      rw partial\n"
-	       "vgp: PV U0nIZS-WZYB-1YEA-Ypiy-9Yxy-zMVU-udUg5p is missing (last seen as /dev/loop1)\n");
+	OK(strstr(json, "\"vgs\":[],\"orphans\":[{\"uuid\":\"eqRKrp-2dHG-6e6A-bIzM-WV29-tT2b-0PF3Nt\","
+		  "\"path\":\"pv0\",\"size\":67108864,\"used\":false},"));
+	leave(s);
+	/* Its text is bad, so that nothing says what it is in; its label says that it is in something. */
+	s = stage("12d-all-bad");
+	OK(strstr(compact(s), "\"size\":67108864,\"used\":true}],\"problems\":[{\"path\":\"pv0\",\"what\":"
+		  "\"metadata area at 4096: the checksum of the LVM metadata is wrong\",\"severity\":\"error\"}]"));
 	leave(s);
 }
 
@@ -226,8 +226,58 @@ TEST(lvm_history_is_what_the_ring_still_holds)
 	/* Where nothing is committed any more, this is the way out. */
 	s = stage("12d-all-bad");
 	all = lvm_history(&s->set, NULL);
-	OK(all && !all->committed);
-	for (struct lvm_past *p = all; p; p = p->next)
-		OK(!p->committed && p->damaged == (p == all));
+	if (OK(all && all->committed && all->damaged && all->next)) {
+		OK(!lvm_past_is_good(all));
+		EQ(lvm_past_newest(all)->is.seqno, all->is.seqno - 1);
+		OK(!lvm_past_find(all, all->is.seqno));
+	}
+	leave(s);
+
+	/* Without a label, and without a header, the texts are still there. */
+	s = stage("12c-bad-label");
+	all = lvm_history(&s->set, NULL);
+	EQ(s->dev[0].err, -E_LVM_LABEL);
+	OK(all && all->place && all->place->dev == &s->dev[0] && all->place->next);
+	leave(s);
+	s = stage("12b-bad-header");
+	all = lvm_history(&s->set, NULL);
+	OK(all && all->committed && all->place && all->place->dev == &s->dev[0] && all->place->next);
+	leave(s);
+}
+
+/* The beginning of a disk went: label and headers are zeroes, and what of the ring lay there. */
+TEST(lvm_history_of_a_disk_that_lost_its_beginning)
+{
+	struct stage *s = stage("13-xenserver");
+	struct lvm_past *all;
+
+	EQ(io_zero(s->io[0], 0, 8192), 0);
+	look(s);
+	EQ(s->dev[0].err, -E_LVM_NO_LABEL);
+	all = lvm_history(&s->set, NULL);
+	OK(all && !all->committed && lvm_past_is_good(all));
+	EQ(all->is.seqno, 11);
+	leave(s);
+}
+
+/* Rings that nobody wrote: every sector begins a text, and no text ever ends. */
+TEST(lvm_history_gives_up_in_a_ring_full_of_beginnings)
+{
+	static const char text[] = "vg {\nid = \"AAAAAA-bbbb-cccc-dddd-eeee-ffff-gggggg\"\nseqno = 7\n";
+	struct stage *s = stage("02-linear-tags");
+	const struct lvm_problem *p;
+
+	for (uint64_t at = 4608; at < MiB; at += 512)
+		EQ(io_write(s->io[0], at, text, sizeof(text) - 1), 0);
+	for (uint64_t at = 4608 + sizeof(text) - 1; at < MiB; at += 512)
+		for (size_t i = 0; i < 512 - sizeof(text) + 1; i += 32)
+			EQ(io_write(s->io[0], at + i, "# # # # # # # # # # # # # # # # ", 32 < 512 - sizeof(text) + 1 - i ?
+				    32 : 512 - sizeof(text) + 1 - i), 0);
+	EQ(io_zero(s->io[0], MiB - 1, 1), 0);
+	look(s);
+	lvm_history(&s->set, NULL);
+	for (p = s->set.problem; p && p->err != -EFBIG; p = p->next)
+		;
+	OK(p && strstr(p->what, "more texts than anybody wrote"));
 	leave(s);
 }
