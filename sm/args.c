@@ -34,8 +34,12 @@ static const struct arg args[] = {
 	{ "DST",		ARG_PATH,   "the image to make, or the device to write" },
 	{ "PARENT",		ARG_PATH,   "the image to stand on" },
 	{ "CHILD",		ARG_PATH,   "the image to make" },
+#if IS_ENABLED(CONFIG_CLI_VG)
+	{ "--vg",		ARG_TEXT,   "the VG that is meant, where there are several: name or uuid" },
 	{ "--from",		ARG_PATH,   "a file with what to restore" },
-	{ "--seqno",		ARG_NUMBER, "the version to restore" },
+	{ "--to",		ARG_PATH,   "the file to write" },
+	{ "--seqno",		ARG_NUMBER, "an older version, by its number in sm vg history" },
+#endif
 	{ "-f",			ARG_TEXT,   "format of the image: raw, vhd or qcow2" },
 	{ "-O",			ARG_TEXT,   "format to write: raw or vhd" },
 	{ "--sr",		ARG_TEXT,   "the SR that holds the disk" },
@@ -138,8 +142,8 @@ static int set_path(struct ctx *ctx, struct request *rq, const struct arg *arg, 
 {
 	if (!*text || strlen(text) >= PATH_MAX)
 		return fail_say(ctx, -E_ARG, "%s is %s", arg->word, *text ? "too long" : "empty");
-	if (!strcmp(arg->word, "--from")) {
-		rq->from = text;
+	if (arg->word[0] == '-') {
+		*(strcmp(arg->word, "--from") ? &rq->to : &rq->from) = text;
 		return 0;
 	}
 	rq->paths = arena_grow(&ctx->arena, rq->paths, rq->n_paths, rq->n_paths + 1,
@@ -166,7 +170,7 @@ int request_set(struct ctx *ctx, struct request *rq, const struct arg *arg, cons
 		{ "NAME", &rq->name }, { "--name", &rq->name },
 		{ "--description", &rq->description }, { "--type", &rq->type },
 		{ "--format", &rq->format }, { "OWNER", &rq->owner }, { "--owner", &rq->owner },
-		{ "TARGET", &rq->sr }, { "-f", &rq->format }, { "-O", &rq->out_format },
+		{ "TARGET", &rq->sr }, { "--vg", &rq->vg }, { "-f", &rq->format }, { "-O", &rq->out_format },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {

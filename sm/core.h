@@ -80,6 +80,12 @@ int do_vdi_delete(struct run *r);
 int do_vdi_config(struct run *r);
 int do_vdi_attach_from_config(struct run *r);
 
+int do_vg_show(struct run *r);
+int do_vg_check(struct run *r);
+int do_vg_history(struct run *r);
+int do_vg_backup(struct run *r);
+int do_vg_restore(struct run *r);
+
 /* A dry run: one sentence for each step that would be taken. */
 int plan(struct run *r, uint64_t space, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

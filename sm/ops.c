@@ -146,6 +146,25 @@ const struct op_row ops[] = {
 	  "Which bytes of the disk are where",
 	  "sm image map root.vhd --json" },
 #endif
+#if IS_ENABLED(CONFIG_CLI_VG)
+	/* --- LVM metadata, without an SR --- */
+	{ OP_VG_SHOW, 0,
+	  "vg", "show", "PATH…", NULL, NULL,
+	  "The volume groups on devices or in files: PVs, LVs, extents",
+	  "sm vg show /dev/sdb /dev/sdc" },
+	{ OP_VG_CHECK, 0,
+	  "vg", "check", "PATH…", NULL, NULL,
+	  "Read every copy of the metadata and say what is wrong",
+	  "sm vg check /dev/sdb" },
+	{ OP_VG_HISTORY, 0,
+	  "vg", "history", "PATH… [--vg=VG] [--seqno=N]", NULL, NULL,
+	  "Older metadata that is still there; with --seqno the text itself",
+	  "sm vg history /dev/sdb" },
+	{ OP_VG_BACKUP, 0,
+	  "vg", "backup", "PATH… [--vg=VG] [--seqno=N] [--to=FILE]", NULL, NULL,
+	  "Print the metadata, or save it, as vgcfgbackup of LVM2 does",
+	  "sm vg backup /dev/sdb --to /root/vg0.backup" },
+#endif
 #if IS_ENABLED(CONFIG_FRONT_SMAPI1) || IS_ENABLED(CONFIG_FRONT_SRAPI1)
 	/* --- only machines call these --- */
 	{ OP_SR_UPDATE, SR_OPEN,

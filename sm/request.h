@@ -71,11 +71,18 @@ enum op {
 	OP_IMAGE_SNAPSHOT,
 	OP_IMAGE_RESIZE,
 	OP_IMAGE_COALESCE,
+	OP_VG_SHOW,
+	OP_VG_CHECK,
+	OP_VG_HISTORY,
+	OP_VG_BACKUP,
+	OP_VG_RESTORE,
 	OP_MAX
 };
 
 struct image_report;
 struct image_map;
+struct lvm_past;
+struct lvm_set;
 
 struct request {
 	enum op op;
@@ -103,8 +110,10 @@ struct request {
 	const char **paths;		/* image and vg verbs: files and devices */
 	size_t n_paths;
 	const char *out_format;		/* image convert */
+	const char *vg;			/* vg verbs: name or uuid of the one that is meant */
 	const char *from;		/* vg restore: a file with the text */
-	uint64_t seqno;			/* or one of the older versions */
+	const char *to;			/* vg backup: the file to write */
+	uint64_t seqno;			/* one of the older versions */
 	bool has_seqno;
 
 	bool writable;			/* attach: default true is set by the door */
@@ -140,6 +149,9 @@ enum reply_kind {
 	REPLY_PLAN,		/* a dry run: plan, space */
 	REPLY_IMAGE,		/* image */
 	REPLY_MAP,		/* map */
+	REPLY_DONE,		/* plan: what was done, for verbs that say so */
+	REPLY_VGS,		/* vgs */
+	REPLY_HISTORY,		/* past */
 };
 
 struct reply {
@@ -155,6 +167,9 @@ struct reply {
 	uint64_t space;			/* REPLY_PLAN: bytes the steps will take */
 	const struct image_report *image;	/* sm/image.h */
 	const struct image_map *map;
+	const struct lvm_set *vgs;	/* what was found on the devices */
+	const struct lvm_past *past;	/* older metadata, newest first */
+	bool several;			/* more than one object was asked for */
 };
 
 #endif

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "arch/lock.h"
+#include "lib/bytes.h"
 #include "lib/err.h"
 #include "lib/kconfig.h"
 #include "lib/log.h"
@@ -46,7 +47,7 @@ static int do_epoch_begin(struct run *r)
 #define IF_SNAPSHOTS(fn)	(IS_ENABLED(CONFIG_SNAPSHOTS) ? (fn) : NULL)
 
 /* An operation without a handler is one that no driver can do yet. */
-static int (*const handlers[OP_MAX])(struct run *r) = {
+static int (*const handlers[])(struct run *r) = {
 	[OP_SR_DRIVER_INFO] = do_info,
 	[OP_SR_CREATE] = do_sr_create,
 	[OP_SR_DESTROY] = do_sr_destroy,
@@ -88,7 +89,18 @@ static int (*const handlers[OP_MAX])(struct run *r) = {
 	[OP_IMAGE_CHECK] = do_image_check,
 	[OP_IMAGE_MAP] = do_image_map,
 #endif
+#if IS_ENABLED(CONFIG_CLI_VG)
+	[OP_VG_SHOW] = do_vg_show,
+	[OP_VG_CHECK] = do_vg_check,
+	[OP_VG_HISTORY] = do_vg_history,
+	[OP_VG_BACKUP] = do_vg_backup,
+#endif
 };
+
+static int (*handler(enum op op))(struct run *r)
+{
+	return op < ARRAY_SIZE(handlers) ? handlers[op] : NULL;
+}
 
 static bool can_have_trees(const struct sr_type *t)
 {
@@ -100,7 +112,7 @@ bool sr_can(const struct sr_type *t, enum op op)
 	const struct layout *l = t->layout;
 	const struct datapath *d = sr_datapath_at(t, 0);
 
-	if (!handlers[op])
+	if (!handler(op))
 		return false;
 	switch (op) {
 	case OP_SR_CREATE:	return l->create && t->transport->stage;
@@ -156,7 +168,7 @@ static int check_can(struct run *r)
 
 	if (op == OP_VDI_EPOCH_BEGIN || op == OP_VDI_EPOCH_END || sr_can(r->sr.type, op))
 		return 0;
-	if (!handlers[op])
+	if (!handler(op))
 		return fail(r->ctx, -E_UNSUPPORTED, "%s", r->row->api ? r->row->api : r->row->verb);
 	return fail(r->ctx, -E_UNSUPPORTED, "type %s", r->sr.type->names[0]);
 }
@@ -220,9 +232,9 @@ static int run_row(struct run *r)
 		fail_clear(r->ctx);
 		return 0;
 	}
-	if (!err && !handlers[rq->op])
+	if (!err && !handler(rq->op))
 		err = fail(r->ctx, -E_UNSUPPORTED, "%s", r->row->api ? r->row->api : r->row->verb);
-	return err ? err : handlers[rq->op](r);
+	return err ? err : handler(rq->op)(r);
 }
 
 static const char *what(const struct run *r)

@@ -134,7 +134,8 @@ static int emit(struct ctx *ctx, const struct request *rq, const struct reply *r
 	if (!err)
 		return cli_findings(rq, rp);
 	print_error(ctx, c, err);
-	return exit_code(err);
+	/* A document that tells of several, of which some are damaged. */
+	return rp->kind == REPLY_CHECK && rp->several ? 7 : exit_code(err);
 }
 
 static const struct front cli = {

@@ -12,6 +12,7 @@
 #include "sm/front/image_out.h"
 #include "sm/front/json_out.h"
 #include "sm/front/table.h"
+#include "sm/front/vg_out.h"
 
 struct out {
 	struct ctx *ctx;
@@ -270,7 +271,8 @@ static void print_plan(const struct out *o)
 		utf8_show(o->b, o->rp->plan[i]);
 		buf_putc(o->b, '\n');
 	}
-	buf_printf(o->b, "space needed: %s\n", bytes(o, o->rp->space));
+	if (o->rp->kind == REPLY_PLAN)
+		buf_printf(o->b, "space needed: %s\n", bytes(o, o->rp->space));
 }
 
 static void print_ids(const struct out *o)
@@ -340,6 +342,7 @@ static void print_human(const struct out *o)
 		print_check(o);
 		break;
 	case REPLY_PLAN:
+	case REPLY_DONE:
 		print_plan(o);
 		break;
 	case REPLY_TEXT:
@@ -349,6 +352,11 @@ static void print_human(const struct out *o)
 	case REPLY_MAP:
 		if (IS_ENABLED(CONFIG_CLI_IMAGE))
 			image_out(o->ctx, o->cli, o->rq, o->rp, &o->term, o->b);
+		break;
+	case REPLY_VGS:
+	case REPLY_HISTORY:
+		if (IS_ENABLED(CONFIG_CLI_VG))
+			vg_out_print(&o->ctx->arena, o->cli, o->rp, &o->term, o->b);
 		break;
 	case REPLY_NONE:
 	case REPLY_INFO:
@@ -375,6 +383,8 @@ void cli_print(struct ctx *ctx, const struct request *rq, const struct reply *rp
 	term_of(STDOUT_FILENO, &o.term);
 	if (o.cli->minimal && has_ids(rp->kind))
 		print_ids(&o);
+	else if (IS_ENABLED(CONFIG_CLI_VG) && o.cli->minimal && vg_out_has_ids(rp))
+		vg_out_ids(rp, b);
 	else
 		print_human(&o);
 }
@@ -383,12 +393,13 @@ void cli_print(struct ctx *ctx, const struct request *rq, const struct reply *rp
 int cli_findings(const struct request *rq, const struct reply *rp)
 {
 	bool is_one = rp->kind == REPLY_CHECK || rq->op == OP_SR_SHOW || rq->op == OP_VDI_SHOW ||
-		      rq->op == OP_IMAGE_INFO;
-	bool is_list = rp->kind == REPLY_SRS || rp->kind == REPLY_VDIS ||
-		       rp->kind == REPLY_TREE || rp->kind == REPLY_PROBE || rq->op == OP_SR_SCAN;
+		      rq->op == OP_IMAGE_INFO || rp->kind == REPLY_VGS;
+	bool is_list = rp->kind == REPLY_SRS || rp->kind == REPLY_VDIS || rp->kind == REPLY_TREE ||
+		       rp->kind == REPLY_PROBE || rp->kind == REPLY_HISTORY ||
+		       rq->op == OP_SR_SCAN;
 
 	for (size_t i = 0; i < rp->vdis.n_problems; i++)
-		if (strcmp(rp->vdis.problems[i].severity, "warning"))
-			return is_one ? 6 : is_list ? 7 : 0;
+		if (!strcmp(rp->vdis.problems[i].severity, "error"))
+			return is_list || (is_one && rp->several) ? 7 : is_one ? 6 : 0;
 	return 0;
 }

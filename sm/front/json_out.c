@@ -2,10 +2,12 @@
 #include "lib/buf.h"
 #include "lib/err.h"
 #include "lib/kconfig.h"
+#include "lib/lvm2/show.h"
 #include "lib/text/json.h"
 #include "sm/front/cli.h"
 #include "sm/front/image_out.h"
 #include "sm/front/json_out.h"
+#include "sm/front/vg_out.h"
 
 #define SCHEMA 1
 
@@ -122,12 +124,17 @@ static void put_check(struct json *j, const struct request *rq, const struct rep
 	put_problems(j, &rp->vdis);
 }
 
-static void put_plan(struct json *j, const struct reply *rp)
+static void put_steps(struct json *j, const char *key, const struct reply *rp)
 {
-	json_key_arr(j, "plan");
+	json_key_arr(j, key);
 	for (size_t i = 0; i < rp->n_plan; i++)
 		json_str(j, rp->plan[i]);
 	json_arr_end(j);
+}
+
+static void put_plan(struct json *j, const struct reply *rp)
+{
+	put_steps(j, "plan", rp);
 	json_key_u64(j, "space", rp->space);
 }
 
@@ -157,6 +164,14 @@ static void put_reply(struct json *j, const struct request *rq, const struct rep
 	case REPLY_PLAN:
 		put_plan(j, rp);
 		break;
+	case REPLY_DONE:
+		put_steps(j, "done", rp);
+		break;
+	case REPLY_HISTORY:
+		if (IS_ENABLED(CONFIG_CLI_VG))
+			vg_out_history_json(j, rp);
+		put_problems(j, &rp->vdis);
+		break;
 	case REPLY_TEXT:
 		json_key_str(j, "text", rp->text);
 		break;
@@ -166,6 +181,7 @@ static void put_reply(struct json *j, const struct request *rq, const struct rep
 		put_problems(j, &rp->vdis);
 		break;
 	case REPLY_MAP:
+	case REPLY_VGS:		/* a document of its own */
 	case REPLY_NONE:
 	case REPLY_INFO:
 	case REPLY_CONFIG:	/* no command for people answers with these two */
@@ -180,6 +196,10 @@ void json_out_reply(const struct request *rq, const struct reply *rp, struct buf
 	if (IS_ENABLED(CONFIG_CLI_IMAGE) && rp->kind == REPLY_MAP) {
 		image_json_map(&j, rp);
 		json_end(&j);
+		return;
+	}
+	if (IS_ENABLED(CONFIG_CLI_VG) && rp->kind == REPLY_VGS) {
+		lvm_show_json(rp->vgs, &j);
 		return;
 	}
 	json_obj_begin(&j);

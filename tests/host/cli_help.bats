@@ -96,7 +96,7 @@ commands() {
 	[ "$status" -eq 0 ]
 	eval "$output"
 	complete_words() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _sm; }
-	complete_words sm v
+	complete_words sm vd
 	[ "${COMPREPLY[*]}" = vdi ]
 	complete_words sm vdi cre
 	[ "${COMPREPLY[*]}" = create ]
