@@ -95,7 +95,8 @@ ccflags  = -std=gnu11 -D_GNU_SOURCE -g $(if $(CONFIG_OPTIMIZE_SIZE),-Oz,-O2) \
            -Wvla -Wundef -Wformat=2 $(if $W,-Werror) \
            -gno-record-gcc-switches -ffile-prefix-map=$(CURDIR)=. \
            -ffile-prefix-map=$(srctree)/= -ffile-prefix-map=$(srctree)=. -ffile-prefix-map=$O=build
-small    = -Wl,-z,norelro,-z,noseparate-code,--build-id=none
+# Data begins in the page of the file in which code ends: no padding between them.
+small    = -Wl,-z,norelro,-z,noseparate-code,-z,common-page-size=64,--build-id=none
 safe     = -Wl,-z,relro,-z,now
 ldflags  = -Wl,--gc-sections,-z,noexecstack $(if $(CONFIG_OPTIMIZE_SIZE),$(small),$(safe))
 includes = -I$(srctree) -I$O/include $(if $(musl),-idirafter $O/uapi)

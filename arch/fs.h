@@ -45,6 +45,8 @@ bool fs_id_equal(const struct fs_id *a, const struct fs_id *b);
 int fs_allocate(int fd, uint64_t at, uint64_t len);
 /* Bytes the file really occupies. */
 int fs_used(int fd, uint64_t *bytes);
+/* These bytes will be read soon: fetch them meanwhile.  A hint, so it cannot fail. */
+void fs_will_read(int fd, uint64_t at, uint64_t len);
 /* Let dst share all of src's blocks: -EOPNOTSUPP, -EXDEV or -EINVAL where it cannot. */
 int fs_clone(int dst, int src);
 

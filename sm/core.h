@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the files of the core share: run.c, resolve.c, sr.c, vdi.c, snapshot.c. */
+/* What the files of the core share: run.c, resolve.c, sr.c, vdi.c, check.c, snapshot.c. */
 #ifndef SM_CORE_H
 #define SM_CORE_H
 

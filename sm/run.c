@@ -102,9 +102,10 @@ static int (*handler(enum op op))(struct run *r)
 	return op < ARRAY_SIZE(handlers) ? handlers[op] : NULL;
 }
 
-static bool can_have_trees(const struct sr_type *t)
+static bool is_of_trees(enum op op)
 {
-	return IS_ENABLED(CONFIG_SNAPSHOTS) && child_format(t);
+	return op == OP_VDI_SNAPSHOT || op == OP_VDI_CLONE || op == OP_VDI_COMPOSE ||
+	       op == OP_VDI_REVERT;
 }
 
 bool sr_can(const struct sr_type *t, enum op op)
@@ -114,6 +115,9 @@ bool sr_can(const struct sr_type *t, enum op op)
 
 	if (!handler(op))
 		return false;
+	if (IS_ENABLED(CONFIG_SNAPSHOTS) && is_of_trees(op))
+		return child_format(t) &&
+			(op == OP_VDI_COMPOSE ? !!l->volume_compose : !!l->volume_split);
 	switch (op) {
 	case OP_SR_CREATE:	return l->create && t->transport->stage;
 	case OP_SR_DESTROY:	return l->destroy && t->transport->stage;
@@ -136,10 +140,6 @@ bool sr_can(const struct sr_type *t, enum op op)
 	case OP_VDI_DETACH:
 	case OP_VDI_DEACTIVATE:
 	case OP_VDI_DETACH_FROM_CONFIG:	return d && d->deactivate;
-	case OP_VDI_SNAPSHOT:
-	case OP_VDI_CLONE:
-	case OP_VDI_REVERT:	return can_have_trees(t) && l->volume_split;
-	case OP_VDI_COMPOSE:	return can_have_trees(t) && l->volume_compose;
 	case OP_VDI_EPOCH_BEGIN:
 	case OP_VDI_EPOCH_END:	return false;	/* answered, but nothing is reset */
 	default:		return true;

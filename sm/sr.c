@@ -553,32 +553,13 @@ int do_sr_scan(struct run *r)
 	if (err || !l->n_problems || !r->rq->by_uuid)
 		return err;
 	/* For xapi a scan that misses a disk would mean that it is gone. */
-	for (p = l->problems; p < l->problems + l->n_problems; p++)
-		if (uuid_parse(&u, p->object) || !vdis_find(l, &u))
-			break;
-	if (p == l->problems + l->n_problems)
+	p = l->problems;
+	while (IS_ENABLED(CONFIG_SNAPSHOTS) && p < l->problems + l->n_problems &&
+	       !uuid_parse(&u, p->object) && vdis_find(l, &u))
+		p++;
+	if (IS_ENABLED(CONFIG_SNAPSHOTS) && p == l->problems + l->n_problems)
 		return 0;
 	return fail_say(r->ctx, -E_SR_SCAN, "uuid=%s: %s", p->object, p->what);
-}
-
-int do_sr_check(struct run *r)
-{
-	struct sr *sr = &r->sr;
-	struct vdis l = { 0 };
-	int err = sr->type->layout->list(sr, &l);
-
-	r->rp->kind = REPLY_CHECK;
-	r->rp->object = sr->uuid.s[0] ? arena_strdup(&r->ctx->arena, sr->uuid.s) : "";
-	if (!err && sr->type->layout->check)
-		err = sr->type->layout->check(sr, r->rq->repair && !r->ctx->dry_run, &l);
-	r->rp->vdis = l;
-	if (err)
-		return err;
-	for (size_t i = 0; i < l.n_problems; i++)
-		if (!strcmp(l.problems[i].severity, "error"))
-			return fail_say(r->ctx, -E_DAMAGED, "%zu problem%s found", l.n_problems,
-					l.n_problems == 1 ? "" : "s");
-	return 0;
 }
 
 int do_sr_rename(struct run *r)

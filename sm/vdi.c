@@ -31,7 +31,8 @@ int vdi_complete(struct sr *sr, struct vdi *vdi)
 	int err;
 
 	vdi->sr = sr->uuid;
-	vdi->read_only |= vdi->snapshot_of.s[0] != '\0';
+	if (IS_ENABLED(CONFIG_SNAPSHOTS))
+		vdi->read_only |= vdi->snapshot_of.s[0] != '\0';
 	err = state_get(sr, &vdi->uuid, &vdi->at);
 	if (err || !d)
 		return err;
@@ -81,7 +82,8 @@ int do_vdi_show(struct run *r)
 	int err = IS_ENABLED(CONFIG_SNAPSHOTS) && layout->children ?
 		layout->children(&r->sr, &vdi->uuid, &vdi->children, &vdi->n_children, &whole) : 0;
 
-	vdi->read_only |= vdi->n_children > 0;
+	if (IS_ENABLED(CONFIG_SNAPSHOTS))
+		vdi->read_only |= vdi->n_children > 0;
 	return err ? err : reply_vdi(r, REPLY_VDI);
 }
 
@@ -117,7 +119,8 @@ int do_vdi_list(struct run *r)
 	struct smtab tab;
 	int err;
 
-	r->rp->kind = r->rq->op == OP_VDI_TREE ? REPLY_TREE : REPLY_VDIS;
+	r->rp->kind = IS_ENABLED(CONFIG_SNAPSHOTS) && r->rq->op == OP_VDI_TREE ?
+		REPLY_TREE : REPLY_VDIS;
 	if (r->sr.type)
 		return list_sr(r, &r->sr);
 	err = smtab_read(r->ctx, &tab);

@@ -95,6 +95,12 @@ int fs_used(int fd, uint64_t *bytes)
 	return 0;
 }
 
+void fs_will_read(int fd, uint64_t at, uint64_t len)
+{
+	if (range_ok(at, len, INT64_MAX))
+		posix_fadvise(fd, (off_t)at, (off_t)len, POSIX_FADV_WILLNEED);
+}
+
 int fs_clone(int dst, int src)
 {
 	if (!ioctl(dst, FICLONE, src))

@@ -147,7 +147,7 @@ static void print_vdis(const struct out *o)
 	struct table t = { .arena = &o->ctx->arena, .cols = cols, .n_cols = ARRAY_SIZE(cols) };
 
 	for (const struct vdi *v = o->rp->vdis.v; v < o->rp->vdis.v + o->rp->vdis.n; v++) {
-		if (v->hidden)			/* vdi tree shows those */
+		if (IS_ENABLED(CONFIG_SNAPSHOTS) && v->hidden)	/* vdi tree shows those */
 			continue;
 		table_cell(&t, v->uuid.s);
 		table_cell(&t, v->name);
@@ -285,7 +285,8 @@ static void print_ids(const struct out *o)
 			buf_printf(o->b, "%s%s", n ? "," : "", rp->srs[n].uuid.s);
 	else
 		for (size_t i = 0; i < rp->vdis.n; i++)
-			if (rp->kind != REPLY_VDIS || !rp->vdis.v[i].hidden)
+			if (!IS_ENABLED(CONFIG_SNAPSHOTS) || rp->kind != REPLY_VDIS ||
+			    !rp->vdis.v[i].hidden)
 				buf_printf(o->b, "%s%s", n++ ? "," : "", rp->vdis.v[i].uuid.s);
 	buf_putc(o->b, '\n');
 }
@@ -368,8 +369,8 @@ static void print_human(const struct out *o)
 static bool has_ids(enum reply_kind kind)
 {
 	return kind == REPLY_SR || kind == REPLY_SRS || kind == REPLY_PROBE ||
-	       kind == REPLY_VDI || kind == REPLY_VDIS || kind == REPLY_TREE ||
-	       kind == REPLY_ATTACH;
+	       kind == REPLY_VDI || kind == REPLY_VDIS || kind == REPLY_ATTACH ||
+	       (IS_ENABLED(CONFIG_SNAPSHOTS) && kind == REPLY_TREE);
 }
 
 void cli_print(struct ctx *ctx, const struct request *rq, const struct reply *rp, struct buf *b)

@@ -64,7 +64,7 @@ static void put_attached(struct json *j, const struct attachment *at)
 static void put_vdi(struct json *j, const struct request *rq, const struct vdi *v)
 {
 	json_obj_begin(j);
-	if (rq->op == OP_VDI_TREE)
+	if (IS_ENABLED(CONFIG_SNAPSHOTS) && rq->op == OP_VDI_TREE)
 		json_key_u64(j, "depth", v->depth);
 	json_key_str(j, "uuid", v->uuid.s);
 	json_key_str(j, "name", text(v->name));

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a file and its record say about a VDI. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "drivers/format.h"
+#include "drivers/layout.h"
+#include "drivers/layout/dir.h"
+#include "drivers/layout/record.h"
+#include "drivers/sr.h"
+#include "lib/bytes.h"
+#include "lib/cleanup.h"
+#include "lib/err.h"
+#include "lib/file.h"
+#include "lib/io.h"
+
+int dir_take_record(struct sr *sr, int records, struct vdi *vdi)
+{
+	struct kvs kvs = { 0 };
+	const char *s;
+
+	if (!vdi->virtual_size || vdi->virtual_size % SECTOR_SIZE)
+		return fail_say(sr->ctx, -E_VDI_LOAD, "%s has %llu bytes, which is no number of sectors",
+				vdi->volume, (unsigned long long)vdi->virtual_size);
+	vdi->name = vdi->description = vdi->type = "";
+	if (records < 0 || record_read(&sr->ctx->arena, records, vdi->uuid.s, &kvs))
+		return 0;
+	if ((s = kv_get(&kvs, "name")))
+		vdi->name = s;
+	if ((s = kv_get(&kvs, "description")))
+		vdi->description = s;
+	if ((s = kv_get(&kvs, "type")))
+		vdi->type = s;
+	if ((s = kv_get(&kvs, "snapshot_of")))
+		uuid_parse(&vdi->snapshot_of, s);
+	/* A raw image cannot say so itself. */
+	if (WITH_TREES && (s = kv_get(&kvs, "hidden")))
+		vdi->hidden |= !strcmp(s, "1");
+	return 0;
+}
+
+int dir_take_stat(struct sr *sr, const struct format *f, const struct stat *st, struct vdi *vdi)
+{
+	vdi->format = f->name;
+	vdi->location = arena_strdup(&sr->ctx->arena, vdi->uuid.s);
+	vdi->sector_size = SECTOR_SIZE;
+	dir_set_volume(vdi, f->name);
+	if (!S_ISREG(st->st_mode))
+		return fail_say(sr->ctx, -E_VDI_LOAD, "%s is %s, not an image file", vdi->volume,
+				S_ISDIR(st->st_mode) ? "a directory" :
+				S_ISLNK(st->st_mode) ? "a symbolic link" : "a special file");
+	/* Only in blocks on the disk: a sparse image costs what it holds. */
+	vdi->physical_size = (uint64_t)st->st_blocks * 512;
+	vdi->virtual_size = (uint64_t)st->st_size;	/* unless the image knows better */
+	vdi->read_only = !(st->st_mode & 0222);
+	if (!strcmp(f->name, "raw"))
+		kv_set(&sr->ctx->arena, &vdi->sm_config, "type", "raw");
+	return 0;
+}
+
+/*
+ * The name of a parent is a stranger's word: it has to be the name of a volume,
+ * and of the right kind.  Whether that volume is here is seen by who looks for it.
+ */
+static int take_parent(struct sr *sr, const struct image_facts *facts, struct vdi *vdi)
+{
+	const struct format *f = dir_volume_name(sr, facts->parent_name, &vdi->parent);
+
+	memcpy(vdi->parent_id, facts->parent_id, sizeof(vdi->parent_id));
+	if (!f || f->direct != is_zero(facts->parent_id, sizeof(facts->parent_id)))
+		return fail_say(sr->ctx, -E_VDI_LOAD, "%s stands on '%.128s', which cannot be a disk of this SR",
+				vdi->volume, facts->parent_name);
+	kv_set(&sr->ctx->arena, &vdi->sm_config, "vhd-parent",
+	       arena_strdup(&sr->ctx->arena, vdi->parent.s));
+	return 0;
+}
+
+int dir_take_facts(struct sr *sr, const struct image_facts *facts, struct vdi *vdi)
+{
+	vdi->virtual_size = facts->virtual_size;
+	vdi->hidden = facts->hidden;
+	vdi->mend = facts->mend;
+	memcpy(vdi->image_id, facts->id, sizeof(vdi->image_id));
+	return WITH_TREES && facts->has_parent ? take_parent(sr, facts, vdi) : 0;
+}
+
+static int load_image(struct sr *sr, const struct format *f, struct vdi *vdi)
+{
+	_io_close_ struct io *io = NULL;
+	struct image_facts facts = { 0 };
+	int err = io_open(&io, sr->dir, vdi->volume, IO_NOFOLLOW);
+
+	if (err == -ENOENT)
+		return -E_VDI_MISSING;
+	if (!err)
+		err = f->load(sr->ctx, io, &facts);
+	if (err)
+		return fail(sr->ctx, err, "%s", vdi->volume);
+	return dir_take_facts(sr, &facts, vdi);
+}
+
+/* What one file is.  The error says what is wrong with it. */
+static int load(struct sr *sr, int records, const struct format *f, struct vdi *vdi)
+{
+	struct stat st;
+	int err;
+
+	dir_set_volume(vdi, f->name);
+	if (fstatat(sr->dir, vdi->volume, &st, AT_SYMLINK_NOFOLLOW))
+		return errno == ENOENT ? -E_VDI_MISSING : fail(sr->ctx, -errno, "%s", vdi->volume);
+	err = dir_take_stat(sr, f, &st, vdi);
+	if (WITH_TREES && !err && !f->direct)
+		err = load_image(sr, f, vdi);
+	return err ? err : dir_take_record(sr, records, vdi);
+}
+
+int dir_find(struct sr *sr, const struct uuid *uuid, struct vdi *vdi)
+{
+	_close_ int records = -1;
+
+	dir_sub(sr, ".sm/vdi", &records);
+	for (size_t i = 0; sr_format_at(sr->type, i); i++) {
+		int err;
+
+		*vdi = (struct vdi){ .uuid = *uuid };
+		err = load(sr, records, sr_format_at(sr->type, i), vdi);
+		if (err != -E_VDI_MISSING)
+			return err;
+	}
+	return -E_VDI_MISSING;
+}
+
+int dir_add(struct sr *sr, struct vdis *l, const struct vdi *vdi, int err)
+{
+	struct arena *a = &sr->ctx->arena;
+
+	if (!err)
+		*vdis_add(a, l) = *vdi;
+	else if (err != -E_VDI_MISSING)		/* that is: deleted while we read */
+		vdis_problem(a, l, &(struct problem){
+			.object = arena_strdup(a, vdi->uuid.s),
+			.what = arena_strdup(a, sr->ctx->why[0] ? sr->ctx->why : err_text(err)),
+			.severity = "error",
+		});
+	fail_clear(sr->ctx);
+	return 0;
+}
+
+/* Of raw images the inode says all; the others are looked at in a queue. */
+int dir_list(struct sr *sr, struct vdis *l)
+{
+	_close_ int records = -1;
+	_closedir_ DIR *d = dir_entries(sr->dir);
+	struct dir_scan *scan = NULL;
+	struct dirent *e;
+
+	if (!d)
+		return fail(sr->ctx, -errno, "read the directory");
+	dir_sub(sr, ".sm/vdi", &records);
+	while (errno = 0, (e = readdir(d))) {
+		struct vdi vdi = { 0 };
+		const struct format *f = dir_volume_name(sr, e->d_name, &vdi.uuid);
+
+		if (!f)
+			continue;
+		if (WITH_TREES && !f->direct)
+			dir_scan_add(sr, &scan, f, &vdi.uuid, e->d_ino);
+		else
+			dir_add(sr, l, &vdi, load(sr, records, f, &vdi));
+	}
+	if (errno)
+		return fail(sr->ctx, -errno, "read the directory");
+	return WITH_TREES && scan ? dir_scan_list(sr, scan, records, l) : 0;
+}
+
+/* --- records ------------------------------------------------------------------ */
+
+static int open_records(struct sr *sr, int *records)
+{
+	int err = dir_sub(sr, ".sm/vdi", records);
+
+	if (err == -ENOENT) {		/* an SR of upstream's */
+		if ((mkdirat(sr->dir, ".sm", 0700) && errno != EEXIST) ||
+		    (mkdirat(sr->dir, ".sm/vdi", 0700) && errno != EEXIST))
+			return fail(sr->ctx, -errno, "make .sm/vdi");
+		err = dir_sub(sr, ".sm/vdi", records);
+	}
+	return err ? fail(sr->ctx, err, "open .sm/vdi") : 0;
+}
+
+int dir_describe(struct sr *sr, const struct vdi *vdi)
+{
+	struct arena *a = &sr->ctx->arena;
+	struct kvs kvs = { 0 };
+	_close_ int records = -1;
+	int err = open_records(sr, &records);
+
+	if (err)
+		return err;
+	/* What cannot be read now must not be forgotten. */
+	err = record_read(a, records, vdi->uuid.s, &kvs);
+	if (err && err != -ENOENT)
+		return fail(sr->ctx, err, "read the record of VDI %s", vdi->uuid.s);
+	if (vdi->name)
+		kv_set(a, &kvs, "name", vdi->name);
+	if (vdi->description)
+		kv_set(a, &kvs, "description", vdi->description);
+	if (vdi->type)
+		kv_set(a, &kvs, "type", vdi->type);
+	if (WITH_TREES && vdi->snapshot_of.s[0])
+		kv_set(a, &kvs, "snapshot_of", vdi->snapshot_of.s);
+	if (WITH_TREES && vdi->hidden)
+		kv_set(a, &kvs, "hidden", "1");
+	err = dir_put_record(sr, &vdi->uuid, records, vdi->uuid.s, &kvs, false);	/* commit */
+	return err ? fail(sr->ctx, err, "write the record of VDI %s", vdi->uuid.s) : 0;
+}
