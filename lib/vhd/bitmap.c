@@ -73,12 +73,12 @@ static int slot(struct vhd *v, uint32_t *i)
 	for (int round = 0; round < 2; round++) {
 		for (uint32_t n = 0; n < VHD_BITMAPS; n++) {
 			*i = v->hand++ % VHD_BITMAPS;
-			if (!v->bits[*i].dirty) {
+			if (!v->bits[*i].dirty && !v->bits[*i].busy) {
 				v->bits_block[*i] = VHD_UNUSED;
 				return 0;
 			}
 		}
-		err = vhd_publish(v);
+		err = v->batched ? -EAGAIN : vhd_publish(v);
 		if (err)
 			return err;
 	}

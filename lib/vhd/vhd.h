@@ -65,6 +65,7 @@ struct vhd_batmap {
 
 struct vhd_bits {
 	bool dirty;
+	bool busy;		/* a batch is writing it (batch.h) */
 	uint8_t b[512];
 };
 
@@ -91,6 +92,7 @@ struct vhd {
 	uint32_t hand;			/* where to look for a slot to reuse */
 	uint8_t *bat_dirty;		/* a bit for each sector of bat */
 	bool dirty;			/* something in bits or bat is not written */
+	bool batched;			/* somebody else publishes (batch.h) */
 	bool grown;			/* blocks were added since the footer was placed */
 	uint32_t ahead;			/* how many places were prepared last */
 	uint32_t expected;		/* new blocks that a bulk writer has announced */

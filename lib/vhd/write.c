@@ -267,7 +267,7 @@ static int write_bat(struct vhd *v)
 }
 
 /* A stale bit of the batmap would call the next bitmap of that block full. */
-static int settle_batmap(struct vhd *v)
+int vhd_settle_batmap(struct vhd *v)
 {
 	int err;
 
@@ -289,7 +289,7 @@ int vhd_publish(struct vhd *v)
 		return 0;
 	err = io_flush(v->io);
 	if (!err)
-		err = settle_batmap(v);
+		err = vhd_settle_batmap(v);
 	if (!err)
 		err = write_bitmaps(v);
 	if (!err)

@@ -9,6 +9,8 @@
 int vhd_write_footer(struct vhd *v, uint64_t at);
 /* Put the footer of a file right behind its data and cut the rest off. */
 int vhd_place_footer(struct vhd *v);
+/* Clear on the disk what the batmap must not say any more, before an entry is used again. */
+int vhd_settle_batmap(struct vhd *v);
 /* The first byte behind metadata and blocks. */
 uint64_t vhd_blocks_from(const struct vhd *v);
 

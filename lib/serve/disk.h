@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A virtual disk in use by many at once: an image and the chain below it, read
+ * and written by any number of threads.
+ *
+ *	disk_open(&d, image)		the image is the disk's from then on
+ *	disk_read(d, at, buf, len)	any alignment, from any thread
+ *	disk_write(d, at, buf, len)
+ *	disk_flush(d)			what was written before survives a power cut
+ *	disk_close(d)			when nobody uses it any more
+ *
+ * What is where is decided under one lock, for a moment; data moves outside of
+ * it.  A flush covers every write that had returned when it was called; those
+ * that come together share one.  Metadata is written by flushes alone, in the
+ * order of lib/vhd/vhd.h: data, flush, bitmaps and BAT, flush.
+ *
+ *	guest writes ──▶ data to its place ──▶ bit set in memory ──▶ acknowledged
+ *	guest flushes ─▶ fdatasync ─▶ bitmaps, BAT ─▶ fdatasync ───▶ acknowledged
+ *
+ * A write that covers a part of a unit (a sector, or 4 KiB with O_DIRECT on a
+ * file) needs what is there, so it runs alone.
+ *
+ * Once a flush has failed, nobody knows what reached the disk: every later write
+ * and flush fails too, with the same error.
+ */
+#ifndef LIB_SERVE_DISK_H
+#define LIB_SERVE_DISK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct disk;
+struct image;
+
+/* The image was opened with IMAGE_RDWR if the disk is to be written. */
+void disk_open(struct disk **d, struct image *im);
+/* Write the rest (footers, batmap) and close the image.  0, or what was lost. */
+int disk_close(struct disk *d);
+
+uint64_t disk_size(const struct disk *d);
+bool disk_is_writable(const struct disk *d);
+/* Writes of this size and alignment do not wait for each other. */
+uint32_t disk_unit(const struct disk *d);
+
+int disk_read(struct disk *d, uint64_t at, void *buf, size_t len);
+int disk_write(struct disk *d, uint64_t at, const void *buf, size_t len);
+int disk_flush(struct disk *d);
+/* Make it read as zeroes; with room, such that a write there finds its place later. */
+int disk_zero(struct disk *d, uint64_t at, uint64_t len, bool room);
+/* Nobody needs it any more: it reads as before, or as zeroes. */
+int disk_trim(struct disk *d, uint64_t at, uint64_t len);
+
+/* A run of bytes that are all alike. */
+struct disk_run {
+	uint64_t len;
+	bool hole, zero;
+};
+/* At most n runs from `at` on, within len bytes: how many, or an error. */
+int disk_map(struct disk *d, uint64_t at, uint64_t len, struct disk_run *runs, int n);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A disk served by the NBD protocol, to several connections at once.
+ *
+ *	struct server *s;
+ *
+ *	server_start(&s, disk, name);
+ *	err = server_add(s, fd, true);		for each client; the descriptor is taken
+ *	...
+ *	server_stop(s);				all have been answered and are closed
+ *
+ * Each connection has threads of its own, one at first, more while requests
+ * wait.  The one that has read a request lets the next thread read, does what
+ * is asked, and sends the answer; so answers come in any order, and a single
+ * request at a time costs no switch between threads.
+ *
+ * Memory: SERVER_THREADS buffers of SERVER_CHUNK bytes at most, whatever the
+ * clients do.  Larger requests are done in pieces.
+ */
+#ifndef LIB_SERVE_SERVER_H
+#define LIB_SERVE_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct disk;
+struct server;
+
+#define SERVER_CLIENTS	16u
+#define SERVER_THREADS	32u		/* of all connections */
+#define SERVER_CHUNK	((uint32_t)512 << 10)
+#define SERVER_REQUEST	((uint32_t)32 << 20)	/* the largest read or write */
+
+void server_start(struct server **s, struct disk *d, const char *name);
+/* What the kernel's client is told, which does not ask: enum nbd_export_flags. */
+uint16_t server_flags(const struct server *s);
+/*
+ * Serve a connected socket.  With hello the client says what it wants; without,
+ * its requests begin at once.  -EBUSY when there are too many clients.
+ */
+int server_add(struct server *s, int fd, bool hello);
+/* How many are connected now. */
+size_t server_clients(struct server *s);
+/* Requests that were read are answered, then all is closed. */
+void server_stop(struct server *s);
+
+#endif

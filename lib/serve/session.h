@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One connection, between server.c and session.c. */
+#ifndef LIB_SERVE_SESSION_H
+#define LIB_SERVE_SESSION_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "lib/nbd/hello.h"
+
+struct disk;
+
+struct session {
+	struct disk *disk;
+	const struct nbd_export *e;
+	struct nbd_terms terms;
+	int fd;
+
+	pthread_mutex_t in;	/* held by the thread that reads */
+	uint8_t ahead[16384];	/* what was read and not yet understood */
+	size_t at, n;
+	bool over;		/* nothing more will be read; set under in */
+
+	pthread_mutex_t out;	/* held by the thread that writes an answer */
+};
+
+/* Talk about the options; 1 when requests follow, 0 when the client has left. */
+int session_hello(struct session *s);
+
+/* A request, and what its thread needs to work on it. */
+struct task {
+	struct nbd_request rq;
+	int err;		/* it cannot be done */
+	bool answered;		/* reading it was all the work */
+	uint8_t *buf;		/* SERVER_CHUNK bytes, aligned for direct I/O */
+};
+
+/*
+ * The next request, with its data; in is held.  False when there is none: the
+ * client has left, or what it sends makes no sense.
+ */
+bool session_next(struct session *s, struct task *t);
+/* Do it and answer.  False when the answer cannot be sent: the connection is over. */
+bool session_do(struct session *s, struct task *t);
+
+#endif
