@@ -20,6 +20,7 @@
 #include "arch/lvmhost.h"
 #include "drivers/devices.h"
 #include "drivers/layout.h"
+#include "drivers/layout/lvhd.h"
 #include "drivers/layout/lvm.h"
 #include "drivers/sr.h"
 #include "lib/err.h"
@@ -120,7 +121,21 @@ static int lvm_open(struct sr *sr, bool recover)
 		sr->description = l->mgt.description;
 	}
 	fail_clear(sr->ctx);
-	return recover ? mgt_recover(sr) : 0;
+	if (IS_ENABLED(CONFIG_LVHD) && recover)
+		err = lvhd_recover(sr);
+	return recover && !err ? mgt_recover(sr) : err;
+}
+
+int lvm_reload(struct sr *sr)
+{
+	struct lvm_sr *l = lvm_of(sr);
+	const char *name = l->vg->name;
+	int err;
+
+	lvm_read(sr, l);
+	l->mgt_tried = false;
+	err = lvm_vg_get(&l->set, name, &l->vg);
+	return err ? fail(sr->ctx, err, "VG %s", name) : 0;
 }
 
 static void lvm_close(struct sr *sr)
@@ -175,6 +190,8 @@ static int lvm_describe(struct sr *sr, const struct vdi *vdi)
 	return mgt_put(sr, &whole);		/* commit */
 }
 
+#define IF_LVHD(fn)	(IS_ENABLED(CONFIG_LVHD) ? (fn) : NULL)
+
 const struct layout layout_lvm = {
 	.name = "lvm",
 	.unit = EXTENT,
@@ -192,6 +209,12 @@ const struct layout layout_lvm = {
 	.volume_delete = lvm_volume_delete,
 	.volume_resize = lvm_volume_resize,
 	.volume_describe = lvm_describe,
+	.children = IF_LVHD(lvhd_children),
+	.volume_split = IF_LVHD(lvhd_volume_split),
+	.split_space = IF_LVHD(lvhd_split_space),
+	.volume_compose = IF_LVHD(lvhd_volume_compose),
+	.volume_hide = IF_LVHD(lvhd_volume_hide),
+	.volume_io = IF_LVHD(lvhd_volume_io),
 	.volume_map = lvm_volume_map,
 	.check = lvm_sr_check,
 };

@@ -36,6 +36,8 @@ struct lvm_sr *lvm_of(struct sr *sr);
 /* Scan the transport's devices into a set. */
 int lvm_read(struct sr *sr, struct lvm_sr *l);
 int lvm_lock(struct sr *sr, struct lvm_sr *l, bool shared);
+/* Read the VG once more: what was changed in memory and not committed is gone. */
+int lvm_reload(struct sr *sr);
 /* One commit for everything changed in memory; cause goes into the text. */
 int lvm_commit_now(struct sr *sr, const char *cause);
 void lvm_fill_stamp(struct sr *sr, struct lvm_stamp *stamp, const char *cause);
@@ -51,6 +53,10 @@ int mgt_read_head(struct sr *sr);
 /* Names of all VDIs in the list, from one read of the volume. */
 int mgt_fill(struct sr *sr, struct vdis *l);
 int mgt_put(struct sr *sr, const struct vdi *vdi);
+/* Several at once: all their records are there, or with a death some of them. */
+int mgt_put_all(struct sr *sr, const struct vdi *const *v, size_t n);
+/* Is there a record of this VDI?  False too when MGT cannot be read. */
+bool mgt_has(struct sr *sr, const struct uuid *u);
 int mgt_delete(struct sr *sr, const struct uuid *u);
 int mgt_rename(struct sr *sr, const char *name, const char *description);
 /* Remove the records of VDIs that have no volume: what a death left. */
@@ -66,6 +72,8 @@ int lvm_volume_resize(struct sr *sr, struct vdi *vdi, uint64_t virtual_size);
 int lvm_volume_map(struct sr *sr, const struct vdi *vdi, struct volume_map *map);
 /* Deactivate every device of the VG that device-mapper still has. */
 int lvm_quiesce(struct sr *sr);
+/* What an LV's name and marks say of the disk in it. */
+void lvm_vdi_fill(struct sr *sr, const struct lvm_lv *lv, struct vdi *vdi);
 int lvm_vdi_find(struct sr *sr, const struct uuid *uuid, struct vdi *vdi);
 int lvm_vdi_list(struct sr *sr, struct vdis *l);
 

@@ -144,13 +144,31 @@ static size_t look_up(struct sr *sr, const char *records, size_t n, const struct
 	return at;
 }
 
-int mgt_put(struct sr *sr, const struct vdi *vdi)
+/* A VDI's own words over those of its record, which keeps what nobody here knows. */
+static void set_record(struct mgt_vdi *m, const struct vdi *vdi)
+{
+	m->uuid = vdi->uuid;
+	m->name = vdi->name;
+	m->description = vdi->description;
+	m->type = vdi->type && *vdi->type ? vdi->type : "user";
+	m->vdi_type = !strcmp(vdi->format, "vhd") ? "vhd" : "aio";
+	m->read_only = vdi->read_only;
+	m->managed = !vdi->hidden;
+	m->snapshot_of = vdi->snapshot_of;
+	m->is_a_snapshot = vdi->snapshot_of.s[0];
+}
+
+/*
+ * The records first, then the header that says that they are there (commit);
+ * one that takes the place of an old one is a commit by itself.
+ */
+int mgt_put_all(struct sr *sr, const struct vdi *const *v, size_t n_new)
 {
 	struct lvm_sr *l = lvm_of(sr);
 	_io_close_ struct io *io = NULL;
-	struct mgt_vdi m = { .managed = true };
+	struct arena *a = &sr->ctx->arena;
 	char *records;
-	size_t n, at, spare;
+	size_t n, was;
 	int err = start(sr, &io);
 
 	if (err == -ENOENT)
@@ -159,25 +177,48 @@ int mgt_put(struct sr *sr, const struct vdi *vdi)
 		err = read_records(sr, io, &records, &n);
 	if (err)
 		return err;
-	at = look_up(sr, records, n, &vdi->uuid, &m, &spare);
-	if (at == n)
-		at = spare;
-	if (at >= MGT_RECORDS || MGT_HEAD + (at + 1) * MGT_RECORD > io->size)
-		return fail_say(sr->ctx, -E_SR_NO_SPACE, "MGT has no room for another VDI (%zu are there)",
-				n);
-	m.uuid = vdi->uuid;
-	m.name = vdi->name;
-	m.description = vdi->description;
-	m.type = vdi->type && *vdi->type ? vdi->type : "user";
-	m.vdi_type = !strcmp(vdi->format, "vhd") ? "vhd" : "aio";
-	m.read_only = vdi->read_only;
-	m.snapshot_of = vdi->snapshot_of;
-	err = write_record(sr, io, at, &m);
-	if (!err && at == n) {
-		l->mgt.used = MGT_HEAD + (n + 1) * MGT_RECORD;
+	records = arena_grow(a, records, n * MGT_RECORD, (n + n_new) * MGT_RECORD, 1);
+	was = n;
+	for (size_t i = 0; i < n_new && !err; i++) {
+		struct mgt_vdi m = { .managed = true };
+		size_t spare, at = look_up(sr, records, n, &v[i]->uuid, &m, &spare);
+
+		if (at == n)
+			at = spare;
+		if (at >= MGT_RECORDS || MGT_HEAD + (at + 1) * MGT_RECORD > io->size)
+			return fail_say(sr->ctx, -E_SR_NO_SPACE,
+					"MGT has no room for another VDI (%zu are there)", n);
+		set_record(&m, v[i]);
+		mgt_vdi_encode(a, &m, records + at * MGT_RECORD);
+		err = io_write(io, MGT_HEAD + at * MGT_RECORD, records + at * MGT_RECORD, MGT_RECORD);
+		n += at == n;
+	}
+	if (!err)
+		err = io_flush(io);
+	if (!err && n != was) {
+		l->mgt.used = MGT_HEAD + n * MGT_RECORD;
 		err = write_head(sr, io);	/* commit */
 	}
 	return err ? fail(sr->ctx, err, "write MGT") : 0;
+}
+
+int mgt_put(struct sr *sr, const struct vdi *vdi)
+{
+	return mgt_put_all(sr, &vdi, 1);
+}
+
+bool mgt_has(struct sr *sr, const struct uuid *u)
+{
+	_io_close_ struct io *io = NULL;
+	struct mgt_vdi m;
+	char *records;
+	size_t n, spare;
+	int err = start(sr, &io);
+
+	if (!err)
+		err = read_records(sr, io, &records, &n);
+	fail_clear(sr->ctx);
+	return !err && look_up(sr, records, n, u, &m, &spare) < n;
 }
 
 int mgt_delete(struct sr *sr, const struct uuid *u)

@@ -10,11 +10,13 @@
 #include "drivers/devices.h"
 #include "drivers/format.h"
 #include "drivers/layout.h"
+#include "drivers/layout/lvhd.h"
 #include "drivers/layout/lvm.h"
 #include "drivers/sr.h"
 #include "lib/buf.h"
 #include "lib/cleanup.h"
 #include "lib/err.h"
+#include "lib/kconfig.h"
 #include "lib/lvm2/dm.h"
 #include "lib/lvm2/lv_io.h"
 #include "lib/lvm2/ops.h"
@@ -27,37 +29,33 @@
 #define WIPE_FIRST	((uint64_t)4 << 20)
 #define WIPE_LAST	((uint64_t)1 << 20)
 
-static int load(struct sr *sr, const struct lvm_lv *lv, const char *format, struct vdi *vdi)
+void lvm_vdi_fill(struct sr *sr, const struct lvm_lv *lv, struct vdi *vdi)
 {
-	const struct lvm_vg *vg = lvm_of(sr)->vg;
-	const struct format *f = sr_format(sr->type, format);
-	_io_close_ struct io *io = NULL;
-	struct image_facts facts = { 0 };
-	int err = 0;
+	const char *format = lvm_volume_format(lv->name, &vdi->uuid);
 
 	vdi->location = arena_strdup(&sr->ctx->arena, vdi->uuid.s);
 	vdi->name = vdi->description = vdi->type = "";
 	vdi->format = format;
 	vdi->sector_size = 512;
-	vdi->physical_size = lvm_lv_bytes(vg, lv);
+	vdi->physical_size = lvm_lv_bytes(lvm_of(sr)->vg, lv);
 	vdi->hidden = lvm_has_tag(&lv->tags, "hidden");
 	vdi->read_only = !(lv->flags & LVM_LV_WRITE);
 	snprintf(vdi->volume, sizeof(vdi->volume), "%s", lv->name);
 	kv_set(&sr->ctx->arena, &vdi->sm_config, "vdi_type", strcmp(format, "raw") ? "vhd" : "aio");
+}
+
+static int load(struct sr *sr, const struct lvm_lv *lv, struct vdi *vdi)
+{
+	lvm_vdi_fill(sr, lv, vdi);
 	if (lv->partial)
 		return fail_say(sr->ctx, -E_VDI_LOAD, "%s: a device that it lies on is missing", lv->name);
-	if (!strcmp(format, "raw")) {
+	if (!strcmp(vdi->format, "raw")) {
 		vdi->virtual_size = vdi->physical_size;
 		return 0;
 	}
-	if (!f)
+	if (!IS_ENABLED(CONFIG_LVHD))
 		return fail_say(sr->ctx, -E_UNSUPPORTED, "%s: VHD disks cannot be used here", lv->name);
-	err = lvm_lv_io(&io, vg, lv);
-	if (!err)
-		err = f->load(sr->ctx, io, &facts);
-	vdi->virtual_size = facts.virtual_size;
-	vdi->hidden |= facts.hidden;
-	return err ? fail(sr->ctx, err, "%s", lv->name) : 0;
+	return lvhd_load(sr, lv, vdi);
 }
 
 int lvm_vdi_list(struct sr *sr, struct vdis *l)
@@ -70,9 +68,9 @@ int lvm_vdi_list(struct sr *sr, struct vdis *l)
 		struct vdi vdi = { 0 };
 		const char *format = lvm_volume_format(lv->name, &vdi.uuid);
 
-		if (!format)
+		if (!format || (IS_ENABLED(CONFIG_LVHD) && strcmp(format, "raw")))
 			continue;
-		if (load(sr, lv, format, &vdi)) {
+		if (load(sr, lv, &vdi)) {
 			vdis_problem(a, l, &(struct problem){
 				.object = arena_strdup(a, vdi.uuid.s),
 				.what = arena_strdup(a, sr->ctx->why), .severity = "error" });
@@ -81,6 +79,8 @@ int lvm_vdi_list(struct sr *sr, struct vdis *l)
 		}
 		*vdis_add(a, l) = vdi;
 	}
+	if (IS_ENABLED(CONFIG_LVHD))
+		lvhd_load_all(sr, l);
 	return mgt_fill(sr, l);
 }
 
@@ -97,7 +97,7 @@ int lvm_vdi_find(struct sr *sr, const struct uuid *uuid, struct vdi *vdi)
 		if (!lv)
 			continue;
 		*vdi = (struct vdi){ .uuid = *uuid };
-		err = load(sr, lv, i ? "vhd" : "raw", vdi);
+		err = load(sr, lv, vdi);
 		if (err)
 			return err;
 		*vdis_add(&sr->ctx->arena, &one) = *vdi;
@@ -153,8 +153,8 @@ int lvm_volume_create(struct sr *sr, struct vdi *vdi, const struct volume_spec *
 	uint8_t random[32];
 	int err = lvm_vdi_find(sr, &vdi->uuid, &there);
 
-	if (!spec->format->direct)
-		return fail(sr->ctx, -E_UNSUPPORTED, "make a disk of format %s", spec->format->name);
+	if (IS_ENABLED(CONFIG_LVHD) && !spec->format->direct)
+		return lvhd_volume_create(sr, vdi, spec);
 	if (err != -E_VDI_MISSING) {
 		fail_clear(sr->ctx);
 		return fail_say(sr->ctx, -E_VDI_EXISTS, "VDI %s already exists", vdi->uuid.s);
@@ -192,6 +192,14 @@ int lvm_volume_delete(struct sr *sr, const struct vdi *vdi)
 	struct lvm_lv *lv = lvm_lv_find(vg, vdi->volume);
 	int err = lvm_vg_may_change(vg, true);
 
+	/* Nobody here serves a VHD, so the core has not asked whether somebody else does. */
+	if (IS_ENABLED(CONFIG_LVHD) && !err && lv && strcmp(vdi->format, "raw")) {
+		err = lvhd_settled(sr, &vdi->uuid);
+		if (!err)
+			err = lvhd_idle(sr, lv);
+		if (err)
+			return err;
+	}
 	if (!err)
 		err = lv ? lvm_lv_remove(vg, lv) : -E_VDI_MISSING;
 	if (err)
@@ -209,8 +217,8 @@ int lvm_volume_resize(struct sr *sr, struct vdi *vdi, uint64_t virtual_size)
 	uint64_t was;
 	int err = lvm_vg_may_change(vg, false);
 
-	if (strcmp(vdi->format, "raw"))
-		return fail(sr->ctx, -E_UNSUPPORTED, "resize a disk of format %s", vdi->format);
+	if (IS_ENABLED(CONFIG_LVHD) && strcmp(vdi->format, "raw"))
+		return lvhd_volume_resize(sr, vdi, virtual_size);
 	if (err)
 		return fail(sr->ctx, err, "VG %s", vg->name);
 	was = lvm_lv_bytes(vg, lv);

@@ -14,19 +14,30 @@ struct lv {
 	const struct lvm_lv *lv;
 };
 
-/* Where one byte lies, and how many follow it there. */
-static int locate(const struct lv *l, uint64_t at, struct io **io, uint64_t *where, uint64_t *run)
+static int check_seg(const struct lvm_seg *s)
 {
-	uint64_t extent = lvm_extent_bytes(l->vg);
+	if (s->kind != LVM_SEG_STRIPED || s->n_legs != 1 || !s->leg[0].pv)
+		return -E_LVM_LV_TYPE;
+	return s->leg[0].pv->dev && s->leg[0].pv->dev->io ? 0 : -E_LVM_PARTIAL;
+}
+
+int lvm_lv_where(const struct lvm_vg *vg, const struct lvm_lv *lv, uint64_t at,
+		 struct io **io, uint64_t *where, uint64_t *run)
+{
+	uint64_t extent = lvm_extent_bytes(vg);
 	uint64_t e = at / extent;
 
-	for (uint32_t i = 0; i < l->lv->n_segs; i++) {
-		const struct lvm_seg *s = &l->lv->seg[i];
+	for (uint32_t i = 0; i < lv->n_segs; i++) {
+		const struct lvm_seg *s = &lv->seg[i];
 		const struct lvm_pv *pv;
 		uint64_t into, start;
+		int err;
 
 		if (e < s->start || e - s->start >= s->count)
 			continue;
+		err = check_seg(s);
+		if (err)
+			return err;
 		pv = s->leg[0].pv;
 		into = at - s->start * extent;
 		if (!mul_ok(s->leg[0].extent, extent, &start) ||
@@ -45,7 +56,7 @@ static int locate(const struct lv *l, uint64_t at, struct io **io, uint64_t *whe
 	while (len) {								\
 		struct io *on;							\
 		uint64_t where, run;						\
-		int err_ = locate(l, at, &on, &where, &run);			\
+		int err_ = lvm_lv_where((l)->vg, (l)->lv, at, &on, &where, &run);\
 										\
 		if (run > len)							\
 			run = len;						\
@@ -110,13 +121,11 @@ int lvm_lv_io(struct io **io, const struct lvm_vg *vg, const struct lvm_lv *lv)
 	bool read_only = false;
 
 	for (uint32_t i = 0; i < lv->n_segs; i++) {
-		const struct lvm_seg *s = &lv->seg[i];
+		int err = check_seg(&lv->seg[i]);
 
-		if (s->kind != LVM_SEG_STRIPED || s->n_legs != 1 || !s->leg[0].pv)
-			return -E_LVM_LV_TYPE;
-		if (!s->leg[0].pv->dev || !s->leg[0].pv->dev->io)
-			return -E_LVM_PARTIAL;
-		read_only |= s->leg[0].pv->dev->io->read_only;
+		if (err)
+			return err;
+		read_only |= lv->seg[i].leg[0].pv->dev->io->read_only;
 	}
 	l = must_alloc(sizeof(*l));
 	*l = (struct lv){

@@ -15,4 +15,11 @@
 /* -E_LVM_LV_TYPE unless linear, -E_LVM_PARTIAL when a PV is not there. */
 int lvm_lv_io(struct io **io, const struct lvm_vg *vg, const struct lvm_lv *lv);
 
+/*
+ * Where one byte of it lies: on which device, at which byte there, and for how
+ * many bytes that holds.  Errors as above; -E_LVM_BAD past its end.
+ */
+int lvm_lv_where(const struct lvm_vg *vg, const struct lvm_lv *lv, uint64_t at,
+		 struct io **io, uint64_t *where, uint64_t *run);
+
 #endif

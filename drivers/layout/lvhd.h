@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * VHD disks of the lvm layout: what its files share.  The steps themselves are
+ * in lib/lvhd; here is when each is committed, and what happens to MGT.
+ */
+#ifndef DRIVERS_LAYOUT_LVHD_H
+#define DRIVERS_LAYOUT_LVHD_H
+
+#include "drivers/layout/lvm.h"
+#include "lib/lvhd/lvhd.h"
+
+struct io;
+struct vdi;
+struct vdis;
+struct volume_spec;
+struct volume_split;
+
+/* What lib/lvhd needs to know, for the opened SR. */
+void lvhd_bind(struct sr *sr, struct lvhd *h);
+/* Say what went wrong there, and return the error. */
+int lvhd_failed(struct sr *sr, const struct lvhd *h, int err);
+/* Do disks of this SR get all their space at once? */
+bool lvhd_is_thick(struct sr *sr);
+/* -E_VDI_IN_USE when device-mapper on this host has the LV. */
+int lvhd_idle(struct sr *sr, const struct lvm_lv *lv);
+/* -E_VDI_UNAVAILABLE while a journal speaks of the disk. */
+int lvhd_settled(struct sr *sr, const struct uuid *u);
+
+/* One disk, whose LV is known; every VHD of the VG. */
+int lvhd_load(struct sr *sr, const struct lvm_lv *lv, struct vdi *vdi);
+int lvhd_load_all(struct sr *sr, struct vdis *l);
+
+/* Deal with what journals speak of; what cannot be is logged and stays. */
+int lvhd_recover(struct sr *sr);
+
+/* Slots of the layout. */
+int lvhd_children(struct sr *sr, const struct uuid *of, struct uuid **v, size_t *n, bool *whole);
+int lvhd_volume_create(struct sr *sr, struct vdi *vdi, const struct volume_spec *spec);
+int lvhd_volume_resize(struct sr *sr, struct vdi *vdi, uint64_t virtual_size);
+int lvhd_volume_split(struct sr *sr, struct volume_split *split);
+int lvhd_split_space(struct sr *sr, const struct volume_split *split, uint64_t *bytes);
+int lvhd_volume_compose(struct sr *sr, const struct vdi *child, const struct vdi *parent);
+int lvhd_volume_hide(struct sr *sr, const struct vdi *vdi, bool hidden);
+int lvhd_volume_io(struct sr *sr, const struct vdi *vdi, bool writable, struct io **io);
+
+#endif
