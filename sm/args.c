@@ -56,6 +56,9 @@ static const struct arg args[] = {
 	{ "--force",		ARG_SWITCH, "do it although somebody may lose something by it" },
 	{ "--read-only",	ARG_SWITCH, "a device that cannot be written" },
 	{ "--repair",		ARG_SWITCH, "mend what can be mended" },
+#if IS_ENABLED(CONFIG_DATAPATH_SOCKET)
+	{ "--socket",		ARG_PATH,   "where to make the socket" },
+#endif
 #if IS_ENABLED(CONFIG_CLI_IMAGE)
 	{ "--any-parent",	ARG_SWITCH, "follow the names of parents out of the image's folder" },
 #endif
@@ -143,7 +146,8 @@ static int set_path(struct ctx *ctx, struct request *rq, const struct arg *arg, 
 	if (!*text || strlen(text) >= PATH_MAX)
 		return fail_say(ctx, -E_ARG, "%s is %s", arg->word, *text ? "too long" : "empty");
 	if (arg->word[0] == '-') {
-		*(strcmp(arg->word, "--from") ? &rq->to : &rq->from) = text;
+		*(!strcmp(arg->word, "--from") ? &rq->from :
+		  !strcmp(arg->word, "--to") ? &rq->to : &rq->socket) = text;
 		return 0;
 	}
 	rq->paths = arena_grow(&ctx->arena, rq->paths, rq->n_paths, rq->n_paths + 1,

@@ -72,6 +72,7 @@ int do_vdi_list(struct run *r);		/* and vdi tree */
 int do_vdi_show(struct run *r);
 int do_vdi_attach(struct run *r);
 int do_vdi_detach(struct run *r);
+int do_vdi_serve(struct run *r);
 int do_vdi_activate(struct run *r);
 int do_vdi_deactivate(struct run *r);
 int do_vdi_resize(struct run *r);

@@ -86,6 +86,12 @@ const struct op_row ops[] = {
 	  "vdi", "detach", "VDI [--sr=SR]", "vdi_detach", "SR VDI",
 	  "Take the block device away; refused while it is open",
 	  "sm vdi detach root" },
+#if IS_ENABLED(CONFIG_DATAPATH_SOCKET)
+	{ OP_VDI_SERVE, VDI | CHANGES | LOCKS_SR | LOCKS_VDI,
+	  "vdi", "serve", "VDI --socket=PATH [--sr=SR] [--read-only]", NULL, NULL,
+	  "Give a disk to NBD clients on a Unix socket, until a signal ends it",
+	  "sm vdi serve root --socket /run/root.sock" },
+#endif
 	{ OP_VDI_ACTIVATE, VDI | CHANGES | LOCKS_SR | LOCKS_VDI,
 	  "vdi", "activate", "VDI [--sr=SR] [--read-only]", "vdi_activate", NULL,
 	  "Start the datapath of an attached disk (attach does it too)",

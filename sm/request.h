@@ -41,6 +41,7 @@ enum op {
 	OP_VDI_SHOW,		/* vdi_get_params */
 	OP_VDI_ATTACH,		/* with rq->activate also the device */
 	OP_VDI_DETACH,		/* with rq->activate the device goes first */
+	OP_VDI_SERVE,		/* until a signal */
 	OP_VDI_ACTIVATE,
 	OP_VDI_DEACTIVATE,
 	OP_VDI_RESIZE,
@@ -109,6 +110,7 @@ struct request {
 	struct uuid new_uuid;		/* of what is created; "" = random */
 	const char **paths;		/* image and vg verbs: files and devices */
 	size_t n_paths;
+	const char *socket;		/* vdi serve */
 	const char *out_format;		/* image convert */
 	const char *vg;			/* vg verbs: name or uuid of the one that is meant */
 	const char *from;		/* vg restore: a file with the text */

@@ -69,6 +69,7 @@ static int (*const handlers[])(struct run *r) = {
 	[OP_VDI_SHOW] = do_vdi_show,
 	[OP_VDI_ATTACH] = do_vdi_attach,
 	[OP_VDI_DETACH] = do_vdi_detach,
+	[OP_VDI_SERVE] = IS_ENABLED(CONFIG_DATAPATH_SOCKET) ? do_vdi_serve : NULL,
 	[OP_VDI_ACTIVATE] = do_vdi_activate,
 	[OP_VDI_DEACTIVATE] = do_vdi_deactivate,
 	[OP_VDI_RESIZE] = do_vdi_resize,
@@ -137,6 +138,7 @@ bool sr_can(const struct sr_type *t, enum op op)
 	case OP_VDI_ACTIVATE:
 	case OP_VDI_GENERATE_CONFIG:
 	case OP_VDI_ATTACH_FROM_CONFIG:	return d && d->activate;
+	case OP_VDI_SERVE:	return IS_ENABLED(CONFIG_DATAPATH_SOCKET) && l->volume_open;
 	case OP_VDI_DETACH:
 	case OP_VDI_DEACTIVATE:
 	case OP_VDI_DETACH_FROM_CONFIG:	return d && d->deactivate;

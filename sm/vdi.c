@@ -19,14 +19,28 @@ const struct datapath *vdi_datapath(const struct sr *sr, const struct vdi *vdi)
 	const struct datapath *d;
 
 	for (size_t i = 0; (d = sr_datapath_at(sr->type, i)); i++)
-		if (d->serves(vdi))
+		if ((!IS_ENABLED(CONFIG_SERVE) || d->activate) && d->serves(vdi))
+			return d;
+	return NULL;
+}
+
+/* The one that serves it now; not active, the one that would. */
+static const struct datapath *datapath_now(const struct sr *sr, const struct vdi *vdi)
+{
+	const struct datapath *d;
+
+	/* Without servers there is one for each format. */
+	if (!IS_ENABLED(CONFIG_SERVE) || !vdi->at.active)
+		return vdi_datapath(sr, vdi);
+	for (size_t i = 0; (d = sr_datapath_at(sr->type, i)); i++)
+		if (!strcmp(d->name, vdi->at.backend))
 			return d;
 	return NULL;
 }
 
 int vdi_complete(struct sr *sr, struct vdi *vdi)
 {
-	const struct datapath *d = vdi_datapath(sr, vdi);
+	const struct datapath *d;
 	bool asked;
 	int err;
 
@@ -34,11 +48,11 @@ int vdi_complete(struct sr *sr, struct vdi *vdi)
 	if (IS_ENABLED(CONFIG_SNAPSHOTS))
 		vdi->read_only |= vdi->snapshot_of.s[0] != '\0';
 	err = state_get(sr, &vdi->uuid, &vdi->at);
-	if (err || !d)
-		return err;
 	/* How it was asked for counts until there is a device, then what the kernel says. */
 	asked = vdi->at.writable;
-	err = d->find(sr, vdi, &vdi->at);
+	for (size_t i = 0; !err && !vdi->at.active && (d = sr_datapath_at(sr->type, i)); i++)
+		if (d->serves(vdi))
+			err = d->find(sr, vdi, &vdi->at);
 	if (!vdi->at.active)
 		vdi->at.writable = asked;
 	return err;
@@ -256,7 +270,7 @@ static int may_resize(struct run *r, const struct format *f)
 
 int do_vdi_resize(struct run *r)
 {
-	const struct datapath *d = vdi_datapath(&r->sr, &r->vdi);
+	const struct datapath *d = datapath_now(&r->sr, &r->vdi);
 	const struct format *f = sr_format(r->sr.type, r->vdi.format);
 	struct vdi *vdi = &r->vdi;
 	uint64_t size;
@@ -311,7 +325,7 @@ int do_vdi_rename(struct run *r)
 
 static int deactivate(struct run *r)
 {
-	const struct datapath *d = vdi_datapath(&r->sr, &r->vdi);
+	const struct datapath *d = datapath_now(&r->sr, &r->vdi);
 	struct vdi *vdi = &r->vdi;
 	int err = 0;
 
@@ -334,13 +348,16 @@ static int not_served(struct run *r)
 /* Make the device, if there is none, and the link to it. */
 static int activate(struct run *r, bool writable)
 {
-	const struct datapath *d = vdi_datapath(&r->sr, &r->vdi);
+	const struct datapath *d = datapath_now(&r->sr, &r->vdi);
 	struct vdi *vdi = &r->vdi;
 	bool fresh;
 	int err = 0;
 
 	if (!d)
 		return not_served(r);
+	if (IS_ENABLED(CONFIG_SERVE) && !d->activate)
+		return fail_say(r->ctx, -E_VDI_IN_USE, "VDI %s is served on %s", vdi->uuid.s,
+				vdi->at.device);
 	if (writable && vdi->read_only) {
 		hint(r->ctx, "sm vdi attach %s --read-only", vdi->uuid.s);
 		return fail_say(r->ctx, -E_VDI_UNAVAILABLE, "VDI %s is read-only", vdi->uuid.s);

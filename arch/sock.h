@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Unix sockets to be served on, and signals that end a server. */
+#ifndef ARCH_SOCK_H
+#define ARCH_SOCK_H
+
+/*
+ * Listen at a path.  The socket is there, for its owner alone (0600), once it
+ * can be connected to.  What a dead server left at the path is replaced; one
+ * that answers is -EADDRINUSE, and anything that is no socket -EEXIST.
+ * -ENAMETOOLONG: the kernel knows paths of less than 108 bytes.
+ */
+int sock_listen(const char *path, int *fd);
+
+/* From here on SIGTERM, SIGINT and SIGHUP are read from *fd, in threads made later too. */
+int sock_signals(int *fd);
+
+/*
+ * Wait for the next client, whose descriptor is *client.  -EINTR when a signal
+ * came instead.
+ */
+int sock_accept(int fd, int signals, int *client);
+
+#endif

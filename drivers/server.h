@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Block servers: processes of ours that serve one disk each.
+ *
+ * A server holds a lock on /run/sm/server/<VDI>, in which it says who it is and
+ * how the disk can be reached.  The lock ends with the process, so the kernel
+ * knows who is alive, and a note without a lock means nothing.
+ */
+#ifndef DRIVERS_SERVER_H
+#define DRIVERS_SERVER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct sr;
+struct uuid;
+
+struct server_note {
+	pid_t pid;
+	bool writable;
+	char backend[16];	/* name of the datapath */
+	char device[256];	/* a socket, or a block device */
+};
+
+/* Become the server of a disk: the lock.  -E_VDI_IN_USE when there is one. */
+int server_lock(struct sr *sr, const struct uuid *vdi, int *lock);
+/* Tell the world; pid is filled in. */
+int server_tell(struct sr *sr, int lock, const struct server_note *n);
+/* Let go, and take the note away. */
+void server_unlock(struct sr *sr, const struct uuid *vdi, int *lock);
+
+/* Who serves the disk?  1, 0 for nobody, or an error. */
+int server_find(struct sr *sr, const struct uuid *vdi, struct server_note *n);
+
+#endif

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * sm vdi serve: a disk on a Unix socket, by the NBD protocol, until a signal.
+ *
+ * The order: the socket's name is looked at, the images are opened, the lock
+ * of the server is taken and told of, the disk counts as attached (commit);
+ * only then are the locks of SR and VDI let go and the socket appears.  A
+ * server that died leaves a record of an attached disk without a device, which
+ * detach takes away, or the next one to serve it takes over.
+ */
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "arch/lock.h"
+#include "arch/sock.h"
+#include "drivers/chain.h"
+#include "drivers/server.h"
+#include "lib/cleanup.h"
+#include "lib/err.h"
+#include "lib/image.h"
+#include "lib/log.h"
+#include "lib/serve/disk.h"
+#include "lib/serve/server.h"
+#include "sm/core.h"
+#include "sm/locks.h"
+#include "sm/snapshot.h"
+#include "sm/state.h"
+
+static int may_serve(struct run *r)
+{
+	const struct vdi *vdi = &r->vdi;
+	bool writable = r->rq->writable;
+
+	if (vdi->hidden && writable)
+		return fail(r->ctx, -E_VDI_HIDDEN, "VDI %s", vdi->uuid.s);
+	if (vdi->read_only && writable) {
+		hint(r->ctx, "sm vdi serve %s --read-only", vdi->uuid.s);
+		return fail_say(r->ctx, -E_VDI_UNAVAILABLE, "VDI %s is read-only", vdi->uuid.s);
+	}
+	if (vdi->at.active || (vdi->at.attached && vdi->at.writable != writable)) {
+		hint(r->ctx, "sm vdi detach %s", vdi->uuid.s);
+		return fail_say(r->ctx, -E_VDI_IN_USE, "VDI %s is attached%s%s", vdi->uuid.s,
+				vdi->at.device[0] ? " as " : "", vdi->at.device);
+	}
+	return IS_ENABLED(CONFIG_SNAPSHOTS) && writable ? must_be_leaf(r) : 0;
+}
+
+/* For others, who have another working directory. */
+static const char *whole_path(struct run *r, const char *path)
+{
+	char dir[PATH_MAX];
+
+	if (path[0] == '/' || !getcwd(dir, sizeof(dir)))
+		return path;
+	return arena_printf(&r->ctx->arena, "%s/%s", dir, path);
+}
+
+/* Clients come and go until somebody wants us to end. */
+static int answer_clients(struct run *r, struct server *s, int fd, int signals)
+{
+	int client, err;
+
+	while (!(err = sock_accept(fd, signals, &client))) {
+		int bad = server_add(s, client, true);
+
+		if (bad)
+			logf_err(r->ctx, "vdi serve: a client was turned away: %s", err_text(bad));
+	}
+	return err == -EINTR ? 0 : fail(r->ctx, err, "wait for clients");
+}
+
+/* From the moment that the disk counts as attached until it does not. */
+static int serve(struct run *r, struct disk *d, const char *path, int signals)
+{
+	_close_ int fd = -1;
+	struct server *s = NULL;
+	int err = sock_listen(path, &fd), bad;
+
+	if (err)
+		fail(r->ctx, err, "listen on %s", path);
+	lock_drop(&r->vdi_lock);
+	lock_drop(&r->sr_lock);
+	if (!err) {
+		logf_info(r->ctx, "vdi serve: VDI %s on %s", r->vdi.uuid.s, path);
+		server_start(&s, d, r->vdi.uuid.s);
+		err = answer_clients(r, s, fd, signals);
+		unlink(path);
+		server_stop(s);
+	}
+	bad = disk_close(d);
+	return bad && !err ? fail(r->ctx, bad, "write the last of VDI %s", r->vdi.uuid.s) : err;
+}
+
+static int open_disk(struct run *r, struct disk **d)
+{
+	struct image *im;
+	int err = chain_open(&r->sr, &r->vdi, r->rq->writable ? CHAIN_WRITE : 0, &im);
+
+	if (!err)
+		disk_open(d, im);
+	return err;
+}
+
+/* The record goes with the lock, so that nobody sees one without the other for long. */
+static int take_back(struct run *r, int *lock)
+{
+	int err = lock_host(r->ctx, r->sr.uuid.s, "sr", &r->sr_lock);
+
+	if (!err)
+		err = state_remove(&r->sr, &r->vdi.uuid);
+	server_unlock(&r->sr, &r->vdi.uuid, lock);
+	return err;
+}
+
+int do_vdi_serve(struct run *r)
+{
+	struct server_note note = { .writable = r->rq->writable, .backend = "socket" };
+	const char *path = whole_path(r, r->rq->socket);
+	struct disk *d = NULL;
+	_close_ int signals = -1;
+	_unlock_ int lock = -1;
+	int err = may_serve(r), bad;
+
+	if (err)
+		return err;
+	if (strlen(path) >= sizeof(note.device))
+		return fail(r->ctx, -ENAMETOOLONG, "socket %.64s…", path);
+	if (r->ctx->dry_run)
+		return plan(r, 0, "serve VDI %s on %s", r->vdi.uuid.s, path);
+	snprintf(note.device, sizeof(note.device), "%s", path);
+	err = sock_signals(&signals);
+	if (err)
+		return fail(r->ctx, err, "wait for signals");
+	err = server_lock(&r->sr, &r->vdi.uuid, &lock);
+	if (!err)
+		err = open_disk(r, &d);
+	if (!err)
+		err = server_tell(&r->sr, lock, &note);
+	if (!err)
+		err = state_put(&r->sr, &r->vdi.uuid, r->rq->writable);	/* commit */
+	if (err) {
+		disk_close(d);
+		server_unlock(&r->sr, &r->vdi.uuid, &lock);
+		return err;
+	}
+	err = serve(r, d, r->rq->socket, signals);
+	bad = take_back(r, &lock);
+	return err ? err : bad;
+}
