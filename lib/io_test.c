@@ -112,9 +112,13 @@ static void must(int err)
 
 static struct io *copy_of(struct io *of)
 {
-	struct io *copy = io_mem(of->size, INT64_MAX);
-	uint8_t *all = must_alloc((size_t)of->size);
+	struct io *copy = io_sparse_copy(of);
+	uint8_t *all;
 
+	if (copy)
+		return copy;
+	copy = io_mem(of->size, INT64_MAX);
+	all = must_alloc((size_t)of->size);
 	must(io_read(of, 0, all, (size_t)of->size));
 	must(io_write(copy, 0, all, (size_t)of->size));
 	copy->sector = of->sector;

@@ -19,7 +19,19 @@
 
 #include "lib/io.h"
 
-/* The base must be an io_mem() and outlive the log. */
+/*
+ * Memory that holds only the pages that were written, as a sparse file does;
+ * of max bytes from the beginning it is a volume, which does not change its
+ * size and is full of old data, each byte of which is fill.
+ */
+struct io *io_sparse(uint64_t size, uint64_t max, uint8_t fill);
+/* A copy, for the price of a list of pages; NULL of anything else. */
+struct io *io_sparse_copy(const struct io *io);
+/* What is there, up to the next multiple of 4096; and how often anything was changed. */
+const void *io_sparse_at(const struct io *io, uint64_t at);
+uint64_t io_sparse_changes(const struct io *io);
+
+/* The base must be an io_mem() or an io_sparse(), and outlive the log. */
 struct io *io_log(struct io *base);
 size_t io_log_len(const struct io *log);	/* events: writes, zeroes, resizes, flushes */
 size_t io_log_writes(const struct io *log);	/* of which writes and zeroes */

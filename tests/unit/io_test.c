@@ -195,3 +195,37 @@ TEST(io_fault_tears_a_write_in_its_middle)
 	io_close(f);
 	io_close(disk);
 }
+
+TEST(io_sparse_reads_what_was_written_and_copies_do_not_follow)
+{
+	struct io *io = io_sparse(0, 1 << 20, 0), *copy, *volume = io_sparse(8192, 8192, 0xee);
+	uint8_t b[6], page[4096];
+
+	EQ(io_write(io, 4090, "abcdefghijkl", 12), 0);
+	EQ(io->size, 4102);
+	copy = io_sparse_copy(io);
+	EQ(io_write(io, 4095, "XY", 2), 0);
+	EQ(io_read(copy, 4094, b, 6), 0);
+	MEM_EQ(b, "efghij", 6);
+	EQ(io_read(io, 4094, b, 6), 0);
+	MEM_EQ(b, "eXYhij", 6);
+	EQ(io_resize(io, 4096), 0);
+	EQ(io_resize(io, 12288), 0);
+	EQ(io_read(io, 4094, b, 6), 0);
+	MEM_EQ(b, "eX\0\0\0\0", 6);		/* what was cut off does not come back */
+	EQ(io_write(io, 1 << 20, "x", 1), -ENOSPC);
+	EQ(io_read(volume, 4094, b, 6), 0);
+	MEM_EQ(b, "\xee\xee\xee\xee\xee\xee", 6);
+	EQ(io_zero(volume, 1, 8190), 0);
+	EQ(io_read(volume, 0, b, 2), 0);
+	MEM_EQ(b, "\xee\0", 2);
+	EQ(io_read(volume, 4096, page, 4096), 0);
+	EQ(page[4094], 0);
+	EQ(page[4095], 0xee);
+	EQ(io_resize(volume, 4096), -EOPNOTSUPP);
+	OK(io_sparse_changes(volume) == 1 && *(const uint8_t *)io_sparse_at(volume, 4097) == 0);
+	OK(!io_sparse_copy(&(struct io){ 0 }));
+	io_close(volume);
+	io_close(copy);
+	io_close(io);
+}
