@@ -58,8 +58,21 @@ struct scan {
 /* root: where /sys, /proc and /dev are looked for; "" but in tests. */
 int scan_devices(struct arena *a, const char *root, struct scan *s);
 
+/*
+ * The same for one device alone, with its disk, its partitions, what it is made
+ * of and some of what is made of it: enough for scan_refuses(), whatever else
+ * the host has.  Mounts and swap are not looked at.
+ */
+int scan_around(struct arena *a, const char *root, dev_t dev, struct scan *s);
+
 const struct scan_device *scan_find(const struct scan *s, dev_t dev);
 const struct scan_device *scan_find_name(const struct scan *s, const char *name);
+/*
+ * What udev would link as /dev/disk/by-id/ID, where nobody has made that link:
+ * "scsi-3600…", "wwn-0x600…", "nvme-eui.…", "dm-uuid-…", with "-part1" for a
+ * partition.  A multipath device before its paths; NULL when there is none.
+ */
+const struct scan_device *scan_find_id(const struct scan *s, const char *id);
 
 /*
  * Why a device cannot hold a PV and must not even be opened to look for one, as

@@ -351,6 +351,78 @@ int scan_devices(struct arena *a, const char *root, struct scan *s)
 	return err;
 }
 
+/* --- one device, and what has to do with it ---------------------------------------- */
+
+/* A device below thousands of others is no path and no member of anything. */
+#define HOLDERS_READ	8
+#define STACK_MOST	16
+
+static bool is_read(const struct scan *s, const char *name)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (!strcmp(s->dev[i].name, name))
+			return true;
+	return false;
+}
+
+/* A device by name; a partition's disk before it, and what it is made of behind it. */
+static int read_stack(struct reader *r, const char *name, int depth)
+{
+	const char *link = arena_printf(r->a, "%s/sys/class/block/%s", r->root, name);
+	struct scan_device whole = { 0 }, d;
+	_close_ int dir = -1;
+	char at[PATH_MAX];
+	int err;
+
+	if (depth > STACK_MOST || is_read(r->s, name))
+		return 0;
+	if (!realpath(link, at))
+		return errno == ENOENT ? -ENODEV : -errno;
+	dir = open(at, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return -errno;
+	if (!faccessat(dir, "partition", F_OK, 0)) {	/* its directory is within its disk's */
+		*strrchr(at, '/') = '\0';
+		err = read_stack(r, arena_strdup(r->a, strrchr(at, '/') + 1), depth + 1);
+		if (err)
+			return err;
+		for (size_t i = 0; i < r->s->n; i++)
+			if (!strcmp(r->s->dev[i].name, strrchr(at, '/') + 1))
+				whole = r->s->dev[i];
+		if (is_read(r->s, name))
+			return 0;		/* with the disk */
+	}
+	if (!read_device(r, dir, name, whole.name ? &whole : NULL))
+		return -ENODEV;
+	d = r->s->dev[r->s->n - 1];
+	if (!d.disk && d.size && !d.dm_name)
+		read_partitions(r, dir, r->s->n - 1);
+	for (size_t i = 0; i < d.n_slaves; i++)
+		read_stack(r, d.slaves[i], depth + 1);
+	return 0;
+}
+
+int scan_around(struct arena *a, const char *root, dev_t dev, struct scan *s)
+{
+	struct reader r = { .a = a, .root = root, .s = s };
+	const char *link = arena_printf(a, "%s/sys/dev/block/%u:%u", root, major(dev), minor(dev));
+	struct scan_device d = { 0 };
+	char at[PATH_MAX];
+	int err;
+
+	*s = (struct scan){ 0 };
+	if (!realpath(link, at))
+		return errno == ENOENT ? -ENODEV : -errno;
+	err = read_stack(&r, arena_strdup(a, strrchr(at, '/') + 1), 0);
+	if (!err && scan_find(s, dev))
+		d = *scan_find(s, dev);
+	for (size_t i = 0; i < d.n_holders && i < HOLDERS_READ; i++)
+		read_stack(&r, d.holders[i], STACK_MOST);
+	sort(&r);
+	scan_conclude(s);
+	return err;
+}
+
 const struct scan_device *scan_find(const struct scan *s, dev_t dev)
 {
 	for (size_t i = 0; i < s->n; i++)

@@ -181,6 +181,61 @@ const char *scan_in_use(struct arena *a, const struct scan *s, const struct scan
 	return why;
 }
 
+/* --- names that udev gives --------------------------------------------------------------- */
+
+/*
+ * Does the rest of an id, n characters, say this wwid?  The kernel says
+ * "naa.600…"; scsi_id, and with it multipath, says "3600…", by the type of the id.
+ */
+static bool is_wwid(const char *id, size_t n, const char *wwid, bool typed)
+{
+	static const struct {
+		char type;
+		const char *prefix;
+	} kinds[] = { { '3', "naa." }, { '2', "eui." }, { '1', "t10." } };
+	char type = wwid ? *wwid : '\0';
+	const char *rest = type ? wwid + 1 : "";
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (begins(wwid, kinds[i].prefix)) {
+			type = kinds[i].type;
+			rest = wwid + 4;
+		}
+	if (typed && (!n-- || *id++ != type))
+		return false;
+	return n && strlen(rest) == n && !memcmp(id, rest, n);
+}
+
+static bool has_id(const struct scan_device *d, const char *id, size_t n)
+{
+	if (n > 5 && begins(id, "scsi-"))
+		return is_wwid(id + 5, n - 5, d->wwid, true);
+	if (n > 6 && begins(id, "wwn-0x"))
+		return is_wwid(id + 6, n - 6, d->wwid, false);
+	if (n > 5 && begins(id, "nvme-"))
+		return d->wwid && strlen(d->wwid) == n - 5 && !memcmp(d->wwid, id + 5, n - 5);
+	if (n > 8 && begins(id, "dm-uuid-"))
+		return d->dm_uuid && strlen(d->dm_uuid) == n - 8 &&
+		       !memcmp(d->dm_uuid, id + 8, n - 8);
+	return false;
+}
+
+const struct scan_device *scan_find_id(const struct scan *s, const char *id)
+{
+	const char *part = strstr(id, "-part");
+	unsigned long number = part ? strtoul(part + 5, NULL, 10) : 0;
+	size_t n = number ? (size_t)(part - id) : strlen(id);
+	const struct scan_device *found = NULL;
+
+	for (size_t i = 0; i < s->n; i++) {
+		const struct scan_device *d = &s->dev[i];
+
+		if (d->partition == number && has_id(d, id, n) && (!found || d->dm_name))
+			found = d;
+	}
+	return found;
+}
+
 /* --- LVM2's list of devices --------------------------------------------------------- */
 
 /* The value of KEY= in a line, as a view; n is 0 when it is not there. */

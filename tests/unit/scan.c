@@ -40,6 +40,25 @@ static void put(const char *text, const char *fmt, ...)
 	}
 }
 
+/* A link to a device's directory. */
+__attribute__((format(printf, 2, 3)))
+static void link_to(const char *where, const char *fmt, ...)
+{
+	char path[512], dir[512], target[512];
+	va_list ap;
+	int n;
+
+	n = snprintf(path, sizeof(path), "%s/", top);
+	va_start(ap, fmt);
+	vsnprintf(path + n, sizeof(path) - (size_t)n, fmt, ap);
+	va_end(ap);
+	strcpy(dir, path);
+	*strrchr(dir, '/') = '\0';
+	mkdir_p(dir, 0755);
+	snprintf(target, sizeof(target), "%s/sys/block/%s", top, where);
+	EQ(symlink(target, path), 0);
+}
+
 /* where is below sys/block: "sda", "sda/sda1". */
 static void device(const char *where, const char *number, uint64_t mib)
 {
@@ -51,6 +70,8 @@ static void device(const char *where, const char *number, uint64_t mib)
 	put("0\n", "sys/block/%s/ro", where);
 	if (!strchr(where, '/'))
 		put("512\n", "sys/block/%s/queue/logical_block_size", where);
+	link_to(where, "sys/class/block/%s", strrchr(where, '/') ? strrchr(where, '/') + 1 : where);
+	link_to(where, "sys/dev/block/%.*s", (int)strcspn(number, "\n"), number);
 }
 
 static void dm(const char *where, const char *number, const char *name, const char *uuid,
@@ -99,6 +120,21 @@ static const char *used(struct arena *a, const struct scan *s, const char *name)
 	const struct scan_device *d = scan_find_name(s, name);
 	const char *why = d ? scan_in_use(a, s, d) : "missing";
 
+	return why ? why : "(no)";
+}
+
+/* The rule for one device, from what scan_around() has read of it. */
+static const char *alone(struct arena *a, unsigned ma, unsigned mi)
+{
+	struct scan s;
+	const struct scan_device *d;
+	const char *why;
+
+	EQ(scan_around(a, top, makedev(ma, mi), &s), 0);
+	d = scan_find(&s, makedev(ma, mi));
+	if (!OK(d))
+		return "";
+	why = scan_refuses(&s, d, false);
 	return why ? why : "(no)";
 }
 
@@ -156,6 +192,17 @@ TEST(scan_of_a_plain_host)
 	OK(scan_find_name(&s, "sda")->root && scan_find_name(&s, "sda1")->root);
 	OK(!scan_find_name(&s, "sda2")->root);
 
+	STR_EQ(alone(&a, 8, 0), "a whole disk with partitions");
+	STR_EQ(alone(&a, 8, 4), "(no)");
+	STR_EQ(alone(&a, 8, 16), "(no)");
+	STR_EQ(alone(&a, 104, 0), "(no)");
+	EQ(scan_around(&a, top, makedev(8, 99), &s), -ENODEV);
+	EQ(scan_devices(&a, top, &s), 0);
+	STR_EQ(scan_find_id(&s, "scsi-3600a0b80")->name, "sda");
+	STR_EQ(scan_find_id(&s, "wwn-0x600a0b80-part4")->name, "sda4");
+	OK(!scan_find_id(&s, "scsi-2600a0b80") && !scan_find_id(&s, "scsi-3") &&
+	   !scan_find_id(&s, "wwn-0x600a0b80-part9") && !scan_find_id(&s, "wwn-0x600a0b8"));
+
 	STR_EQ(refused(&s, "sda"), "a whole disk with partitions");
 	STR_EQ(refused(&s, "sda4"), "(no)");
 	STR_EQ(refused(&s, "sdb"), "(no)");
@@ -205,6 +252,12 @@ TEST(scan_knows_what_is_a_guests)
 	STR_EQ(refused(&s, "loop0"), "a guest's disk");
 	STR_EQ(refused(&s, "loop0p1"), "a guest's disk");
 	STR_EQ(refused(&s, "tda"), "a guest's disk");
+	STR_EQ(alone(&a, 8, 0), "(no)");
+	STR_EQ(alone(&a, 254, 1), "a guest's disk");
+	STR_EQ(alone(&a, 9, 127), "a guest's disk");
+	STR_EQ(alone(&a, 254, 2), "a guest's disk");
+	STR_EQ(alone(&a, 43, 0), "a guest's disk");
+	STR_EQ(alone(&a, 259, 0), "a guest's disk");
 	OK(scan_find_name(&s, "dm-0")->partitioned);
 	STR_EQ(scan_refuses(&s, scan_find_name(&s, "dm-0"), true), "a whole disk with partitions");
 	STR_EQ(scan_refuses(&s, scan_find_name(&s, "dm-1"), true), "a member of an md array");
@@ -248,6 +301,14 @@ TEST(scan_of_multipath_md_and_a_root_on_top_of_them)
 	STR_EQ(refused(&s, "md0"), "(no)");
 	STR_EQ(refused(&s, "nvme0c0n1"), "a path of a multipath device");
 	STR_EQ(refused(&s, "dm-4"), "suspended");
+	STR_EQ(alone(&a, 8, 0), "a path of a multipath device");
+	STR_EQ(alone(&a, 8, 33), "a member of an md array");
+	STR_EQ(alone(&a, 254, 0), "a whole disk with partitions");
+	put("naa.600a\n", "sys/block/sda/device/wwid");
+	EQ(scan_devices(&a, top, &s), 0);
+	STR_EQ(scan_find_id(&s, "scsi-3600a")->name, "dm-0");
+	STR_EQ(scan_find_id(&s, "wwn-0x600a")->name, "dm-0");
+	STR_EQ(scan_find_id(&s, "dm-uuid-mpath-3600a")->name, "dm-0");
 	STR_EQ(scan_find_name(&s, "dm-0")->wwid, "3600a");
 	STR_EQ(scan_find_name(&s, "dm-0")->path, "/dev/mapper/mpatha");
 	OK(scan_find_name(&s, "sda")->root && scan_find_name(&s, "sdb")->root);
