@@ -49,6 +49,12 @@ int blk_sector_below(int file, uint32_t *sector);
 int blk_drop_cache(int fd);
 
 /*
+ * Let the kernel look for partitions anew, and forget those it knew; the device
+ * is open for writing.  -EBUSY while one of them is held.
+ */
+int blk_reread_partitions(int fd);
+
+/*
  * The node for a device, made if it is missing and nobody else makes it
  * (no devtmpfs).  A node of this path that is another device is -EEXIST.
  */

@@ -139,6 +139,11 @@ int blk_drop_cache(int fd)
 	return ioctl(fd, BLKFLSBUF, 0) ? -errno : 0;
 }
 
+int blk_reread_partitions(int fd)
+{
+	return ioctl(fd, BLKRRPART) ? -errno : 0;
+}
+
 int blk_node(const char *path, mode_t type, dev_t dev)
 {
 	struct stat st;
