@@ -78,6 +78,8 @@ struct volume_map {
 	char uuid[129];
 	const char *group, *volume;	/* /dev/GROUP/VOLUME is a link to it; or NULL */
 	const char *table;		/* lines "START LENGTH TARGET ARGUMENTS\n", sectors */
+	int refuse;			/* it must not be made active here, and why: an error … */
+	const char *why;		/* … in words */
 };
 
 struct layout {
@@ -92,6 +94,11 @@ struct layout {
 	int (*destroy)(struct sr *sr);
 	/* Which SR lives on this staged storage?  -E_SR_MISSING when none. */
 	int (*probe)(struct sr *sr, struct sr_info *found);
+	/*
+	 * On staged storage that probe() has found to be this SR's: may it be
+	 * attached here, or does a mark on it forbid that?  NULL = it may.
+	 */
+	int (*usable)(struct sr *sr);
 	/*
 	 * Bind an attached SR and finish or undo what a dead process left half
 	 * done.  Called under the SR lock when the verb changes something

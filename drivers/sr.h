@@ -89,6 +89,7 @@ struct sr {
 	bool opened;			/* by sr_open(): transport and layout are bound */
 	bool write;			/* the verb may change something */
 	bool force;			/* create: a file system may be overwritten */
+	bool moved;			/* dconf says where the storage is now, not what was given */
 	int dir;			/* the SR's directory, for layouts of files; or -1 */
 	char path[160];			/* where it is mounted; "" while detached */
 	void *transport_data;		/* each part's own, from the arena */

@@ -11,6 +11,7 @@
 #define DRIVERS_TRANSPORT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct sr;
 
@@ -31,6 +32,11 @@ struct transport {
 	int (*open)(struct sr *sr);
 	/* Let go of what stage() and open() hold. NULL = only sr->dir. */
 	void (*close)(struct sr *sr);
+	/*
+	 * Everything on this host that might hold an SR, as values of the row's
+	 * first key; NULL = what to probe must be said.
+	 */
+	int (*survey)(struct sr *sr, const char ***values, size_t *n);
 };
 
 extern const struct transport transport_local;

@@ -8,6 +8,7 @@
 #include "drivers/layout.h"
 #include "drivers/sr.h"
 #include "drivers/transport.h"
+#include "lib/kconfig.h"
 #include "sm/ops.h"
 #include "sm/request.h"
 
@@ -39,6 +40,11 @@ int sr_open(struct sr *sr, bool recover);
 int sr_stage(struct sr *sr, bool create);
 /* Undoes either; the struct may be opened again. */
 void sr_close(struct sr *sr);
+/* Can SRs of the type be looked for without a dconf? */
+static inline bool sr_can_survey(const struct sr_type *t)
+{
+	return IS_ENABLED(CONFIG_TRANSPORT_DEVICES) && t->transport && t->transport->survey;
+}
 /* -E_SR_MISSING when the staged storage holds another SR than sr->uuid, or (must) none. */
 int sr_identify(struct sr *sr, bool must);
 /* Everything that sr list and sr show tell.  A detached SR is no error. */

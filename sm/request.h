@@ -120,7 +120,7 @@ struct request {
 
 	bool writable;			/* attach: default true is set by the door */
 	bool activate;			/* attach and detach include the device */
-	bool keep_tab;			/* people: create and introduce write smtab, attach here */
+	bool keep_tab;			/* people: what changes an SR or its place changes smtab too */
 	bool idempotent;		/* SR-API 1.0 and SMAPIv1: deleting what is absent succeeds */
 	bool force;
 	bool repair;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/err.h"
+#include "lib/kconfig.h"
 #include "lib/log.h"
 #include "sm/core.h"
 #include "sm/smtab.h"
@@ -275,6 +276,13 @@ int do_sr_create(struct run *r)
 	return reply_sr(r);
 }
 
+/* Only devices find their way to other hosts, or to other names. */
+static int must_be_usable(struct sr *sr)
+{
+	return IS_ENABLED(CONFIG_TRANSPORT_DEVICES) && sr->type->layout->usable ?
+		sr->type->layout->usable(sr) : 0;
+}
+
 int do_sr_introduce(struct run *r)
 {
 	struct sr *sr = &r->sr;
@@ -286,6 +294,8 @@ int do_sr_introduce(struct run *r)
 	err = sr_stage(sr, false);
 	if (!err)
 		err = sr_identify(sr, false);
+	if (!err)
+		err = must_be_usable(sr);
 	sr_close(sr);
 	if (err)
 		return err;
@@ -399,6 +409,23 @@ int do_sr_forget(struct run *r)
 
 /* --- attaching ------------------------------------------------------------- */
 
+/* The storage has been found under another name: smtab shall say where. */
+static int note_moved(struct run *r)
+{
+	const struct smtab_entry *e;
+	struct smtab tab;
+	int err = smtab_read(r->ctx, &tab);
+
+	if (err)
+		return err;
+	if (smtab_find(r->ctx, &tab, r->sr.uuid.s, &e)) {
+		fail_clear(r->ctx);
+		return 0;
+	}
+	logf_info(r->ctx, "SR %s is not where smtab said it was", r->sr.uuid.s);
+	return put_tab(r);
+}
+
 int do_sr_attach(struct run *r)
 {
 	struct sr *sr = &r->sr;
@@ -409,6 +436,8 @@ int do_sr_attach(struct run *r)
 		err = fail(r->ctx, -E_SR_MISSING, "the storage is not there");
 	if (!err)
 		err = sr_identify(sr, false);
+	if (!err)
+		err = must_be_usable(sr);
 	sr_close(sr);
 	if (err)
 		return err;
@@ -420,6 +449,8 @@ int do_sr_attach(struct run *r)
 	err = sr->type->transport->attach(sr);
 	if (!err)
 		err = sr_open(sr, true);	/* and finish what a dead process left */
+	if (!err && IS_ENABLED(CONFIG_TRANSPORT_DEVICES) && sr->moved && r->rq->keep_tab)
+		err = note_moved(r);
 	if (!err)
 		err = reply_sr(r);
 	if (err && fresh) {
@@ -474,43 +505,111 @@ static int probe_one(struct run *r, struct sr *sr)
 	return err;
 }
 
+/* Not an SR of this type is the usual answer; what is wrong with one is told. */
 static int probe_target(struct run *r)
 {
-	const char *target = r->rq->sr;
+	const char *target = r->rq->sr, *why = NULL;
+	int first = 0;
 
 	if (access(target, F_OK))
 		return fail(r->ctx, -errno, "%s", target);
 	for_each_registered(sr_types, t) {
 		const char *key = (*t)->layout->probe ? key_for(*t, target) : NULL;
 		struct sr sr = { .ctx = r->ctx, .type = *t, .dir = -1 };
+		int err;
 
 		if (!key)
 			continue;
 		kv_set(&r->ctx->arena, &sr.dconf, key, target);
-		/* Not one of this type is the usual answer; what is wrong with it is told. */
-		if (sr_check_dconf(r->ctx, *t, &sr.dconf, true) ||
-		    probe_one(r, &sr) != -E_SR_MISSING) {
-			if (r->ctx->why[0])
-				vdis_problem(&r->ctx->arena, &r->rp->vdis, &(struct problem){
-					.object = target, .severity = "error",
-					.what = arena_strdup(&r->ctx->arena, r->ctx->why) });
+		err = sr_check_dconf(r->ctx, *t, &sr.dconf, true);
+		if (!err)
+			err = probe_one(r, &sr);
+		if (err && err != -E_SR_MISSING && !first) {
+			first = err;
+			why = arena_strdup(&r->ctx->arena, r->ctx->why[0] ? r->ctx->why : err_text(err));
 		}
+		fail_clear(r->ctx);
+	}
+	if (!first)
+		return 0;
+	if (!r->rp->n_srs)
+		return fail_say(r->ctx, first, "%s", why);
+	vdis_problem(&r->ctx->arena, &r->rp->vdis, &(struct problem){
+		.object = target, .severity = "error", .what = why });
+	return 0;
+}
+
+/* Has one of the SRs that were found this among its storage? */
+static bool is_covered(const struct reply *rp, const char *key, const char *value)
+{
+	for (size_t i = 0; i < rp->n_srs; i++) {
+		const char *list = kv_get(&rp->srs[i].dconf, key);
+		size_t n = strlen(value);
+
+		for (const char *p = list; p; p = strchr(p, ','), p = p ? p + 1 : NULL)
+			if (!strncmp(p, value, n) && (!p[n] || p[n] == ','))
+				return true;
+	}
+	return false;
+}
+
+/* Everything on this host that might hold an SR of the type. */
+static int probe_host(struct run *r, const struct sr_type *t)
+{
+	struct sr host = { .ctx = r->ctx, .type = t, .dir = -1 };
+	const char *key = t->keys[0].name, **values;
+	size_t n;
+	int err = sr_can_survey(t) ? t->transport->survey(&host, &values, &n) : -E_UNSUPPORTED;
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < n; i++) {
+		struct sr sr = { .ctx = r->ctx, .type = t, .dir = -1 };
+
+		if (is_covered(r->rp, key, values[i]))
+			continue;
+		kv_set(&r->ctx->arena, &sr.dconf, key, values[i]);
+		if (probe_one(r, &sr) && r->ctx->why[0])
+			vdis_problem(&r->ctx->arena, &r->rp->vdis, &(struct problem){
+				.object = values[i], .severity = "error",
+				.what = arena_strdup(&r->ctx->arena, r->ctx->why) });
 		fail_clear(r->ctx);
 	}
 	return 0;
 }
 
+static int probe_everything(struct run *r)
+{
+	int err = -E_UNSUPPORTED, one;
+
+	if (!IS_ENABLED(CONFIG_TRANSPORT_DEVICES))
+		return err;
+	for_each_registered(sr_types, t) {
+		one = (*t)->layout->probe ? probe_host(r, *t) : -E_UNSUPPORTED;
+		if (one && one != -E_UNSUPPORTED)
+			return one;
+		err = one ? err : 0;
+	}
+	return err;
+}
+
 int do_sr_probe(struct run *r)
 {
+	const struct sr_type *t = r->sr.type;
 	int err;
 
 	r->rp->kind = REPLY_PROBE;
-	r->rp->type = r->sr.type;
-	if (r->rq->type) {
+	r->rp->type = t;
+	r->sr.uuid = r->rq->sr_uuid;	/* whichever is there, unless one is asked for */
+	if (r->rq->type && sr_can_survey(t) && !kv_get(&r->sr.dconf, t->keys[0].name))
+		err = probe_host(r, t);
+	else if (r->rq->type)
 		err = probe_one(r, &r->sr);
-	} else if (r->rq->sr) {
+	else if (r->rq->sr)
 		err = probe_target(r);
-	} else {
+	else
+		err = probe_everything(r);
+	if (err == -E_UNSUPPORTED) {
 		hint(r->ctx, "sm sr probe /dev/sdb, or --type and --dconf");
 		return fail_say(r->ctx, -E_USAGE, "what to probe is missing");
 	}
@@ -518,7 +617,8 @@ int do_sr_probe(struct run *r)
 		/* An agent asks for a list, which may be empty; a person for an SR. */
 		if (r->rq->by_uuid)
 			return 0;
-		return fail(r->ctx, -E_SR_MISSING, "%s", r->rq->sr ? r->rq->sr : r->rq->type);
+		return fail(r->ctx, -E_SR_MISSING, "%s", r->rq->sr ? r->rq->sr :
+			    r->rq->type ? r->rq->type : "on the devices of this host");
 	}
 	if (!err && !r->rp->n_srs) {
 		r->rp->vdis.n_problems--;	/* the sentence itself, then */

@@ -127,6 +127,8 @@ static int activate(struct sr *sr, const struct vdi *vdi, bool writable, struct 
 	_close_ int ctl = open_dm(sr);
 	int err = ctl < 0 ? ctl : map_of(sr, vdi, &map);
 
+	if (!err && map.refuse)
+		err = fail_say(sr->ctx, map.refuse, "%s", map.why);
 	if (!err)
 		err = dm_table_parse(&sr->ctx->arena, map.table, &table);
 	if (err)

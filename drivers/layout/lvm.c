@@ -12,62 +12,18 @@
  * commit of the metadata is the commit of every change.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "arch/clock.h"
-#include "arch/flock.h"
-#include "arch/lvmhost.h"
-#include "drivers/devices.h"
 #include "drivers/layout.h"
 #include "drivers/layout/lvhd.h"
 #include "drivers/layout/lvm.h"
 #include "drivers/sr.h"
 #include "lib/err.h"
-#include "lib/lvm2/commit.h"
-
-/* lvm2 holds it for the length of a command; who waits this long waits for a dead one. */
-#define PATIENCE	(30 * NS_PER_S)
+#include "lib/lvm2/ops.h"
 
 struct lvm_sr *lvm_of(struct sr *sr)
 {
 	return sr->layout_data;
-}
-
-static void pause_before_retry(unsigned int attempt)
-{
-	clock_sleep((10 << attempt) * NS_PER_MS);
-}
-
-int lvm_read(struct sr *sr, struct lvm_sr *l)
-{
-	struct devices *all = sr_devices(sr);
-	struct arena *a = &sr->ctx->arena;
-	struct lvm_scan_how how = { .pause = pause_before_retry };
-
-	l->dev = arena_array(a, all->n, sizeof(*l->dev));
-	for (size_t i = 0; i < all->n; i++) {
-		l->dev[i].io = all->v[i].io;
-		l->dev[i].path = all->v[i].path;
-	}
-	lvm_scan(a, l->dev, all->n, &how, &l->set);
-	return 0;
-}
-
-int lvm_lock(struct sr *sr, struct lvm_sr *l, bool shared)
-{
-	uint64_t until = clock_now_mono() + PATIENCE;
-	int err;
-
-	if (sr->ctx->deadline && sr->ctx->deadline < until)
-		until = sr->ctx->deadline;
-	l->lock_path = sm_path(sr->ctx, "/run/lock/lvm/V_" VG_PREFIX "%s", sr->uuid.s);
-	err = flock_take(&l->lock, l->lock_path, shared, until);
-	if (err == -ETIMEDOUT) {
-		hint(sr->ctx, "see who it is: fuser %s", l->lock_path);
-		return fail(sr->ctx, -E_BUSY, "lvm2's lock %s", l->lock_path);
-	}
-	return err ? fail(sr->ctx, err, "lock %s", l->lock_path) : 0;
 }
 
 const char *lvm_volume_format(const char *lv, struct uuid *u)
@@ -77,92 +33,43 @@ const char *lvm_volume_format(const char *lv, struct uuid *u)
 	return format && !uuid_parse(u, strchr(lv, '-') + 1) ? format : NULL;
 }
 
-static struct lvm_sr *new_state(struct sr *sr)
-{
-	struct lvm_sr *l = arena_alloc(&sr->ctx->arena, sizeof(*l));
-
-	l->lock = -1;
-	sr->layout_data = l;
-	return l;
-}
-
-static int explain(struct sr *sr, const struct lvm_sr *l, int err, const char *name)
-{
-	const struct lvm_problem *p = l->set.problem;
-
-	if (p)		/* what was odd on the way is most often the reason */
-		return fail_say(sr->ctx, err == -E_LVM_VG_MISSING ? -E_SR_MISSING : err,
-				"VG %s: %s: %s", name, p->path, p->what);
-	if (err == -E_LVM_VG_MISSING) {
-		hint(sr->ctx, "sm sr probe %s", kv_get(&sr->dconf, "device"));
-		return fail_say(sr->ctx, -E_SR_MISSING, "there is no VG %s on %s", name,
-				kv_get(&sr->dconf, "device"));
-	}
-	return fail(sr->ctx, err, "VG %s", name);
-}
-
 static int lvm_open(struct sr *sr, bool recover)
 {
-	struct lvm_sr *l = new_state(sr);
+	struct lvm_sr *l = lvm_new(sr);
 	const char *name = arena_printf(&sr->ctx->arena, VG_PREFIX "%s", sr->uuid.s);
-	int err;
-
 	/* A dry run leaves no lock file behind; it reads as well without. */
-	err = sr->ctx->dry_run ? 0 : lvm_lock(sr, l, !recover);
+	int err = sr->ctx->dry_run ? 0 : lvm_lock(sr, l, !recover);
+
 	if (!err)
-		err = lvm_read(sr, l);
+		err = lvm_find(sr, l, name);
+	if (!err)
+		err = lvm_get(sr, l);
+	if (!err && recover)
+		err = lvm_grow(sr);
 	if (err)
 		return err;
-	err = lvm_vg_get(&l->set, name, &l->vg);
-	if (err)
-		return explain(sr, l, err, name);
 	if (!mgt_read_head(sr)) {
 		sr->name = l->mgt.name;
 		sr->description = l->mgt.description;
 	}
 	fail_clear(sr->ctx);
-	if (IS_ENABLED(CONFIG_LVHD) && recover)
+	if (!recover || lvm_vg_may_change(l->vg, true))
+		return 0;
+	if (IS_ENABLED(CONFIG_LVHD))
 		err = lvhd_recover(sr);
-	return recover && !err ? mgt_recover(sr) : err;
+	return err ? err : mgt_recover(sr);
 }
 
 int lvm_reload(struct sr *sr)
 {
-	struct lvm_sr *l = lvm_of(sr);
-	const char *name = l->vg->name;
-	int err;
-
-	lvm_read(sr, l);
-	l->mgt_tried = false;
-	err = lvm_vg_get(&l->set, name, &l->vg);
-	return err ? fail(sr->ctx, err, "VG %s", name) : 0;
+	lvm_read(sr, lvm_of(sr));
+	return lvm_get(sr, lvm_of(sr));
 }
 
 static void lvm_close(struct sr *sr)
 {
-	struct lvm_sr *l = lvm_of(sr);
-
-	if (l)
-		flock_drop(&l->lock, l->lock_path);
-}
-
-void lvm_fill_stamp(struct sr *sr, struct lvm_stamp *stamp, const char *cause)
-{
-	lvmhost_stamp(&sr->ctx->arena, stamp, cause);
-}
-
-int lvm_commit_now(struct sr *sr, const char *cause)
-{
-	struct lvm_vg *vg = lvm_of(sr)->vg;
-	struct lvm_stamp stamp;
-	int err;
-
-	lvm_fill_stamp(sr, &stamp, cause);
-	err = lvm_vg_commit(vg, &stamp);	/* commit */
-	if (err == -E_LVM_FULL)
-		hint(sr->ctx, "the metadata area has no room for more volumes: delete some");
-	return err ? fail(sr->ctx, err, "VG %s%s%s", vg->name, vg->refuse_why ? ": " : "",
-			  vg->refuse_why ? vg->refuse_why : "") : 0;
+	if (lvm_of(sr))
+		lvm_unlock(lvm_of(sr));
 }
 
 static int lvm_stat(struct sr *sr, struct sr_info *info)
@@ -177,8 +84,11 @@ static int lvm_stat(struct sr *sr, struct sr_info *info)
 static int lvm_describe(struct sr *sr, const struct vdi *vdi)
 {
 	struct vdi whole;
-	int err = lvm_vdi_find(sr, &vdi->uuid, &whole);
+	int err = lvm_vg_may_change(lvm_of(sr)->vg, true);
 
+	if (err)
+		return lvm_refused(sr, lvm_of(sr)->vg, err);
+	err = lvm_vdi_find(sr, &vdi->uuid, &whole);
 	if (err)
 		return err;
 	if (vdi->name)
@@ -198,6 +108,7 @@ const struct layout layout_lvm = {
 	.create = lvm_create,
 	.destroy = lvm_destroy,
 	.probe = lvm_probe,
+	.usable = lvm_usable,
 	.open = lvm_open,
 	.close = lvm_close,
 	.quiesce = lvm_quiesce,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the files of the lvm layout share: lvm.c, lvm_create.c, lvm_volume.c, lvm_mgt.c. */
+/* What the files of the lvm layout share. */
 #ifndef DRIVERS_LAYOUT_LVM_H
 #define DRIVERS_LAYOUT_LVM_H
 
@@ -25,19 +25,37 @@ struct lvm_sr {
 	struct lvm_dev *dev;
 	struct lvm_set set;
 	struct lvm_vg *vg;
-	int lock;			/* lvm2's lock file of the VG */
-	char *lock_path;
+	int lock, global;		/* lvm2's lock files, of the VG and of this host */
+	char *lock_path, *global_path;
 	struct mgt_sr mgt;		/* the head of MGT */
 	int mgt_state;			/* 0: read; -ENOENT: there is none; else why it cannot be */
 	bool mgt_tried;
 };
 
 struct lvm_sr *lvm_of(struct sr *sr);
-/* Scan the transport's devices into a set. */
-int lvm_read(struct sr *sr, struct lvm_sr *l);
+struct lvm_sr *lvm_new(struct sr *sr);
+
+/* lvm2's lock of the VG; and that of the host before it, where PVs or VGs come and go. */
 int lvm_lock(struct sr *sr, struct lvm_sr *l, bool shared);
-/* Read the VG once more: what was changed in memory and not committed is gone. */
+int lvm_lock_host(struct sr *sr, struct lvm_sr *l);
+void lvm_unlock(struct lvm_sr *l);
+
+/* Scan the transport's devices into the set. */
+void lvm_read(struct sr *sr, struct lvm_sr *l);
+/* The same, and look for this VG on all devices of the host when some of it is missing. */
+int lvm_find(struct sr *sr, struct lvm_sr *l, const char *name);
+/* Once more the VG that is open: what was changed in memory and not committed is gone. */
 int lvm_reload(struct sr *sr);
+/* l->vg from the set, or why it cannot be had. */
+int lvm_get(struct sr *sr, struct lvm_sr *l);
+
+/* 0, or the mark that says that another host, or another device, may have the VG. */
+int lvm_may_use(const struct lvm_vg *vg);
+/* Say why a VG must not be touched: what lvm_vg_may_change() and lvm_may_use() return. */
+int lvm_refused(struct sr *sr, const struct lvm_vg *vg, int err);
+int lvm_usable(struct sr *sr);
+/* PVs on devices that have grown get their new size. */
+int lvm_grow(struct sr *sr);
 /* One commit for everything changed in memory; cause goes into the text. */
 int lvm_commit_now(struct sr *sr, const char *cause);
 void lvm_fill_stamp(struct sr *sr, struct lvm_stamp *stamp, const char *cause);
@@ -45,6 +63,12 @@ void lvm_fill_stamp(struct sr *sr, struct lvm_stamp *stamp, const char *cause);
 /* "LV-<uuid>" and "VHD-<uuid>": which VDI, which format; NULL for any other LV. */
 const char *lvm_volume_format(const char *lv, struct uuid *u);
 
+/*
+ * May the devices that dconf names be overwritten?  They, and partitions of
+ * theirs, must be no PVs of a VG and no members of anything.  File systems and
+ * partition tables go when sr->force is set.
+ */
+int lvm_may_take(struct sr *sr, const struct lvm_sr *l);
 int lvm_create(struct sr *sr);
 int lvm_destroy(struct sr *sr);
 int lvm_probe(struct sr *sr, struct sr_info *found);

@@ -4,12 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "arch/blk.h"
 #include "arch/clock.h"
+#include "arch/lvmhost.h"
 #include "drivers/devices.h"
 #include "drivers/layout.h"
 #include "drivers/layout/lvm.h"
 #include "drivers/sr.h"
-#include "lib/blkid.h"
 #include "lib/bytes.h"
 #include "lib/err.h"
 #include "lib/io.h"
@@ -28,58 +29,6 @@ static void new_id(struct lvm_id *id)
 
 	random_bytes(random, sizeof(random));
 	lvm_id_make(id, random);
-}
-
-static struct lvm_sr *staged(struct sr *sr)
-{
-	struct lvm_sr *l = arena_alloc(&sr->ctx->arena, sizeof(*l));
-
-	l->lock = -1;
-	sr->layout_data = l;
-	return l;
-}
-
-/* A PV of a living VG is never taken, whatever the caller wishes. */
-static int must_be_free(struct sr *sr, const struct lvm_sr *l)
-{
-	size_t n = sr_devices(sr)->n;
-
-	for (size_t i = 0; i < n; i++) {
-		const struct lvm_dev *d = &l->dev[i];
-		struct uuid u;
-
-		if (!d->vg && !d->outdated)
-			continue;
-		if (d->vg && !strncmp(d->vg->name, VG_PREFIX, strlen(VG_PREFIX)) &&
-		    !uuid_parse(&u, d->vg->name + strlen(VG_PREFIX))) {
-			hint(sr->ctx, "sm sr introduce %s --type %s", u.s, sr->type->names[0]);
-			return fail_say(sr->ctx, -E_SR_EXISTS, "SR %s is on %s already", u.s, d->path);
-		}
-		hint(sr->ctx, "remove the VG first, with lvm2: vgremove");
-		return fail_say(sr->ctx, -E_SR_IN_USE, "%s is a PV of the VG %s", d->path,
-				d->vg ? d->vg->name : "another host knows");
-	}
-	return 0;
-}
-
-/* What else lies there goes only when the caller says so; it is named before it goes. */
-static int must_be_blank(struct sr *sr, const struct lvm_sr *l)
-{
-	for (size_t i = 0; i < sr_devices(sr)->n; i++) {
-		const char *what;
-		int err = blkid_find(l->dev[i].io, &what);
-
-		if (err)
-			return fail(sr->ctx, err, "read %s", l->dev[i].path);
-		if (!what)
-			continue;
-		if (!sr->force) {
-			hint(sr->ctx, "--force destroys it");
-			return fail_say(sr->ctx, -E_SR_EXISTS, "%s holds %s", l->dev[i].path, what);
-		}
-		logf_warn(sr->ctx, "sr create: %s held %s, which is overwritten", l->dev[i].path, what);
-	}
-	return 0;
 }
 
 /* The old contents go first, and the label last: a death leaves an empty disk or a PV of none. */
@@ -117,6 +66,49 @@ static int make_mgt(struct sr *sr, struct lvm_vg *vg, const struct lvm_stamp *st
 	return err ? fail(sr->ctx, err, "make MGT") : mgt_format(sr, vg);
 }
 
+/* The kernel forgets partitions whose table is gone; while one is being looked at it cannot. */
+static void forget_partitions(struct sr *sr)
+{
+	const struct devices *all = sr_devices(sr);
+
+	for (size_t i = 0; i < all->n; i++) {
+		int err = blk_reread_partitions(all->v[i].io->fd);
+
+		for (int tries = 0; err == -EBUSY && tries < 10; tries++) {
+			clock_sleep(50 * NS_PER_MS);
+			err = blk_reread_partitions(all->v[i].io->fd);
+		}
+		if (err && err != -EINVAL && err != -ENOTTY)	/* a partition, dm: it can have none */
+			logf_warn(sr->ctx, "sr create: the kernel still has the old partitions of %s",
+				  all->v[i].path);
+	}
+}
+
+/* lvm2 on this host believes what it has noted; that a change of ours is not seen is no failure. */
+static void tell_lvm2(struct sr *sr, const char *vg, const struct lvm_id *pv)
+{
+	const char *root = sr->ctx->root ? sr->ctx->root : "";
+	char bare[33] = "";
+	int err;
+
+	if (pv)
+		lvm_id_bare(pv, bare);
+	err = pv ? lvmhost_gone(root, vg, bare) : lvmhost_look_again(root);
+	if (err)
+		logf_warn(sr->ctx, "/run/lvm: %s: lvm2 may need pvscan --cache", err_text(err));
+}
+
+/* Only what dconf names is left in the list. */
+static int let_go_of_others(struct sr *sr)
+{
+	struct devices *all = sr_devices(sr);
+	bool *keep = arena_array(&sr->ctx->arena, all->n, sizeof(*keep));
+
+	for (size_t i = 0; i < all->n; i++)
+		keep[i] = all->v[i].named;
+	return devices_keep(sr, keep, true);
+}
+
 /*
  * PVs, then the contents of MGT in extents that nobody owns yet, then the VG
  * with MGT in it: one commit.  What a death leaves before it are PVs in no VG,
@@ -125,58 +117,93 @@ static int make_mgt(struct sr *sr, struct lvm_vg *vg, const struct lvm_stamp *st
 int lvm_create(struct sr *sr)
 {
 	struct arena *a = &sr->ctx->arena;
-	struct lvm_sr *l = staged(sr);
-	size_t n = sr_devices(sr)->n;
+	struct lvm_sr *l = lvm_new(sr);
 	struct lvm_stamp stamp;
 	struct lvm_id id;
-	int err = lvm_lock(sr, l, false);
+	int err = lvm_lock_host(sr, l);
 
 	if (!err)
-		err = lvm_read(sr, l);
+		err = devices_search(sr, true);
+	if (err < 0)
+		return err;
+	lvm_read(sr, l);
+	err = lvm_may_take(sr, l);
 	if (!err)
-		err = must_be_free(sr, l);
-	if (!err)
-		err = must_be_blank(sr, l);
-	for (size_t i = 0; !err && i < n; i++)
+		err = let_go_of_others(sr);
+	if (err)
+		return err;
+	lvm_read(sr, l);
+	for (size_t i = 0; !err && i < sr_devices(sr)->n; i++)
 		err = make_pv(sr, &l->dev[i]);
 	if (err)
 		return err;
-	err = lvm_read(sr, l);		/* and now as PVs */
+	forget_partitions(sr);
+	lvm_read(sr, l);		/* and now as PVs */
 	new_id(&id);
-	if (!err)
-		err = lvm_vg_new(a, arena_printf(a, VG_PREFIX "%s", sr->uuid.s), &id, EXTENT, NULL, &l->vg);
-	for (size_t i = 0; !err && i < n; i++)
+	err = lvm_vg_new(a, arena_printf(a, VG_PREFIX "%s", sr->uuid.s), &id, EXTENT, NULL, &l->vg);
+	for (size_t i = 0; !err && i < sr_devices(sr)->n; i++)
 		err = lvm_vg_extend(l->vg, &l->dev[i]);
 	if (err)
 		return fail(sr->ctx, err, "make the VG");
 	lvm_fill_stamp(sr, &stamp, "sr create");
 	err = make_mgt(sr, l->vg, &stamp);
-	return err ? err : lvm_commit_now(sr, "sr create");	/* commit */
+	if (!err)
+		err = lvm_commit_now(sr, "sr create");		/* commit */
+	if (!err)
+		tell_lvm2(sr, NULL, NULL);
+	return err;
+}
+
+/* The SR that is asked for; when none is, the first one on these devices. */
+static const char *which(const struct sr *sr, const struct lvm_sr *l, struct uuid *u)
+{
+	const char *first = NULL;
+	struct uuid one;
+
+	for (size_t i = 0; i < l->set.n_found; i++) {
+		const char *name = l->set.found[i]->best->is.name;
+
+		if (strncmp(name, VG_PREFIX, strlen(VG_PREFIX)) ||
+		    uuid_parse(&one, name + strlen(VG_PREFIX)))
+			continue;
+		if (!first || uuid_equal(&one, &sr->uuid)) {
+			first = name;
+			*u = one;
+		}
+	}
+	return first;
 }
 
 int lvm_probe(struct sr *sr, struct sr_info *found)
 {
-	struct lvm_sr *l = staged(sr);
-	int err = lvm_read(sr, l);
+	struct devices *all = sr_devices(sr);
+	struct lvm_sr *l = lvm_new(sr);
+	const char *name;
+	int err = 0;
 
+	lvm_read(sr, l);
+	name = which(sr, l, &found->uuid);
+	if (sr->uuid.s[0] && (!name || !uuid_equal(&found->uuid, &sr->uuid))) {
+		/* Not where dconf says: its disks may have other names now. */
+		err = lvm_find(sr, l, arena_printf(&sr->ctx->arena, VG_PREFIX "%s", sr->uuid.s));
+		name = which(sr, l, &found->uuid);
+	} else if (name) {
+		err = lvm_find(sr, l, name);
+	}
 	if (err)
 		return err;
-	for (size_t i = 0; i < l->set.n_found; i++) {
-		const struct lvm_found *f = l->set.found[i];
-		const char *name = f->best->is.name;
-
-		if (strncmp(name, VG_PREFIX, strlen(VG_PREFIX)) ||
-		    uuid_parse(&found->uuid, name + strlen(VG_PREFIX)))
-			continue;
-		found->type = sr->type->names[0];
-		l->vg = f->vg;
-		if (l->vg && !mgt_read_head(sr)) {
-			found->name = l->mgt.name;
-			found->description = l->mgt.description;
-		}
-		return 0;
+	if (!name && all->lost) {
+		hint(sr->ctx, "is the disk connected? sm sr probe");
+		return fail_say(sr->ctx, all->lost, "%s", all->lost_why);
 	}
-	return -E_SR_MISSING;
+	if (!name)
+		return -E_SR_MISSING;
+	found->type = sr->type->names[0];
+	if (!lvm_vg_get(&l->set, name, &l->vg) && !mgt_read_head(sr)) {
+		found->name = l->mgt.name;
+		found->description = l->mgt.description;
+	}
+	return 0;
 }
 
 /* No LV but MGT may be left, whoever made it. */
@@ -190,28 +217,51 @@ static int must_be_empty(struct sr *sr, const struct lvm_vg *vg)
 	return 0;
 }
 
+/* The labels of those that were in the VG, and of no others that dconf may name. */
+static int clear_labels(struct sr *sr, struct lvm_dev **dev, uint32_t n, const char *vg)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < n && !err; i++) {
+		err = lvm_pv_remove(dev[i]->io, &dev[i]->label);
+		if (err)
+			return fail(sr->ctx, err, "clear the label of %s", dev[i]->path);
+		tell_lvm2(sr, vg, &dev[i]->label.pv);
+	}
+	tell_lvm2(sr, NULL, NULL);
+	return 0;
+}
+
 /*
  * MGT and the VG in one commit, by which the SR is gone; then the labels, so
  * that the disks are empty.  A death between leaves PVs in no VG.
  */
 int lvm_destroy(struct sr *sr)
 {
-	struct lvm_sr *l = lvm_of(sr) && lvm_of(sr)->vg ? lvm_of(sr) : staged(sr);
+	struct lvm_sr *l = lvm_new(sr);
 	const char *name = arena_printf(&sr->ctx->arena, VG_PREFIX "%s", sr->uuid.s);
+	struct lvm_dev **dev;
 	struct lvm_lv *mgt;
-	int err = l->lock < 0 ? lvm_lock(sr, l, false) : 0;
+	uint32_t n;
+	int err = lvm_lock_host(sr, l);
 
 	if (!err)
-		err = lvm_read(sr, l);
+		err = lvm_find(sr, l, name);
 	if (!err)
 		err = lvm_vg_get(&l->set, name, &l->vg);
 	if (err == -E_LVM_VG_MISSING)
 		return 0;		/* somebody was here before */
-	if (!err)
-		err = must_be_empty(sr, l->vg);
 	if (err)
 		return fail(sr->ctx, err, "VG %s", name);
+	err = lvm_vg_may_change(l->vg, false);
+	if (err)
+		return lvm_refused(sr, l->vg, err);
+	err = must_be_empty(sr, l->vg);
+	if (err)
+		return err;
 	mgt = lvm_lv_find(l->vg, MGT_NAME);
+	n = l->vg->n_devs;
+	dev = arena_copy(&sr->ctx->arena, l->vg->dev, n * sizeof(*dev));
 	if (mgt)
 		err = lvm_lv_remove(l->vg, mgt);
 	if (!err)
@@ -219,10 +269,5 @@ int lvm_destroy(struct sr *sr)
 	if (err)
 		return fail(sr->ctx, err, "remove the VG");
 	err = lvm_commit_now(sr, "sr destroy");		/* commit */
-	for (size_t i = 0; !err && i < sr_devices(sr)->n; i++) {
-		err = lvm_pv_remove(l->dev[i].io, &l->dev[i].label);
-		if (err)
-			fail(sr->ctx, err, "clear the label of %s", l->dev[i].path);
-	}
-	return err;
+	return err ? err : clear_labels(sr, dev, n, name);
 }

@@ -13,6 +13,7 @@
 #include "drivers/sr.h"
 #include "lib/err.h"
 #include "lib/lvm2/lv_io.h"
+#include "lib/lvm2/ops.h"
 
 static int open_mgt(struct sr *sr, struct io **io)
 {
@@ -253,8 +254,11 @@ int mgt_rename(struct sr *sr, const char *name, const char *description)
 {
 	struct lvm_sr *l = lvm_of(sr);
 	_io_close_ struct io *io = NULL;
-	int err = start(sr, &io);
+	int err = lvm_vg_may_change(l->vg, true);
 
+	if (err)
+		return lvm_refused(sr, l->vg, err);
+	err = start(sr, &io);
 	if (err == -ENOENT)
 		return fail_say(sr->ctx, -E_UNSUPPORTED, "this SR has no MGT volume to keep a name in");
 	if (err)

@@ -161,7 +161,7 @@ int lvm_volume_create(struct sr *sr, struct vdi *vdi, const struct volume_spec *
 	}
 	err = lvm_vg_may_change(vg, false);
 	if (err)
-		return fail(sr->ctx, err, "VG %s", vg->name);
+		return lvm_refused(sr, vg, err);
 	lvm_fill_stamp(sr, &stamp, "vdi create");
 	random_bytes(random, sizeof(random));
 	lvm_id_make(&s.id, random);
@@ -192,16 +192,17 @@ int lvm_volume_delete(struct sr *sr, const struct vdi *vdi)
 	struct lvm_lv *lv = lvm_lv_find(vg, vdi->volume);
 	int err = lvm_vg_may_change(vg, true);
 
+	if (err)
+		return lvm_refused(sr, vg, err);
 	/* Nobody here serves a VHD, so the core has not asked whether somebody else does. */
-	if (IS_ENABLED(CONFIG_LVHD) && !err && lv && strcmp(vdi->format, "raw")) {
+	if (IS_ENABLED(CONFIG_LVHD) && lv && strcmp(vdi->format, "raw")) {
 		err = lvhd_settled(sr, &vdi->uuid);
 		if (!err)
 			err = lvhd_idle(sr, lv);
 		if (err)
 			return err;
 	}
-	if (!err)
-		err = lv ? lvm_lv_remove(vg, lv) : -E_VDI_MISSING;
+	err = lv ? lvm_lv_remove(vg, lv) : -E_VDI_MISSING;
 	if (err)
 		return fail(sr->ctx, err, "remove %s", vdi->volume);
 	err = lvm_commit_now(sr, "vdi delete");		/* commit */
@@ -220,7 +221,7 @@ int lvm_volume_resize(struct sr *sr, struct vdi *vdi, uint64_t virtual_size)
 	if (IS_ENABLED(CONFIG_LVHD) && strcmp(vdi->format, "raw"))
 		return lvhd_volume_resize(sr, vdi, virtual_size);
 	if (err)
-		return fail(sr->ctx, err, "VG %s", vg->name);
+		return lvm_refused(sr, vg, err);
 	was = lvm_lv_bytes(vg, lv);
 	err = lvm_lv_resize(vg, lv, virtual_size);
 	if (err)
@@ -259,6 +260,12 @@ int lvm_volume_map(struct sr *sr, const struct vdi *vdi, struct volume_map *map)
 	map->table = arena_strdup(&sr->ctx->arena, buf_str(&table));
 	map->group = vg->name;
 	map->volume = lv->name;
+	map->refuse = lvm_may_use(vg);
+	if (map->refuse) {
+		lvm_refused(sr, vg, map->refuse);
+		map->why = arena_strdup(&sr->ctx->arena, sr->ctx->why);
+		fail_clear(sr->ctx);
+	}
 	return err ? fail(sr->ctx, err, "the table of %s", vdi->volume) : 0;
 }
 

@@ -355,7 +355,7 @@ static void set_defaults(struct request *rq, enum op op)
 	rq->op = op;
 	rq->writable = true;
 	rq->activate = op == OP_VDI_ATTACH || op == OP_VDI_DETACH;
-	rq->keep_tab = op == OP_SR_CREATE || op == OP_SR_INTRODUCE ||
+	rq->keep_tab = op == OP_SR_CREATE || op == OP_SR_INTRODUCE || op == OP_SR_ATTACH ||
 		       op == OP_SR_FORGET || op == OP_SR_DESTROY;
 }
 
