@@ -6,8 +6,9 @@ setup_file() {
 	load helpers/lab
 	load helpers/sm
 	load helpers/dm
-	lab_start --disk a:768M --disk b:256M
+	lab_start --disk a:256M --disk b:768M
 	dm_tool vhdt
+	dm_tool dieat
 	cp "$LAB_SRC/../helpers/chain.py" "$LAB_DIR/a/share/"
 }
 
@@ -20,9 +21,38 @@ setup() {
 	load helpers/lab
 	load helpers/sm
 	needs SR_LVM FMT_VHD FRONT_CLI
-	guest_ok "sm sr create disks --type lvm --dconf device=/dev/ubda ${THIN:+--dconf allocation=thin}" >/dev/null
+	load helpers/doors
+	TYPE=lvm
+	[[ $BATS_TEST_DESCRIPTION == killed* ]] || new_sr
+}
+
+new_sr() {
+	guest_ok "sm sr create disks --type lvm --dconf device=/dev/ubdb $*" >/dev/null
 	SR=$output
 	VG=VG_XenStorage-$SR
+}
+
+# disk NAME [SIZE]: a new one, in $disk.
+disk() {
+	guest_ok "sm vdi create $1 --sr disks --size ${2-10M} --format vhd" >/dev/null
+	disk=$output
+}
+
+# journal NAME TEXT: as upstream leaves them, with lvm2.
+journal() {
+	guest_ok "judge lvcreate -y -Wn -Zn -L 4M --addtag journaler -n $1 $VG >/dev/null 2>&1
+		printf '%-512s' '$2' | dd of=/dev/$VG/$1 conv=notrunc,fsync 2>/dev/null; judge lvchange -an $VG/$1"
+}
+
+# lvs_are NAME…: these and MGT.
+lvs_are() {
+	guest_ok "judge lvs --noheadings -o lv_name $VG" >/dev/null
+	diff <(tr -d ' ' <<<"$output" | sort) <(printf '%s\n' MGT "$@" | sort)
+}
+
+# text: the metadata, but for its times and number.
+text() {
+	guest_ok "judge vgcfgbackup -f /tmp/text $VG >/dev/null && grep -vE '^(#|description|creation)|seqno' /tmp/text" >/dev/null
 }
 
 teardown() {
@@ -123,4 +153,148 @@ shows() {
 	shows "$two" 3 0 8 65 8 8 67 9000 16 66 0 8 68
 	guest_ok "sm vdi delete two && judge lvs --noheadings -o lv_name $VG" >/dev/null
 	[ "$(echo $output)" = MGT ]
+}
+
+@test "thin: what is there takes space, and MGT remembers that it is so" {
+	guest_ok 'sm sr destroy disks' && new_sr --dconf allocation=thin
+	disk one 100M
+	one=$disk
+	lv "VHD-$one" lv_size
+	[ "$output" = 8388608 ]
+	guest_ok 'sm vdi resize one 200M && sm sr forget disks' >/dev/null
+	guest_ok "sm sr introduce $SR --type lvm --dconf device=/dev/ubdb && sm vdi clone one two --sr $SR" >/dev/null
+	lv "VHD-$one" lv_size
+	[ "$output" = 8388608 ]
+	jsonof sm vdi list
+	is '[.vdis[] | select(.hidden | not).virtual_size] == [209715200, 209715200]'
+	judged "$one"
+	guest_ok 'sm sr check disks'
+}
+
+@test "a raw disk as parent: a tag and a mark, no byte of it is touched" {
+	guest_ok 'sm vdi create raw --sr disks --size 8M --format raw && sm vdi attach raw' >/dev/null
+	raw=${lines[0]}
+	guest_ok "dd if=/dev/urandom of=${lines[1]} bs=1M count=8 conv=fsync 2>/dev/null; md5sum <${lines[1]}; sm vdi detach raw" >/dev/null
+	sum=${lines[0]}
+	fails 1 '*--force*' sm vdi snapshot raw snap
+	guest_ok 'sm vdi snapshot raw snap --force' >/dev/null
+	snap=$output
+	jsonof sm vdi show snap
+	base=$(jq -r .vdi.parent <<<"$doc")
+	is '.vdi.format == "vhd" and .vdi.virtual_size == 8388608'
+	lv "LV-$base" lv_size,lv_attr,lv_tags
+	[ "$output" = "8388608 -ri------- hidden" ]
+	guest_ok "judge lvchange -ay $VG/LV-$base && md5sum </dev/$VG/LV-$base; judge lvchange -an $VG/LV-$base" >/dev/null
+	[ "${lines[0]}" = "$sum" ]
+	lvs_are "LV-$base" "VHD-$raw" "VHD-$snap"
+	guest_ok 'sm sr check disks && sm vdi delete raw && sm vdi delete snap'
+	lvs_are
+}
+
+@test "compose and revert, as xapi calls them" {
+	disk one
+	one=$disk
+	put "$one" 0 8 65
+	guest_ok 'sm vdi snapshot one snap && sm vdi clone one two' >/dev/null
+	snap=${lines[0]} two=${lines[1]}
+	put "$one" 0 8 66
+	xapi_op vdi_revert "$snap" "$one"
+	jsonof sm vdi list
+	shows "$one" 2 0 8 65
+	put "$snap" 8 8 67
+	fails 2 '*never changes*' sm vdi resize snap 20M
+	xapi_op vdi_compose "$two" "$snap"
+	jsonof sm vdi show two
+	is ".vdi.parent == \"$snap\""
+	lv "VHD-$snap" lv_attr
+	[ "$output" = -ri------- ]
+	jsonof sm vdi list
+	shows "$two" 3 0 8 65 8 8 67
+	guest_ok 'sm sr check disks'
+}
+
+@test "a broken image costs only itself; a guest's disk is never taken for an image" {
+	disk one
+	one=$disk
+	disk two
+	two=$disk
+	guest_ok "sm vdi create raw --sr disks --size 16M --format raw" >/dev/null
+	raw=$output
+	guest_ok "judge lvchange -ay $VG && dd if=/dev/$VG/VHD-$one of=/dev/$VG/LV-$raw bs=1M count=16 2>/dev/null
+		for n in 0 32767; do dd if=/dev/zero of=/dev/$VG/VHD-$two bs=512 seek=\$n count=1 conv=fsync 2>/dev/null; done
+		judge vgchange -an $VG" >/dev/null
+	grun sm vdi list --json >/dev/null || true
+	[ "$status" -eq 7 ]
+	jq -e '(.vdis | length == 2) and (.problems | length == 1)' "$LAB_OUT"
+	jsonof sm vdi show raw
+	is '.vdi.format == "raw" and .vdi.virtual_size == 16777216'
+	fails 6 '*problem*' sm sr check disks
+	fails 6 '*VHD footer*' sm vdi snapshot "$two" --sr disks
+	# A footer lost at the end is written again.
+	guest_ok "judge lvchange -ay $VG/VHD-$one; dd if=/dev/zero of=/dev/$VG/VHD-$one bs=512 seek=32767 count=1 conv=fsync 2>/dev/null
+		judge lvchange -an $VG/VHD-$one; judge lvremove -y $VG/VHD-$two; sm vdi snapshot one && sm sr check disks" >/dev/null
+	judged "$one"
+}
+
+@test "space is looked at before anything changes; active LVs are left alone" {
+	disk one 500M
+	one=$disk
+	text
+	was=$output
+	fails 5 '*free*' sm vdi clone one two
+	text
+	[ "$output" = "$was" ]
+	# Only what the leaf does not need makes room for this one.
+	guest_ok 'sm vdi snapshot one snap && sm sr check disks' >/dev/null
+	snap=${lines[0]}
+	lv "VHD-$one" lv_size
+	[ "$output" = 532676608 ]
+	put "$one" 0 8 65
+	guest_ok "judge lvchange -ay $VG/VHD-$one"
+	text
+	was=$output
+	fails 3 '*is active on this host*' sm vdi snapshot one
+	fails 3 '*is active on this host*' sm vdi resize one 504M
+	fails 3 '*is active on this host*' sm vdi delete one
+	text
+	[ "$output" = "$was" ]
+	guest_ok "judge lvchange -an $VG/VHD-$one && sm vdi delete one && sm vdi delete snap"
+	lvs_are
+}
+
+@test "what upstream left half done is finished or undone by the next verb" {
+	disk one
+	one=$disk base=00000000-0000-4000-8000-00000000000b
+	put "$one" 0 8 65
+	journal "inflate_${one}_16777216"
+	guest_ok "judge lvextend -L 24M $VG/VHD-$one >/dev/null 2>&1; sm sr scan disks" >/dev/null
+	lvs_are "VHD-$one"
+	lv "VHD-$one" lv_size
+	[ "$output" = 16777216 ]
+	journal "clone_${one}_1" "73 ${base}_00000000-0000-4000-8000-00000000000c"
+	guest_ok "judge lvrename $VG VHD-$one VHD-$base && sm sr scan disks" >/dev/null
+	lvs_are "VHD-$one"
+	guest_ok 'sm vdi snapshot one snap' >/dev/null
+	snap=$output
+	jsonof sm vdi show one
+	parent=$(jq -r .vdi.parent <<<"$doc")
+	journal "leaf_${snap}_1" "36 $parent"
+	guest_ok "judge lvrename $VG VHD-$snap VHD-OLD_$snap && judge lvrename $VG VHD-$parent VHD-$snap && sm sr scan disks" >/dev/null
+	lvs_are "VHD-$one" "VHD-$snap" "VHD-$parent"
+	jsonof sm vdi list
+	shows "$one" 2 0 8 65
+	shows "$snap" 2 0 8 65
+	# And what nobody can: it is in the way of its own disk, and a person is told.
+	journal "clone_${one}_1" "garbage"
+	fails 6 '*1 problem*' sm sr check disks
+	fails 1 '*interrupted operation*' sm vdi resize one 20M
+	guest_ok "sm vdi clone snap more && judge lvremove -y $VG/clone_${one}_1 && sm sr check disks" >/dev/null
+	judged "$one" "$snap"
+}
+
+@test "killed before some system calls of each verb" {
+	guest_put "$BATS_TEST_DIRNAME/sweep/lvhd.sh" /tmp/lvhd.sh
+	every=${SWEEP_EVERY:-199} first=${SWEEP_FIRST:-$(($(date +%-j) * 7 % ${SWEEP_EVERY:-199} + 1))}
+	echo "SWEEP_FIRST=$first SWEEP_EVERY=$every"
+	guest_ok -t 3600 "bash /tmp/lvhd.sh $every $first /dev/ubdb"
 }

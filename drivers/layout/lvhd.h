@@ -33,6 +33,9 @@ int lvhd_load_all(struct sr *sr, struct vdis *l);
 /* Deal with what journals speak of; what cannot be is logged and stays. */
 int lvhd_recover(struct sr *sr);
 
+/* What sr check finds, after list() has filled found. */
+int lvhd_check(struct sr *sr, bool repair, struct vdis *found);
+
 /* Slots of the layout. */
 int lvhd_children(struct sr *sr, const struct uuid *of, struct uuid **v, size_t *n, bool *whole);
 int lvhd_volume_create(struct sr *sr, struct vdi *vdi, const struct volume_spec *spec);

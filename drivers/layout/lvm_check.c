@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "drivers/layout.h"
+#include "drivers/layout/lvhd.h"
 #include "drivers/layout/lvm.h"
 #include "drivers/sr.h"
 #include "lib/err.h"
@@ -41,11 +42,12 @@ int lvm_sr_check(struct sr *sr, bool repair, struct vdis *found)
 			vdis_problem(a, found, &(struct problem){
 				.object = f->object, .what = f->what, .repair = f->repair,
 				.severity = lvm_severity_name(f->severity) });
-	if (!err || err == -ENOENT)
-		return 0;
+	/* Of an MGT that cannot be read list() has told already. */
 	if (repair && err == -E_DAMAGED) {
 		forget_mgt(found);
-		return repair_mgt(sr);
+		err = repair_mgt(sr);
+		if (err)
+			return err;
 	}
-	return 0;			/* list() has told it already */
+	return IS_ENABLED(CONFIG_LVHD) ? lvhd_check(sr, repair, found) : 0;
 }
