@@ -1,74 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * A VHD: the first byte says what the file is like, the rest is its beginning.
- * Checksums are made right, or nothing would get past them.
- */
+/* One image of a stranger: looked at, checked, written to, mended. */
 #include <string.h>
 
 #include "lib/arena.h"
 #include "lib/bytes.h"
 #include "lib/err.h"
 #include "lib/image.h"
-#include "lib/vhd/batmap.h"
 #include "lib/vhd/check.h"
 #include "lib/vhd/edit.h"
 #include "lib/vhd/parent.h"
 #include "lib/vhd/resize.h"
-#include "tests/fuzz/fuzz.h"
-
-enum {
-	LARGE	= 1 << 0,	/* there is room for two blocks behind the beginning */
-	FOOTER	= 1 << 1,	/* the copy of the footer stands at the end too */
-	SHORT	= 1 << 2,	/* less its last byte */
-	RAW_SUM	= 1 << 3,	/* leave the sums alone */
-	BATMAP	= 1 << 4,	/* mend the batmap's sum */
-	WRITE	= 1 << 5,
-};
-
-static void put_sum(uint8_t *p, size_t at, size_t len)
-{
-	be32 sum = be32_put(0);
-
-	memcpy(p + at, &sum, 4);
-	sum = be32_put(vhd_sum(p, len));
-	memcpy(p + at, &sum, 4);
-}
-
-static void mend_batmap(struct io *io, const uint8_t *header)
-{
-	struct vhd_header h;
-	struct vhd_batmap_disk d;
-	uint8_t map[512];
-	uint64_t at;
-
-	if (vhd_header_decode(&h, header, 1024))
-		return;
-	at = vhd_batmap_place(&h);
-	if (io_read(io, at, &d, sizeof(d)) || io_read(io, be64_get(d.at), map, sizeof(map)))
-		return;
-	d.sum = be32_put(vhd_sum(map, sizeof(map)));
-	io_write(io, at, &d, sizeof(d));
-}
-
-static struct io *make(uint8_t how, const uint8_t *data, size_t size)
-{
-	uint8_t head[1536] = { 0 };
-	uint64_t end = how & LARGE ? 2 * (VHD_BLOCK + 4096) + 8192 : (size + 511) / 512 * 512;
-	struct io *io = io_mem(end, end + 64 * MiB);
-
-	CHECK(!io_write(io, 0, data, size));
-	memcpy(head, data, size < sizeof(head) ? size : sizeof(head));
-	if (!(how & RAW_SUM)) {
-		put_sum(head, 64, 512);
-		put_sum(head + 512, 36, 1024);
-		CHECK(!io_write(io, 0, head, sizeof(head)));
-	}
-	if (how & BATMAP)
-		mend_batmap(io, head + 512);
-	if (how & FOOTER)
-		CHECK(!io_write(io, io->size, head, how & SHORT ? 511 : 512));
-	return io;
-}
+#include "tests/fuzz/vhd_file.h"
 
 /* Reading anything that opened ends, and lies within the image. */
 static void look(struct io *io)
@@ -147,7 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 2)
 		return 0;
 	round_trip(data + 1, size - 1);
-	io = make(data[0], data + 1, size - 1);
+	io = make_file(data[0], data + 1, size - 1);
 	look(io);
 	CHECK(!vhd_check(io, VHD_CHECK_BITMAPS, 1, &f));
 	arena_free(&a);
