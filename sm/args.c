@@ -37,6 +37,7 @@ static const struct arg args[] = {
 #if IS_ENABLED(CONFIG_CLI_VG)
 	{ "--vg",		ARG_TEXT,   "the VG that is meant, where there are several: name or uuid" },
 	{ "--from",		ARG_PATH,   "a file with what to restore" },
+	{ "--pv",		ARG_PAIR,   "the PV with this uuid is the device PATH, whose label is lost" },
 	{ "--to",		ARG_PATH,   "the file to write" },
 	{ "--seqno",		ARG_NUMBER, "an older version, by its number in sm vg history" },
 #endif
@@ -194,6 +195,8 @@ int request_set(struct ctx *ctx, struct request *rq, const struct arg *arg, cons
 	case ARG_BOOL:
 		return set_bool(ctx, &rq->force, arg, text);
 	case ARG_PAIR:
+		if (IS_ENABLED(CONFIG_CLI_VG) && !strcmp(w, "--pv"))
+			return set_pair(ctx, &rq->pvs, arg, text);
 		return set_pair(ctx, !strcmp(w, "--dconf") ? &rq->dconf : &rq->sm_config, arg, text);
 	case ARG_PATH:
 		return set_path(ctx, rq, arg, text);

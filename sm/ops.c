@@ -170,6 +170,10 @@ const struct op_row ops[] = {
 	  "vg", "backup", "PATH… [--vg=VG] [--seqno=N] [--to=FILE]", NULL, NULL,
 	  "Print the metadata, or save it, as vgcfgbackup of LVM2 does",
 	  "sm vg backup /dev/sdb --to /root/vg0.backup" },
+	{ OP_VG_RESTORE, CHANGES,
+	  "vg", "restore", "PATH… [--seqno=N] [--from=FILE] [--vg=VG] [--pv=UUID=PATH…] [--force]", NULL, NULL,
+	  "Write older metadata, or a backup, back to all devices of a VG",
+	  "sm vg restore /dev/sdb /dev/sdc --seqno 41 --dry-run" },
 #endif
 #if IS_ENABLED(CONFIG_FRONT_SMAPI1) || IS_ENABLED(CONFIG_FRONT_SRAPI1)
 	/* --- only machines call these --- */

@@ -114,6 +114,7 @@ struct request {
 	const char *out_format;		/* image convert */
 	const char *vg;			/* vg verbs: name or uuid of the one that is meant */
 	const char *from;		/* vg restore: a file with the text */
+	struct kvs pvs;			/* vg restore: PV uuid = path of a device without a label */
 	const char *to;			/* vg backup: the file to write */
 	uint64_t seqno;			/* one of the older versions */
 	bool has_seqno;

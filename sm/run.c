@@ -95,6 +95,7 @@ static int (*const handlers[])(struct run *r) = {
 	[OP_VG_CHECK] = do_vg_check,
 	[OP_VG_HISTORY] = do_vg_history,
 	[OP_VG_BACKUP] = do_vg_backup,
+	[OP_VG_RESTORE] = do_vg_restore,
 #endif
 };
 

@@ -146,6 +146,11 @@ int vg_version(struct vg_look *v, const struct lvm_past *past, const struct lvm_
 	const struct lvm_past *p = past;
 
 	*version = lvm_past_find(past, seqno);
+	if (*version && lvm_past_is_doubtful(past, *version)) {
+		hint(r->ctx, "sm vg history with one path at a time, and restore --from FILE");
+		return fail_say(r->ctx, -E_AMBIGUOUS, "VG %s: different texts have the seqno %llu",
+				past->is.name, (unsigned long long)seqno);
+	}
 	if (*version)
 		return 0;
 	while (p && p->is.seqno != seqno)

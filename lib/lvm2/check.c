@@ -252,6 +252,16 @@ static void group(struct checker *c, const struct lvm_vg *vg)
 		     vg->n_pvs, vg->max_pv);
 }
 
+struct lvm_finding *lvm_check_vg(struct lvm_set *set, const struct lvm_vg *vg)
+{
+	struct checker c = { .set = set };
+
+	c.end = &c.first;
+	group(&c, vg);
+	arena_free(&c.tmp);
+	return c.first;
+}
+
 struct lvm_finding *lvm_check(struct lvm_set *set)
 {
 	struct checker c = { .set = set };

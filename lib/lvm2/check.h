@@ -10,6 +10,7 @@
 
 struct lvm_problem;
 struct lvm_set;
+struct lvm_vg;
 
 /* In lvm_finding.repair: the verb that mends it, without its operands. */
 #define LVM_RESTORE "sm vg restore"
@@ -30,6 +31,8 @@ struct lvm_finding {
 
 /* The set is best scanned with verify.  The list belongs to the set's arena. */
 struct lvm_finding *lvm_check(struct lvm_set *set);
+/* What is wrong with a VG in itself, on whatever devices. */
+struct lvm_finding *lvm_check_vg(struct lvm_set *set, const struct lvm_vg *vg);
 /* How bad what the scan has met is, and what mends it. */
 enum lvm_severity lvm_problem_severity(const struct lvm_problem *p, const char **repair);
 const char *lvm_severity_name(enum lvm_severity s);

@@ -24,7 +24,7 @@ static void targets(struct lvm_commit *c)
 
 			if (copy->err != -E_LVM_MDA && !lvm_mda_is_ignored(&copy->mda))
 				c->target[c->n_targets++] = (struct lvm_target){
-					.dev = vg->dev[i], .mda = &copy->mda,
+					.dev = vg->dev[i], .copy = copy, .mda = &copy->mda,
 				};
 		}
 }
@@ -55,13 +55,28 @@ static void compose(struct lvm_commit *c, const struct lvm_stamp *stamp)
 	c->text.n -= LVM_TEXT_PAD;
 }
 
+static int place_one(const struct lvm_commit *c, struct lvm_target *t)
+{
+	struct lvm_mda m = *t->mda;
+	bool is_bad = t->copy->err;
+	int err = lvm_mda_place_beside(&m, c->text.n, t->dev->io->sector, &t->copy->keep, is_bad,
+				       &t->slot);
+
+	if (!err || !is_bad)
+		return err;
+	/* A damaged text is spared if that can be; a header that points anywhere is not. */
+	m.slot[0].size = 0;
+	return lvm_mda_place_beside(&m, c->text.n, t->dev->io->sector, &t->copy->keep, is_bad,
+				    &t->slot);
+}
+
 static int place(struct lvm_commit *c)
 {
 	uint32_t sum = crc32_lvm2(CRC32_LVM2, c->text.p, c->text.n);
 
 	for (uint32_t i = 0; i < c->n_targets; i++) {
 		struct lvm_target *t = &c->target[i];
-		int err = lvm_mda_place(t->mda, c->text.n, t->dev->io->sector, &t->slot);
+		int err = place_one(c, t);
 
 		if (err)
 			return err;
@@ -120,7 +135,8 @@ static void end(struct lvm_commit *c)
 	buf_free(&c->text);
 }
 
-int lvm_commit_prepare(struct lvm_commit *c, struct lvm_vg *vg, const struct lvm_stamp *stamp)
+/* Everything but the writes; after a failure there is nothing to be undone. */
+static int begin(struct lvm_commit *c, struct lvm_vg *vg, const struct lvm_stamp *stamp)
 {
 	int err = lvm_vg_may_change(vg, !vg->grown);
 
@@ -134,8 +150,32 @@ int lvm_commit_prepare(struct lvm_commit *c, struct lvm_vg *vg, const struct lvm
 	targets(c);
 	compose(c, stamp);
 	err = place(c);
-	if (!err)
-		err = claim_labels(vg);
+	if (err) {
+		vg->seqno--;
+		end(c);
+	}
+	return err;
+}
+
+int lvm_commit_try(struct lvm_vg *vg, const struct lvm_stamp *stamp)
+{
+	struct lvm_commit c;
+	int err = begin(&c, vg, stamp);
+
+	if (!err) {
+		vg->seqno--;
+		end(&c);
+	}
+	return err;
+}
+
+int lvm_commit_prepare(struct lvm_commit *c, struct lvm_vg *vg, const struct lvm_stamp *stamp)
+{
+	int err = begin(c, vg, stamp);
+
+	if (err)
+		return err;
+	err = claim_labels(vg);
 	for (uint32_t i = 0; i < c->n_targets && !err; i++) {
 		struct lvm_target *t = &c->target[i];
 
@@ -227,6 +267,7 @@ int lvm_commit_finish(struct lvm_commit *c)
 		one = lvm_mda_write(&m, t->dev->io);		/* commit */
 		if (!one) {
 			*t->mda = m;
+			t->copy->err = 0;
 			good++;
 		}
 		err = err ? err : one;

@@ -23,6 +23,7 @@
 #include "lib/lvm2/mda.h"
 #include "lib/lvm2/vg.h"
 
+struct lvm_copy;
 struct lvm_dev;
 
 struct lvm_commit {
@@ -30,6 +31,7 @@ struct lvm_commit {
 	struct buf text;
 	struct lvm_target {
 		struct lvm_dev *dev;
+		struct lvm_copy *copy;
 		struct lvm_mda *mda;		/* what its header says now */
 		struct lvm_slot slot;		/* what it shall say */
 	} *target;
@@ -40,10 +42,13 @@ struct lvm_commit {
 /*
  * Refused, before anything is written, for a VG we must not write to (see
  * lvm_vg_may_change()), when an area is full (-E_LVM_FULL), and when no good
- * area is left (-E_LVM_NO_MDA).  Areas whose header is damaged are passed over.
+ * area is left (-E_LVM_NO_MDA).  Areas whose header is damaged are passed over;
+ * a damaged text is replaced.
  * On failure everything is as before and the commit needs no revert.
  */
 int lvm_commit_prepare(struct lvm_commit *c, struct lvm_vg *vg, const struct lvm_stamp *stamp);
+/* Would it be refused?  Nothing is written, and nothing is to be finished. */
+int lvm_commit_try(struct lvm_vg *vg, const struct lvm_stamp *stamp);
 int lvm_commit_precommit(struct lvm_commit *c);
 /*
  * -E_LVM_HALF: the change is committed, but not every copy could be brought up

@@ -285,8 +285,11 @@ static int trailer(struct lvm_decoder *d, struct lvm_text *t, struct lvm_node *t
 	if (more)
 		return more;
 	if (lvm_get_str(top, "contents", &contents) || lvm_get_int(top, "version", &version) ||
-	    !lvm_view_is(contents, "Text Format Volume Group") || version != 1)
-		return lvm_decode_fail(d, -E_LVM_NEWER, "it is not a volume group of version 1");
+	    !lvm_view_is(contents, "Text Format Volume Group"))
+		return lvm_decode_fail(d, -E_LVM_FIELD, "its end is missing, which says what it is");
+	if (version != 1)
+		return lvm_decode_fail(d, -E_LVM_NEWER, "it is of version %lld, not 1",
+				       (long long)version);
 	return 0;
 }
 

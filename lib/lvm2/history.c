@@ -242,6 +242,15 @@ const struct lvm_past *lvm_past_find(const struct lvm_past *all, uint64_t seqno)
 	return best;
 }
 
+bool lvm_past_is_doubtful(const struct lvm_past *all, const struct lvm_past *p)
+{
+	for (const struct lvm_past *x = all; x; x = x->next)
+		if (x != p && x->is.seqno == p->is.seqno && x->time == p->time &&
+		    !strcmp(x->is.id.s, p->is.id.s) && lvm_past_is_good(x))
+			return !p->committed;
+	return false;
+}
+
 const struct lvm_past *lvm_past_newest(const struct lvm_past *all)
 {
 	for (; all; all = all->next)

@@ -51,6 +51,11 @@ static inline bool lvm_past_is_good(const struct lvm_past *p)
  * that was written last.  NULL: there is none.  All must be of one VG.
  */
 const struct lvm_past *lvm_past_find(const struct lvm_past *all, uint64_t seqno);
+/*
+ * Others with that seqno and time say something else, and no header points to
+ * any: one of them is damaged, and nothing tells which.
+ */
+bool lvm_past_is_doubtful(const struct lvm_past *all, const struct lvm_past *p);
 /* The newest good one; NULL: none. */
 const struct lvm_past *lvm_past_newest(const struct lvm_past *all);
 /* Do all belong to one VG? */

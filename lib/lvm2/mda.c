@@ -179,6 +179,35 @@ int lvm_mda_place(const struct lvm_mda *m, uint64_t size, uint32_t sector, struc
 	return 0;
 }
 
+/* Whole sectors of a text at that place against another text. */
+static bool would_hit(const struct lvm_mda *m, const struct lvm_slot *s, const struct lvm_slot *old)
+{
+	uint64_t whole;
+
+	return old->size && !lvm_slot_check(m, old) &&
+	       (!round_up_ok(s->size, LVM_SECTOR, &whole) || overlaps(m, s->at, whole, old));
+}
+
+int lvm_mda_place_beside(const struct lvm_mda *m, uint64_t size, uint32_t sector,
+			 const struct lvm_slot *keep, bool keep_first, struct lvm_slot *s)
+{
+	struct lvm_slot usual = *s, other = *s;
+	struct lvm_mda behind = *m;
+	int err = lvm_mda_place(m, size, sector, &usual);
+
+	if (!err && !would_hit(m, &usual, keep)) {
+		*s = usual;
+		return 0;
+	}
+	behind.slot[0] = *keep;
+	if (!err && !lvm_mda_place(&behind, size, sector, &other) &&
+	    (keep_first || !would_hit(m, &other, &m->slot[0])))
+		usual = other;
+	if (!err)
+		*s = usual;
+	return err;
+}
+
 int lvm_mda_write_text(const struct lvm_mda *m, const struct lvm_slot *s, struct io *io,
 		       const char *text)
 {

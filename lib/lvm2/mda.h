@@ -65,6 +65,13 @@ uint64_t lvm_mda_max_text(const struct lvm_mda *m);
  */
 int lvm_mda_place(const struct lvm_mda *m, uint64_t size, uint32_t sector, struct lvm_slot *s);
 /*
+ * The same beside another text of that ring as well, which somebody still reads
+ * from.  Where there is no room for three, the committed one is spared; with
+ * keep_first the other one.
+ */
+int lvm_mda_place_beside(const struct lvm_mda *m, uint64_t size, uint32_t sector,
+			 const struct lvm_slot *keep, bool keep_first, struct lvm_slot *s);
+/*
  * Write a text to its place.  Behind the s->size bytes the caller keeps
  * LVM_TEXT_PAD zero bytes: whole sectors are written.
  */

@@ -23,7 +23,7 @@ int lvm_vg_may_change(const struct lvm_vg *vg, bool only_removal)
 		return -E_LVM_LOCK_TYPE;
 	if (vg->system_id && (!vg->our_system_id || strcmp(vg->system_id, vg->our_system_id)))
 		return -E_LVM_FOREIGN;
-	if (!(vg->flags & LVM_VG_WRITE))
+	if (!(vg->flags & LVM_VG_WRITE) && !vg->restored)
 		return -E_LVM_READ_ONLY;
 	if (vg->flags & (LVM_VG_PARTIAL | LVM_VG_PVMOVE))
 		return -E_LVM_NEWER;

@@ -284,7 +284,9 @@ static void open_vg(struct lvm_set *set, struct lvm_found *f, const struct lvm_m
 {
 	f->err = lvm_vg_decode(set->arena, f->best->text, &f->vg, &f->why);
 	if (f->err) {
-		lvm_problem(set, f->best->path, f->err, "VG %s: %s", f->best->is.name, f->why);
+		/* What is too new to be read is not damaged. */
+		lvm_problem(set, f->best->path, f->err == -E_LVM_NEWER ? -E_UNSUPPORTED : f->err,
+			    "VG %s: %s", f->best->is.name, f->why);
 		return;
 	}
 	f->vg->our_system_id = how->system_id;

@@ -45,6 +45,7 @@ struct lvm_copy {
 	struct lvm_mda mda;
 	int err; /* 0; -E_LVM_MDA: header, not to be written to; else the text */
 	struct lvm_version *version;	/* NULL: there is no text here, or no good one */
+	struct lvm_slot keep;		/* a text that the next commit shall not overwrite */
 };
 
 struct lvm_dev {

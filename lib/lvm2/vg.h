@@ -167,6 +167,7 @@ struct lvm_vg {
 	uint32_t n_leaving;
 	bool twice;			/* another VG has the same name */
 	bool removed;			/* the next commit removes it */
+	bool restored;			/* the next commit puts back what was, read-only or not */
 	bool grown;			/* something was done that wants every PV to be there */
 	const char *our_system_id;	/* of the host we are on, or NULL */
 

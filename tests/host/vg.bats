@@ -29,6 +29,29 @@ unpack() {
 	done
 }
 
+# commit FILE TEXT [AT [SIZE]]: make the text the committed one of the area at 4096, checksums right; at
+# another place of the area, or of another size, than it is.
+commit() {
+	perl -e '
+	my ($file, $text, $at, $size) = @ARGV;
+	sub crc {
+		my $c = 0xf597a6cf;
+		for my $b (unpack "C*", $_[0]) {
+			$c ^= $b;
+			$c = $c & 1 ? $c >> 1 ^ 0xedb88320 : $c >> 1 for 1 .. 8;
+		}
+		return $c;
+	}
+	open my $t, "<", $text or die; local $/; my $body = <$t> . "\0";
+	open my $f, "+<", $file or die; binmode $f;
+	seek $f, 4096, 0; read $f, my $h, 512;
+	my $old = unpack "Q<", substr $h, 40, 8;
+	seek $f, 4096 + $old, 0; print $f $body;
+	substr $h, 40, 24, pack "Q<Q<L<L<", $at // $old, $size // length $body, crc($body), 0;
+	substr $h, 0, 4, pack "L<", crc(substr $h, 4);
+	seek $f, 4096, 0; print $f $h;' "$@"
+}
+
 # The document as the lines of a vector's "report", less what the document does not hold.
 as_report() {
 	# shellcheck disable=SC2016 # jq's own variables
@@ -256,4 +279,205 @@ the_report() {
 		[ "$(cat "${pvs[@]}" | md5sum)" = "$sum" ]
 		[ -z "$(ls -A "$SM_ROOT")" ]
 	done
+}
+
+# --- restoring --------------------------------------------------------------------
+
+# What follows the metadata of a PV, where the data is.
+data_sum() {
+	local p
+
+	for p in "${pvs[@]}"; do
+		tail -c +1048577 "$p" | md5sum
+	done
+}
+
+@test "what vg check proposes brings every damaged VG back, and leaves the data alone" {
+	local s sum how
+
+	for s in 12a-bad-text 12b-bad-header 12c-bad-label 12d-all-bad 14a-stale-copy; do
+		unpack $s
+		sum=$(data_sum)
+		if [ $s != 14a-stale-copy ]; then
+			how=$(sm vg check --json "${pvs[@]}" 2>/dev/null | jq -r '.problems[0].repair') || true
+			[[ $how == "sm vg restore ${pvs[*]} --seqno "[123] ]]
+		else
+			how="sm vg restore pv0 pv1 --seqno 3"
+		fi
+		# First only said, then done.
+		copy=$(cat "${pvs[@]}" | md5sum)
+		run $how --dry-run
+		[ "$status" -eq 0 ]
+		[ "$(cat "${pvs[@]}" | md5sum)" = "$copy" ]
+		[ -z "$(ls -A "$SM_ROOT")" ]
+		dry=$(grep -v '^space' <<<"$output")
+		run $how
+		[ "$status" -eq 0 ]
+		[ "$output" = "$dry" ]
+		[ "$(sm vg check "${pvs[@]}")" = ok ]
+		[ "$(data_sum)" = "$sum" ]
+		if [ $s = 12d-all-bad ]; then continue; fi	# lvm2 saw nothing, and neither does its report
+		diff <(sm vg show --json "${pvs[@]}" | as_report | sed 's/ seqno [0-9]*//; s/ a.m size/ a-- size/') \
+			<(the_report $s | sed 's/ seqno [0-9]*//; s/ a.m size/ a-- size/; s/ at - / at pv0 /; s/on -:/on pv0:/')
+	done
+}
+
+@test "vg restore: an older version, the newer one again, and a backup" {
+	unpack 02-linear-tags
+	sm vg backup pv0 --to backup
+	run sm vg restore pv0 --seqno 5
+	[ "$status" -eq 0 ]
+	[ "${lines[0]}" = "write VG vg0 as it was with seqno 5, 2026-11-23T02:12:13Z, with seqno 9" ]
+	[ "${lines[1]}" = "LV alpha has 8 MiB again, not 16 MiB" ]
+	[ "${lines[2]}" = "LV gamma is gone: 4 MiB" ]
+	[ "$(sm vg show --json pv0 | jq -c '[.vgs[0] | .seqno, [.lvs[].name]]')" = '[9,["alpha","beta"]]' ]
+	run sm vg restore pv0 --from backup --json
+	[ "$status" -eq 0 ]
+	jq -e '.done[0] == "write VG vg0 as the file has it, with seqno 10" and (.done | length) == 3' <<<"$output"
+	# Tabs and comments stay in the file.
+	diff <(sm vg history pv0 --seqno 10 | sed '/^# Generated/,$d; s/^seqno = 10$/seqno = 8/') \
+		<(sed '/^# Generated/,$d' "$VECTORS/02-linear-tags/pv0.mda0.txt")
+	sed 's/seqno = 8$/&\t\t# a comment/; s/extent_count = 3/extent_count = 3\t# 12 Megabytes/' backup >edited
+	sm vg restore pv0 --from edited
+	sm vg history pv0 --seqno 11 | grep -q '^extent_count = 3$'
+}
+
+@test "vg restore: a label that is gone, with and without texts that tell whose it was" {
+	unpack 09-striped
+	sm vg backup pv0 pv1 pv2 --to backup
+	dd if=/dev/zero of=pv1 bs=4608 count=1 conv=notrunc status=none
+	run sm vg restore pv0 pv1 pv2 --seqno 5
+	[ "$status" -eq 0 ]
+	[ "${lines[0]}" = "pv1: make its label anew: PV nLTTAl-7cJQ-WDbS-CmBI-5oGB-vD2Y-DTwBsw" ]
+	[ "${lines[1]}" = "pv1: make the header of its metadata area at 4096 anew" ]
+	[ "$(sm vg check pv0 pv1 pv2)" = ok ]
+	# The first MiB is gone, and nothing tells.
+	dd if=/dev/zero of=pv1 bs=1M count=1 conv=notrunc status=none
+	run sm vg restore pv0 pv1 pv2 --from backup
+	[ "$status" -eq 1 ]
+	[[ $output == *"the PV nLTTAl-7cJQ-WDbS-CmBI-5oGB-vD2Y-DTwBsw is on none of the devices (last seen as /dev/loop1) (try: its path too; --pv nLTTAl-7cJQ-WDbS-CmBI-5oGB-vD2Y-DTwBsw=PATH if its label is lost; --force without it)" ]]
+	run sm vg restore pv0 pv1 pv2 --from backup --pv nLTTAl-7cJQ-WDbS-CmBI-5oGB-vD2Y-DTwBsw=pv0
+	[ "$status" -eq 3 ]
+	run sm vg restore pv0 pv1 pv2 --from backup --pv xyz=pv1
+	[ "$status" -eq 2 ]
+	run sm vg restore pv0 pv1 pv2 --from backup --pv nLTTAl-7cJQ-WDbS-CmBI-5oGB-vD2Y-DTwBsw=pv1
+	[ "$status" -eq 0 ]
+	[ "$(sm vg check pv0 pv1 pv2)" = ok ]
+	# Without it, when that is wanted.
+	run sm vg restore pv0 pv2 --seqno 7
+	[ "$status" -eq 1 ]
+	run sm vg restore pv0 pv2 --seqno 7 --force
+	[ "$status" -eq 0 ]
+	[ "$(sm vg show --json pv0 pv2 | jq -c '[.vgs[0].pvs[].missing]')" = '[false,true,false]' ]
+}
+
+@test "vg restore refuses what would harm, in one line, and writes nothing" {
+	local sum
+
+	refused() {	# refused STATUS PATTERN ARGUMENT…
+		local want=$1 pattern=$2
+
+		shift 2
+		sum=$(cat pv? | md5sum)
+		run sm vg restore "$@"
+		# shellcheck disable=SC2053 # the right side is a pattern
+		[ "$status" -eq "$want" ] && [ "${#lines[@]}" -eq 1 ] && [[ $output == $pattern ]] &&
+			[ "$(cat pv? | md5sum)" = "$sum" ] || { echo "status $status: $output"; return 1; }
+	}
+
+	unpack 02-linear-tags
+	sm vg backup pv0 --to backup
+	refused 2 "*what to restore: --from or --seqno*" pv0
+	refused 2 "*what to restore: --from or --seqno*" pv0 --from backup --seqno 3
+	refused 4 "*no text with seqno 99 is left*" pv0 --seqno 99
+	refused 4 "*nowhere: No such file*" pv0 --from nowhere
+	refused 4 "*no metadata of a VG other is on pv0*" pv0 --seqno 8 --vg other
+	head -c 700 backup >half
+	refused 2 "*half: the text is no good: *" pv0 --from half
+	sed 's/"pv0", 2$/"pv0", 1/' backup >overlap
+	refused 6 "*overlap: the text is no good: LVs * overlap on pv0 at extent 1" pv0 --from overlap
+	sed 's/pe_count = 15/pe_count = 1500/' backup >large
+	refused 2 "*large: pv0 has 67108864 bytes, and the text needs *" pv0 --from large
+	truncate -s 40M huge
+	refused 1 "*huge: File too large*" pv0 --from huge
+	sed 's/status = \["RESIZEABLE"/status = ["EXPORTED", "RESIZEABLE"/' backup >exported
+	refused 1 "*exported: the text of VG vg0: the VG is exported" pv0 --from exported
+	unpack 10-exported
+	refused 1 "*the VG is exported" pv0 --seqno 2
+	unpack 16-fields
+	refused 1 "*the VG belongs to another host" pv0 pv1 --seqno 13
+	unpack 18-duplicate-pv
+	refused 1 "*pv0 and pv1 are both the PV *" pv0 pv1 --seqno 2
+	unpack 11a-partial
+	refused 1 "*is on none of the devices (last seen as /dev/loop1)*" pv0 --seqno 4
+	unpack 09-striped
+	refused 1 "*is on none of the devices*" pv0 pv1 --seqno 5
+	# The wrong VG's backup; and nothing of it is here.
+	refused 1 "*backup: the PV * is on none of the devices*" pv0 pv1 pv2 --from backup
+	if [ "$(id -u)" -ne 0 ]; then
+		chmod 400 pv0
+		refused 1 "*pv0: Permission denied*" pv0 --seqno 5
+	fi
+}
+
+@test "hostile metadata with good checksums: one line, nothing written, and a way back" {
+	local case good sum
+
+	hostile() {
+		case $1 in
+		truncated)	head -c 1500 good ;;
+		overlap)	sed 's/^"pv0", 2$/"pv0", 1/' good ;;
+		beyond)		sed 's/^"pv0", 6$/"pv0", 14/' good ;;
+		missing)	sed 's/^"pv0", 2$/"nosuch", 0/' good ;;
+		circle)		sed 's/^"pv0", 2$/"gamma", 0/; s/^"pv0", 5$/"beta", 0/; s/^extent_count = 3/extent_count = 1/' good ;;
+		itself)		sed 's/^"pv0", 5$/"gamma", 0/' good ;;
+		twice)		sed 's/^gamma {/beta {/' good ;;
+		far)		sed 's/^pe_start = .*/pe_start = 99999999999999999/' good ;;
+		deep)		sed 's/^seqno = 8/&\n'"$(printf 'a {\\n%.0s' {1..40})"'/' good ;;
+		*)		cat good ;;
+		esac
+	}
+
+	unpack 02-linear-tags
+	sm vg history pv0 --seqno 8 >good
+	cp pv0 image
+	for case in truncated overlap beyond missing circle itself twice far deep outside large; do
+		cp image pv0
+		hostile $case >text
+		case $case in
+		outside)	commit pv0 text 1044480 ;;
+		large)		commit pv0 text 14336 104857600 ;;
+		*)		commit pv0 text ;;
+		esac
+		sum=$(md5sum <pv0)
+		run --separate-stderr sm vg show pv0
+		[ "$status" -eq 6 ] || { echo "$case: $status: $output$stderr"; return 1; }
+		[ "${#stderr_lines[@]}" -eq 1 ] || { echo "$case: $stderr"; return 1; }
+		# Where the text itself is good, and only the header is not, it is the one to go back to.
+		case $case in outside | large) good=8 ;; *) good=7 ;; esac
+		[[ $stderr == "sm: warning: pv0: "*" (try: sm vg restore pv0 --seqno $good)" ]] || { echo "$case: $stderr"; return 1; }
+		run --separate-stderr sm vg backup pv0
+		[ "$status" -ne 0 ] && [ -z "$output" ] && [ "${#stderr_lines[@]}" -eq 1 ]
+		run sm vg check pv0
+		[ "$status" -eq 6 ]
+		[ "$(md5sum <pv0)" = "$sum" ]
+		run sm vg restore pv0 --seqno $good
+		[ "$status" -eq 0 ] || { echo "$case: $status: $output"; return 1; }
+		[ "$(sm vg check pv0)" = ok ]
+		[ "$(sm vg show --json pv0 | jq '.vgs[0].lvs | length')" -eq 3 ]
+	done
+	# An area of 300 MiB with a text of 100 MiB: it is not read, and not searched.
+	truncate -s 512M big
+	dd if=image of=big bs=1M count=1 conv=notrunc status=none
+	perl -e 'open my $f, "+<", "big"; seek $f, 4096 + 32, 0; print $f pack "Q<", 300 << 20'
+	commit big good 512 104857600
+	run --separate-stderr sm vg show big
+	[ "$status" -eq 6 ]
+	[[ ${stderr_lines[0]} == *"metadata area at 4096: the text is too large (try: sm vg restore big --from BACKUP)" ]]
+	[[ ${stderr_lines[1]} == *"metadata area at 4096: too large to be searched" ]]
+	cp image pv0
+	sm vg backup pv0 --to backup
+	run sm vg restore big --from backup
+	[ "$status" -eq 0 ]
+	[ "$(sm vg check big)" = "note: big: the device has grown by 448 MiB (try: resize the PV)" ]
 }
