@@ -78,7 +78,9 @@ xml_call() {
 	fi
 	if [ "$command" = vdi_create ]; then
 		printf '<member><name>vdi_type</name><value>user</value></member>'
-		printf '<member><name>vdi_sm_config</name><value><struct/></value></member>'
+		printf '<member><name>vdi_sm_config</name><value><struct>'
+		[ -z "${FORMAT-}" ] || printf '<member><name>type</name><value>%s</value></member>' "$FORMAT"
+		printf '</struct></value></member>'
 	fi
 	printf '</struct></value></param></params></methodCall>'
 }
@@ -102,7 +104,7 @@ people_op() {
 	sr_create) set -- sr create t --uuid "$SR" "${at[@]}" ;;
 	sr_delete) set -- sr destroy "$SR" ;;
 	sr_*) set -- sr "${op#sr_}" "$SR" ;;
-	vdi_create) set -- vdi create "$vdi" --uuid "$vdi" --sr "$SR" --size "${mib}M" ;;
+	vdi_create) set -- vdi create "$vdi" --uuid "$vdi" --sr "$SR" --size "${mib}M" ${FORMAT:+--format "$FORMAT"} ;;
 	vdi_resize) set -- vdi resize "$vdi" "${mib}M" ;;
 	*) set -- vdi "${op#vdi_}" "$vdi" ;;
 	esac
@@ -140,6 +142,22 @@ do_op() {
 # ok NAME …: do_op that must succeed.
 ok() {
 	do_op "$@" || {
+		echo "$door: $*: status $status: $output $stderr" >&2
+		return 1
+	}
+}
+
+# copy snapshot|clone VDI NEW: make one, in $made; xapi is told its uuid, the others tell it.
+copy() {
+	made=$3
+	case $door in
+	people) grun sm vdi "$1" "$2" --uuid "$3" >/dev/null 2>&1 ;;
+	2007) old_op "vdi_$1" "$2" "$3" ;;
+	xapi)
+		xapi_op "vdi_$1" "$2" || return
+		made=$(grep -oE '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}' <<<"$output" | head -n 1)
+		;;
+	esac || {
 		echo "$door: $*: status $status: $output $stderr" >&2
 		return 1
 	}
