@@ -178,6 +178,12 @@ struct layout {
 	 * of block devices; NULL for the others.
 	 */
 	int (*volume_map)(struct sr *sr, const struct vdi *vdi, struct volume_map *map);
+	/*
+	 * A datapath is about to use the volume itself, or has stopped to: for
+	 * layouts that tell others on this host.  May be repeated.  NULL = nobody
+	 * wants to know.
+	 */
+	int (*volume_used)(struct sr *sr, const struct vdi *vdi, bool used);
 	/* An open descriptor of the volume; owned by the caller. */
 	int (*volume_open)(struct sr *sr, const struct vdi *vdi, bool writable, int *fd);
 	/* What sr_check finds beyond list(); repair what can be when asked to. */

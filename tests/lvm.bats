@@ -49,11 +49,13 @@ judged() {
 	sum=$output
 	guest_ok "judge lvs --noheadings -o lv_active,lv_attr $VG/LV-$vdi" >/dev/null
 	[[ $output == *active*-wi-a-* ]]
+	guest_ok "cat /run/sm/refcount/lvm-$SR/$vdi" >/dev/null
+	[ "$output" = "0 1" ]
 	guest_ok "sm vdi resize root 100M && blockdev --getsize64 $dev && head -c 67108864 $dev | md5sum" >/dev/null
 	[ "${lines[0]}" -eq 104857600 ]
 	[ "${lines[1]}" = "$sum" ]
 	judged
-	guest_ok "sm vdi detach root && ! judge dmsetup info -c | grep -q LV--${vdi//-/--}"
+	guest_ok "sm vdi detach root && ! judge dmsetup info -c | grep -q LV--${vdi//-/--} && [ ! -e /run/sm/refcount/lvm-$SR ]"
 	guest_ok 'sm vdi attach root' >/dev/null
 	guest_ok "head -c 67108864 $output | md5sum; sm vdi detach root" >/dev/null
 	[ "${lines[0]}" = "$sum" ]

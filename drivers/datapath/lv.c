@@ -119,6 +119,14 @@ static int find_all(struct sr *sr, struct vdis *l)
 	return err;
 }
 
+/* Before the device comes and after it has gone, so that nobody counts too little. */
+static int used(struct sr *sr, const struct vdi *vdi, bool used)
+{
+	const struct layout *l = sr->type->layout;
+
+	return l->volume_used ? l->volume_used(sr, vdi, used) : 0;
+}
+
 static int activate(struct sr *sr, const struct vdi *vdi, bool writable, struct attachment *at)
 {
 	struct volume_map map = { 0 };
@@ -131,14 +139,18 @@ static int activate(struct sr *sr, const struct vdi *vdi, bool writable, struct 
 		err = fail_say(sr->ctx, map.refuse, "%s", map.why);
 	if (!err)
 		err = dm_table_parse(&sr->ctx->arena, map.table, &table);
+	if (!err)
+		err = used(sr, vdi, true);
 	if (err)
 		return err;
 	describe(sr, &map, &d);
 	d.table = &table;
 	d.read_only = !writable;
 	err = dm_activate(ctl, &d, NULL);	/* commit */
-	if (err)
+	if (err) {
+		used(sr, vdi, false);
 		return fail(sr->ctx, err, "activate %s", map.volume);
+	}
 	fill(sr, &map, !writable, at);
 	return 0;
 }
@@ -158,7 +170,7 @@ static int deactivate(struct sr *sr, const struct vdi *vdi, const struct attachm
 		hint(sr->ctx, "see who has it open: fuser %s", at->device);
 		return fail(sr->ctx, -E_VDI_IN_USE, "%s is open", at->device);
 	}
-	return err ? fail(sr->ctx, err, "deactivate %s", map.volume) : 0;
+	return err ? fail(sr->ctx, err, "deactivate %s", map.volume) : used(sr, vdi, false);
 }
 
 static int refresh(struct sr *sr, const struct vdi *vdi, const struct attachment *at)

@@ -127,5 +127,6 @@ const struct layout layout_lvm = {
 	.volume_hide = IF_LVHD(lvhd_volume_hide),
 	.volume_io = IF_LVHD(lvhd_volume_io),
 	.volume_map = lvm_volume_map,
+	.volume_used = lvm_volume_used,
 	.check = lvm_sr_check,
 };

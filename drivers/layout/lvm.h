@@ -94,6 +94,9 @@ int lvm_volume_create(struct sr *sr, struct vdi *vdi, const struct volume_spec *
 int lvm_volume_delete(struct sr *sr, const struct vdi *vdi);
 int lvm_volume_resize(struct sr *sr, struct vdi *vdi, uint64_t virtual_size);
 int lvm_volume_map(struct sr *sr, const struct vdi *vdi, struct volume_map *map);
+/* Count it where the Python storage managers do. */
+int lvm_volume_used(struct sr *sr, const struct vdi *vdi, bool used);
+void lvm_count_reset(struct sr *sr);
 /* Deactivate every device of the VG that device-mapper still has. */
 int lvm_quiesce(struct sr *sr);
 /* What an LV's name and marks say of the disk in it. */

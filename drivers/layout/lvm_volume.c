@@ -299,5 +299,7 @@ int lvm_quiesce(struct sr *sr)
 			return fail_say(sr->ctx, -E_SR_IN_USE, "%s is open", volume);
 		}
 	}
+	if (!err)
+		lvm_count_reset(sr);
 	return err ? fail(sr->ctx, err, "look for active volumes") : 0;
 }
