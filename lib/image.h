@@ -141,6 +141,8 @@ enum image_map_flags {
 	 * anything in the file, and reads as zero through image_read().
 	 */
 	IMAGE_MAP_BLOCKS = 1 << 0,
+	/* For an estimate: every VHD block in use is data, and no bitmap is read. */
+	IMAGE_MAP_COARSE = 1 << 1,
 };
 
 /* The longest run that begins at `at` and is alike throughout. */

@@ -22,12 +22,13 @@ struct answer {
 	bool has_pos;
 };
 
-static int ask_vhd(struct vhd *v, uint64_t at, bool blocks, struct answer *a)
+static int ask_vhd(struct vhd *v, uint64_t at, int flags, struct answer *a)
 {
 	uint64_t in = at % VHD_BLOCK, len = a->len;
+	bool blocks = flags & IMAGE_MAP_COARSE || (flags & IMAGE_MAP_BLOCKS && !vhd_has_parent(v));
 	int where;
 
-	if (blocks && !vhd_has_parent(v) && v->footer.type != VHD_FIXED &&
+	if (blocks && v->footer.type != VHD_FIXED &&
 	    vhd_in_use(vhd_entry(v, (uint32_t)(at / VHD_BLOCK)))) {
 		a->kind = HERE;
 		a->has_pos = true;
@@ -53,10 +54,10 @@ static int ask_qcow2(struct qcow2 *q, uint64_t at, struct answer *a)
 	return 0;
 }
 
-static int ask(const struct image_level *l, uint64_t at, bool blocks, struct answer *a)
+static int ask(const struct image_level *l, uint64_t at, int flags, struct answer *a)
 {
 	if (IS_ENABLED(CONFIG_VHD) && l->vhd)
-		return ask_vhd(l->vhd, at, blocks, a);
+		return ask_vhd(l->vhd, at, flags, a);
 	if (IS_ENABLED(CONFIG_QCOW2) && l->qcow2)
 		return ask_qcow2(l->qcow2, at, a);
 	a->kind = HERE;
@@ -66,7 +67,7 @@ static int ask(const struct image_level *l, uint64_t at, bool blocks, struct ans
 }
 
 /* The first level that knows; BELOW means that the chain ends without. */
-static int find(struct image *im, uint64_t at, bool blocks, struct answer *a)
+static int find(struct image *im, uint64_t at, int flags, struct answer *a)
 {
 	for (a->level = 0; ; a->level++) {
 		const struct image_level *next = &im->levels[a->level + 1];
@@ -74,7 +75,7 @@ static int find(struct image *im, uint64_t at, bool blocks, struct answer *a)
 
 		if (a->len > im->levels[a->level].size - at)
 			a->len = im->levels[a->level].size - at;
-		err = ask(&im->levels[a->level], at, blocks, a);
+		err = ask(&im->levels[a->level], at, flags, a);
 		if (err || a->kind != BELOW)
 			return err;
 		if (a->level + 1 == im->n)
@@ -149,7 +150,7 @@ static int plan_next(struct image *im, uint64_t at, uint64_t len, int flags,
 		[ZERO] = IMAGE_ZERO,
 	};
 	struct answer a = { .len = len };
-	int err = find(im, at, false, &a);
+	int err = find(im, at, 0, &a);
 
 	if (!err && flags & IMAGE_PLAN_HOLES)
 		err = see_holes(&im->levels[a.level], &a);
@@ -241,12 +242,12 @@ int image_read(struct image *im, uint64_t at, void *buf, size_t len)
 
 /* --- mapping ------------------------------------------------------------- */
 
-static int map_one(struct image *im, uint64_t at, bool blocks, struct image_run *r)
+static int map_one(struct image *im, uint64_t at, int flags, struct image_run *r)
 {
 	struct answer a = { .len = im->size - at };
 	const struct image_level *l;
 	bool plain, data = true;
-	int err = find(im, at, blocks, &a);
+	int err = find(im, at, flags, &a);
 
 	if (err)
 		return err;
@@ -285,10 +286,10 @@ int image_map(struct image *im, uint64_t at, int flags, struct image_run *run)
 
 	if (at >= im->size)
 		return -E_SHORT;
-	err = map_one(im, at, flags & IMAGE_MAP_BLOCKS, run);
+	err = map_one(im, at, flags, run);
 	while (!err && run->start + run->length < im->size) {
 		/* An error further on is for whoever asks from there. */
-		if (map_one(im, run->start + run->length, flags & IMAGE_MAP_BLOCKS, &next) ||
+		if (map_one(im, run->start + run->length, flags, &next) ||
 		    !goes_on(run, &next))
 			break;
 		run->length += next.length;

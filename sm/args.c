@@ -61,6 +61,8 @@ static const struct arg args[] = {
 	{ "--socket",		ARG_PATH,   "where to make the socket" },
 #endif
 #if IS_ENABLED(CONFIG_CLI_IMAGE)
+	{ "--backup",		ARG_PATH,   "where to keep what is overwritten (PATH.before-repair)" },
+	{ "--journal",		ARG_PATH,   "what undoes an interrupted resize (PATH.journal)" },
 	{ "--any-parent",	ARG_SWITCH, "follow the names of parents out of the image's folder" },
 #endif
 };
@@ -144,11 +146,18 @@ static int set_pair(struct ctx *ctx, struct kvs *to, const struct arg *arg, cons
 /* Paths of files are not text: whatever the file system takes. */
 static int set_path(struct ctx *ctx, struct request *rq, const struct arg *arg, const char *text)
 {
+	const struct { const char *word; const char **to; } options[] = {
+		{ "--from", &rq->from }, { "--to", &rq->to },
+		{ "--socket", &rq->socket }, { "--backup", &rq->backup },
+		{ "--journal", &rq->journal },
+	};
+
 	if (!*text || strlen(text) >= PATH_MAX)
 		return fail_say(ctx, -E_ARG, "%s is %s", arg->word, *text ? "too long" : "empty");
-	if (arg->word[0] == '-') {
-		*(!strcmp(arg->word, "--from") ? &rq->from :
-		  !strcmp(arg->word, "--to") ? &rq->to : &rq->socket) = text;
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		if (strcmp(arg->word, options[i].word))
+			continue;
+		*options[i].to = text;
 		return 0;
 	}
 	rq->paths = arena_grow(&ctx->arena, rq->paths, rq->n_paths, rq->n_paths + 1,

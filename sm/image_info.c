@@ -11,8 +11,8 @@
 #include "lib/vhd/check.h"
 #include "sm/image.h"
 
-static void problem(struct run *r, const char *object, const char *what, const char *severity,
-		    const char *repair)
+void image_problem(struct run *r, const char *object, const char *what, const char *severity,
+		   const char *repair)
 {
 	struct problem p = { object, what, severity, repair };
 
@@ -47,7 +47,7 @@ int image_reply(struct run *r, struct image_place *p, struct image *im)
 		rep->parent_format = is_found ? image_format_name(p->files[1].format) : NULL;
 	}
 	for (size_t i = 0; i < rep->info.n_problems; i++)
-		problem(r, p->path, rep->info.problems[i].what,
+		image_problem(r, p->path, rep->info.problems[i].what,
 			rep->info.problems[i].damage ? "error" : "warning", NULL);
 	r->rp->kind = REPLY_IMAGE;
 	r->rp->image = rep;
@@ -65,8 +65,19 @@ static void info_alone(struct run *r, struct image_place *p)
 	    image_open(&im, io, p->format, 0, NULL, NULL))
 		return;
 	if (!image_reply(r, p, im) && why)
-		problem(r, NULL, why, "error", NULL);
+		image_problem(r, NULL, why, "error", NULL);
 	image_close(im);
+}
+
+int image_reply_new(struct run *r, struct image_place *p)
+{
+	struct image *im = NULL;
+	int err = image_place_open(p, 0, &im);
+
+	if (!err)
+		err = image_reply(r, p, im);
+	image_close(im);
+	return err;
 }
 
 int do_image_info(struct run *r)
@@ -135,26 +146,26 @@ int do_image_map(struct run *r)
 /* --- check ----------------------------------------------------------------- */
 
 /* Seconds since 2000; 0, do not ask, when the clock is not set. */
-static uint32_t vhd_now(void)
+uint32_t image_vhd_time(int64_t unix_time)
 {
-	int64_t now = clock_now_real(NULL) - VHD_EPOCH;
+	int64_t t = unix_time - VHD_EPOCH;
 
-	return now > 0 && now < UINT32_MAX ? (uint32_t)now : 0;
+	return t > 0 && t < UINT32_MAX ? (uint32_t)t : 0;
 }
 
 static int check_vhd(struct run *r, const char *path, struct io *io)
 {
 	struct vhd_findings f = { .arena = &r->ctx->arena };
-	int err = vhd_check(io, VHD_CHECK_BITMAPS, vhd_now(), &f);
+	int err = vhd_check(io, VHD_CHECK_BITMAPS, image_vhd_time(clock_now_real(NULL)), &f);
 
 	if (err)
 		return err;
 	for (size_t i = 0; i < f.n; i++)
-		problem(r, path, f.v[i].what, f.v[i].severity == VHD_NOTE ? "warning" : "error",
+		image_problem(r, path, f.v[i].what, f.v[i].severity == VHD_NOTE ? "warning" : "error",
 			!f.v[i].mendable ? NULL :
 			arena_printf(&r->ctx->arena, "sm image repair %s", path));
 	if (f.dropped)
-		problem(r, path, arena_printf(&r->ctx->arena, "%zu more findings", f.dropped), "error",
+		image_problem(r, path, arena_printf(&r->ctx->arena, "%zu more findings", f.dropped), "error",
 			NULL);
 	return 0;
 }
@@ -163,7 +174,7 @@ static void count(struct run *r, const char *path, uint64_t n, const char *what,
 		  const char *severity)
 {
 	if (n)
-		problem(r, path, arena_printf(&r->ctx->arena, "%llu %s", (unsigned long long)n, what),
+		image_problem(r, path, arena_printf(&r->ctx->arena, "%llu %s", (unsigned long long)n, what),
 			severity, NULL);
 }
 
@@ -174,7 +185,7 @@ static int check_qcow2(struct run *r, const char *path, struct io *io)
 	int err = qcow2_open(&q, io);
 
 	if (err_kind(err) == -EUCLEAN || err_kind(err) == -EOPNOTSUPP) {
-		problem(r, path, err_text(err), "error", NULL);
+		image_problem(r, path, err_text(err), "error", NULL);
 		return 0;
 	}
 	if (err)
@@ -186,9 +197,9 @@ static int check_qcow2(struct run *r, const char *path, struct io *io)
 		count(r, path, f.leaks, "clusters are counted and not used: space is lost", "warning");
 	}
 	if (q->incompatible & QCOW2_CORRUPT)
-		problem(r, path, "the image is marked corrupt", "error", NULL);
+		image_problem(r, path, "the image is marked corrupt", "error", NULL);
 	if (q->incompatible & QCOW2_DIRTY)
-		problem(r, path, "not closed cleanly: reference counts may be wrong", "warning", NULL);
+		image_problem(r, path, "not closed cleanly: reference counts may be wrong", "warning", NULL);
 	qcow2_close(q);
 	return err;
 }
@@ -223,26 +234,30 @@ static int check_chain(struct run *r, struct image_place *p)
 	before = r->rp->vdis.n_problems;
 	if (p->n > 1 || !before || err_kind(err) == -ENOENT || err == -E_IMAGE_OUTSIDE ||
 	    err == -E_IMAGE_LOOP)
-		problem(r, NULL, why, "error", NULL);
+		image_problem(r, NULL, why, "error", NULL);
 	return 0;
+}
+
+int image_check_reply(struct run *r, struct image_place *p)
+{
+	const struct vdis *l = &r->rp->vdis;
+	size_t n = 0;
+	int err = check_chain(r, p);
+
+	if (err)
+		return err;
+	r->rp->kind = REPLY_CHECK;
+	r->rp->object = p->path;
+	for (size_t i = 0; i < l->n_problems; i++)
+		n += !strcmp(l->problems[i].severity, "error");
+	return !n ? 0 : fail_say(r->ctx, -E_DAMAGED, "%s: %zu problem%s found", p->path, n,
+				 n == 1 ? "" : "s");
 }
 
 int do_image_check(struct run *r)
 {
-	const struct vdis *l = &r->rp->vdis;
 	struct image_place p;
-	size_t n = 0;
 	int err = image_place(r, r->rq->paths[0], r->rq->format, &p);
 
-	if (err)
-		return err;
-	err = check_chain(r, &p);
-	if (err)
-		return err;
-	r->rp->kind = REPLY_CHECK;
-	r->rp->object = p.path;
-	for (size_t i = 0; i < l->n_problems; i++)
-		n += !strcmp(l->problems[i].severity, "error");
-	return !n ? 0 : fail_say(r->ctx, -E_DAMAGED, "%s: %zu problem%s found", p.path, n,
-				 n == 1 ? "" : "s");
+	return err ? err : image_check_reply(r, &p);
 }

@@ -113,6 +113,7 @@ struct request {
 	const char *socket;		/* vdi serve */
 	const char *out_format;		/* image convert */
 	const char *vg;			/* vg verbs: name or uuid of the one that is meant */
+	const char *backup, *journal;	/* image repair, resize: files beside the image */
 	const char *from;		/* vg restore: a file with the text */
 	struct kvs pvs;			/* vg restore: PV uuid = path of a device without a label */
 	const char *to;			/* vg backup: the file to write */

@@ -89,6 +89,12 @@ static int (*const handlers[])(struct run *r) = {
 	[OP_IMAGE_INFO] = do_image_info,
 	[OP_IMAGE_CHECK] = do_image_check,
 	[OP_IMAGE_MAP] = do_image_map,
+	[OP_IMAGE_CONVERT] = do_image_convert,
+	[OP_IMAGE_CREATE] = do_image_create,
+	[OP_IMAGE_SNAPSHOT] = do_image_snapshot,
+	[OP_IMAGE_RESIZE] = do_image_resize,
+	[OP_IMAGE_REPAIR] = do_image_repair,
+	[OP_IMAGE_COALESCE] = do_image_coalesce,
 #endif
 #if IS_ENABLED(CONFIG_CLI_VG)
 	[OP_VG_SHOW] = do_vg_show,
