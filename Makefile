@@ -60,6 +60,22 @@ ifneq ($(filter-out $(unconfigured),$(or $(MAKECMDGOALS),all)),)
 include $O/auto.conf
 endif
 
+# --- what to build it with -----------------------------------------------
+
+comma    := ,
+sans     := $(subst $(comma), ,$(SAN))
+# Sanitizers with a run-time library need glibc; UBSan alone can trap instead.
+with_rt  := $(filter-out undefined,$(sans))
+cross_cc := $(if $(CROSS_COMPILE),$(or $(notdir $(shell command -v $(CROSS_COMPILE:gnu-=musl-)gcc)),$(CROSS_COMPILE)gcc))
+CC       := $(or $(if $(with_rt),$(CROSS_COMPILE)gcc),$(cross_cc),$(subst ",,$(CONFIG_CC)),musl-gcc)
+triplet  := $(shell command -v $(firstword $(CC)) >/dev/null && $(CC) -dumpmachine)
+musl     := $(findstring musl,$(CC) $(triplet))
+static   := $(and $(musl),$(CONFIG_STATIC))
+machine  := $(firstword $(subst -, ,$(triplet)))
+ifneq ($(and $(musl),$(with_rt)),)
+$(error SAN=$(SAN) needs glibc: leave CC alone, or give CC=gcc or CC=clang)
+endif
+
 # --- what to build -------------------------------------------------------
 
 objs :=
@@ -72,19 +88,6 @@ endef
 $(foreach d,arch lib drivers sm,$(eval $(call walk,$d)))
 
 # --- how to build it -----------------------------------------------------
-
-comma    := ,
-sans     := $(subst $(comma), ,$(SAN))
-# Sanitizers with a run-time library need glibc; UBSan alone can trap instead.
-with_rt  := $(filter-out undefined,$(sans))
-cross_cc := $(if $(CROSS_COMPILE),$(or $(notdir $(shell command -v $(CROSS_COMPILE:gnu-=musl-)gcc)),$(CROSS_COMPILE)gcc))
-CC       := $(or $(if $(with_rt),$(CROSS_COMPILE)gcc),$(cross_cc),$(subst ",,$(CONFIG_CC)),musl-gcc)
-triplet  := $(shell command -v $(firstword $(CC)) >/dev/null && $(CC) -dumpmachine)
-musl     := $(findstring musl,$(CC) $(triplet))
-static   := $(and $(musl),$(CONFIG_STATIC))
-ifneq ($(and $(musl),$(with_rt)),)
-$(error SAN=$(SAN) needs glibc: leave CC alone, or give CC=gcc or CC=clang)
-endif
 
 CFLAGS  ?=
 ccflags  = -std=gnu11 -D_GNU_SOURCE -g $(if $(CONFIG_OPTIMIZE_SIZE),-Oz,-O2) \

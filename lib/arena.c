@@ -17,6 +17,7 @@ struct arena_chunk {
 /* Small enough to start a verb cheaply, doubled until this many bytes. */
 #define CHUNK_FIRST	((size_t)4 << 10)
 #define CHUNK_MOST	((size_t)1 << 20)
+#define PAGE		((size_t)4096)
 
 static void out_of_memory(void)
 {
@@ -62,7 +63,7 @@ static void push(struct arena *a, size_t need)
 	a->used = 0;
 }
 
-void *arena_alloc(struct arena *a, size_t n)
+static void *take(struct arena *a, size_t n)
 {
 	size_t up = (n + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
 	void *p;
@@ -73,7 +74,23 @@ void *arena_alloc(struct arena *a, size_t n)
 		push(a, up);
 	p = a->top->data + a->used;
 	a->used += up;
-	return memset(p, 0, n);
+	return p;
+}
+
+void *arena_alloc(struct arena *a, size_t n)
+{
+	return memset(take(a, n), 0, n);
+}
+
+void *arena_pages(struct arena *a, size_t n)
+{
+	size_t room;
+	char *p;
+
+	if (__builtin_add_overflow(n, PAGE - 1, &room))
+		out_of_memory();
+	p = take(a, room);
+	return p + (-(uintptr_t)p & (PAGE - 1));
 }
 
 void *arena_array(struct arena *a, size_t n, size_t size)

@@ -27,6 +27,8 @@ struct arena {
 };
 
 void *arena_alloc(struct arena *a, size_t n);
+/* The same, but on a page boundary and not zeroed: for large transfers. */
+void *arena_pages(struct arena *a, size_t n);
 /* n elements of the given size; the product is checked. */
 void *arena_array(struct arena *a, size_t n, size_t size);
 /* A larger copy of an array that has grown from n_old to n elements. */

@@ -29,6 +29,18 @@ char *buf_room(struct buf *b, size_t more)
 	return b->p + b->n;
 }
 
+void buf_pages(struct buf *b, size_t room)
+{
+	void *p = NULL;
+
+	buf_free(b);
+	/* When there is no memory, whoever adds to the buffer finds that out. */
+	if (room == SIZE_MAX || posix_memalign(&p, 4096, room + 1))
+		return;
+	*b = (struct buf){ .p = p, .room = room + 1 };
+	b->p[0] = '\0';
+}
+
 void buf_add(struct buf *b, const void *p, size_t n)
 {
 	char *to = buf_room(b, n);
@@ -46,7 +58,8 @@ void buf_puts(struct buf *b, const char *s)
 
 void buf_putc(struct buf *b, char c)
 {
-	buf_add(b, &c, 1);
+	*buf_room(b, 1) = c;
+	b->p[++b->n] = '\0';
 }
 
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap)

@@ -24,6 +24,8 @@ struct buf {
 
 /* Make room for more bytes behind those in use; returns where they go. */
 char *buf_room(struct buf *b, size_t more);
+/* For an empty buffer: room that lies on a page boundary, as long as it suffices. */
+void buf_pages(struct buf *b, size_t room);
 void buf_add(struct buf *b, const void *p, size_t n);
 void buf_puts(struct buf *b, const char *s);
 void buf_putc(struct buf *b, char c);

@@ -172,10 +172,11 @@ static int write_part(struct file *f, const struct part *p, const char *out, cha
 /* A direct transfer of any alignment, in (a read) or out (a write). */
 static int unaligned(struct file *f, uint64_t at, char *in, const char *out, size_t len)
 {
+	const struct part first = part_of(f, at, len);
 	void *bounce;
 	int err = 0;
 
-	if (posix_memalign(&bounce, FILE_ALIGN, DIRECT_CHUNK))
+	if (posix_memalign(&bounce, FILE_ALIGN, first.n == len ? first.whole : DIRECT_CHUNK))
 		return -ENOMEM;
 	while (len && !err) {
 		struct part p = part_of(f, at, len);

@@ -104,19 +104,57 @@ static int walk(struct lvm_vg *vg, const struct use *use, size_t n, const char *
 	return 0;
 }
 
-int lvm_gaps_build(struct lvm_vg *vg, const char **why)
+static void no_gaps(struct lvm_vg *vg)
+{
+	for (uint32_t i = 0; i < vg->n_pvs; i++)
+		vg->pv[i]->n_gaps = vg->pv[i]->n_free = vg->pv[i]->end = 0;
+}
+
+/*
+ * LVs made one after the other lie so as well, and then nothing has to be
+ * sorted.  Wherever they do not, or are wrong, they go the long way.
+ */
+static bool in_order(struct lvm_vg *vg)
+{
+	for (struct lvm_lv *lv = vg->first; lv; lv = lv->next)
+		for (uint32_t i = 0; i < lv->n_segs; i++)
+			for (uint32_t k = 0; k < lv->seg[i].n_legs; k++) {
+				const struct lvm_leg *leg = &lv->seg[i].leg[k];
+				uint32_t n = lvm_leg_extents(&lv->seg[i]);
+
+				if (!leg->pv)
+					continue;
+				if (leg->extent < leg->pv->end || leg->extent > leg->pv->pe_count ||
+				    n > leg->pv->pe_count - leg->extent)
+					return false;
+				gap_append(vg, leg->pv, leg->pv->end, leg->extent);
+				leg->pv->end = leg->extent + n;
+			}
+	for (uint32_t i = 0; i < vg->n_pvs; i++)
+		gap_append(vg, vg->pv[i], vg->pv[i]->end, vg->pv[i]->pe_count);
+	return true;
+}
+
+static int sorted(struct lvm_vg *vg, const char **why)
 {
 	size_t n = count_uses(vg, NULL);
 	struct use *use = must_alloc(n * sizeof(*use));
 	int err;
 
-	for (uint32_t i = 0; i < vg->n_pvs; i++)
-		vg->pv[i]->n_gaps = vg->pv[i]->n_free = 0;
 	count_uses(vg, use);
 	qsort(use, n, sizeof(*use), by_place);
 	err = walk(vg, use, n, why);
 	free(use);
 	return err;
+}
+
+int lvm_gaps_build(struct lvm_vg *vg, const char **why)
+{
+	no_gaps(vg);
+	if (in_order(vg))
+		return 0;
+	no_gaps(vg);
+	return sorted(vg, why);
 }
 
 /* The first gap that begins behind this extent. */

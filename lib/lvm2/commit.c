@@ -49,7 +49,7 @@ static void compose(struct lvm_commit *c, const struct lvm_stamp *stamp)
 
 	/* One allocation, mostly: the new text is about as long as the old one. */
 	if (c->n_targets)
-		buf_room(&c->text, c->target[0].mda->slot[0].size + 8192);
+		buf_pages(&c->text, c->target[0].mda->slot[0].size + 2 * LVM_TEXT_PAD);
 	lvm_vg_print(c->vg, stamp, &c->text);
 	buf_add(&c->text, zeroes, sizeof(zeroes));	/* the NUL at its end, and the pad */
 	c->text.n -= LVM_TEXT_PAD;

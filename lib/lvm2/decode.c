@@ -131,14 +131,22 @@ static int pv_decode(struct lvm_decoder *d, const struct lvm_node *n)
 
 /* --- the volume group ------------------------------------------------------- */
 
-/* Every section inside of this one, read alone and handed over. */
+/* Every section inside of this one, read alone and handed over, unless it is a plain one. */
 static int each(struct lvm_decoder *d, struct lvm_text *t,
+		int (*plain)(struct lvm_decoder *d, struct lvm_text *t),
 		int (*decode)(struct lvm_decoder *d, const struct lvm_node *n))
 {
 	struct lvm_node n;
 	int more, err;
 
-	while ((more = lvm_text_next(t, &n)) > 0) {
+	for (;;) {
+		more = plain ? plain(d, t) : 0;
+		if (more > 0)
+			continue;
+		if (!more)
+			more = lvm_text_next(t, &n);
+		if (more <= 0)
+			return more;
 		bool section = n.kind == LVM_SECTION;
 
 		arena_reset(&d->scratch);
@@ -148,7 +156,6 @@ static int each(struct lvm_decoder *d, struct lvm_text *t,
 		if (err)
 			return err;
 	}
-	return more;
 }
 
 static int id_of(const struct lvm_node *section, struct lvm_id *id)
@@ -251,9 +258,9 @@ static int vg_section(struct lvm_decoder *d, struct lvm_text *t)
 			return lvm_decode_fail(d, -E_LVM_FIELD, "the VG has too many fields");
 		if (n.kind == LVM_SECTION && lvm_view_is(n.key, "physical_volumes")) {
 			pvs = true;
-			err = each(d, t, pv_decode);
+			err = each(d, t, NULL, pv_decode);
 		} else if (n.kind == LVM_SECTION && lvm_view_is(n.key, "logical_volumes")) {
-			err = each(d, t, lvm_decode_lv);
+			err = each(d, t, d->general ? NULL : lvm_decode_plain, lvm_decode_lv);
 		} else {
 			err = lvm_text_body(t, vg->arena, &n);
 			lvm_node_add(n.kind == LVM_SECTION ? vg->rest : vg->head,
@@ -341,8 +348,14 @@ static int whole(struct lvm_decoder *d, struct lvm_text *t)
 
 int lvm_vg_decode(struct arena *a, struct view text, struct lvm_vg **out, const char **why)
 {
+	return lvm_decode_text(a, text, false, out, why);
+}
+
+int lvm_decode_text(struct arena *a, struct view text, bool general, struct lvm_vg **out,
+		    const char **why)
+{
 	struct lvm_vg *vg = arena_alloc(a, sizeof(*vg));
-	struct lvm_decoder d = { .vg = vg };
+	struct lvm_decoder d = { .vg = vg, .general = general };
 	struct lvm_text t;
 	int err;
 

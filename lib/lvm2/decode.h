@@ -22,7 +22,9 @@ struct lvm_decoder {
 	struct lvm_link *link;
 	size_t n_links, link_room;
 	const char *host;		/* the last creation_host: most LVs share it */
+	struct lvm_pv *pv;		/* the last one named */
 	const char *why;
+	bool general;			/* read everything the general way */
 };
 
 /* Say what is wrong, unless that was said already; returns err. */
@@ -35,8 +37,18 @@ int lvm_decode_words(struct lvm_decoder *d, const struct lvm_node *n, const stru
 		     bool status, uint32_t *flags);
 struct lvm_pv *lvm_decode_pv_find(struct lvm_decoder *d, struct view key);
 
+const char *lvm_decode_host(struct lvm_decoder *d, struct view v);
+
 int lvm_decode_lv(struct lvm_decoder *d, const struct lvm_node *n);
+/* The next one if it is written as nearly all are: 1; 0: read it the general way. */
+int lvm_decode_plain(struct lvm_decoder *d, struct lvm_text *t);
+/* An LV that has been read becomes one of the VG's. */
+int lvm_decode_add(struct lvm_decoder *d, struct lvm_lv *lv);
 /* When all LVs are known: find what areas and fields name, and that there is no circle. */
 int lvm_decode_links(struct lvm_decoder *d);
+
+/* lvm_vg_decode(), with d->general; for tests. */
+int lvm_decode_text(struct arena *a, struct view text, bool general, struct lvm_vg **vg,
+		    const char **why);
 
 #endif

@@ -285,7 +285,7 @@ static int lv_string(const struct lvm_node *n, struct view *v)
 }
 
 /* Most LVs of a VG were made on one host. */
-static const char *host(struct lvm_decoder *d, struct view v)
+const char *lvm_decode_host(struct lvm_decoder *d, struct view v)
 {
 	if (!d->host || !lvm_view_is(v, d->host))
 		d->host = lvm_decode_str(d, v);
@@ -315,7 +315,7 @@ static int lv_field(struct lvm_decoder *d, struct lvm_lv *lv, const struct lvm_n
 		return err;
 	case KEY_HOST:
 		err = lv_string(n, &v);
-		lv->host = host(d, v);
+		lv->host = lvm_decode_host(d, v);
 		return err;
 	case KEY_POLICY:
 		err = lv_string(n, &v);
@@ -333,12 +333,26 @@ static int lv_field(struct lvm_decoder *d, struct lvm_lv *lv, const struct lvm_n
 	return 0;
 }
 
-int lvm_decode_lv(struct lvm_decoder *d, const struct lvm_node *n)
+int lvm_decode_add(struct lvm_decoder *d, struct lvm_lv *lv)
 {
 	struct lvm_vg *vg = d->vg;
-	struct lvm_lv *lv = arena_alloc(vg->arena, sizeof(*lv));
+
+	if (lvm_map_add(&vg->by_name, vg->arena, lvm_lv_name_of, lv))
+		return lvm_decode_fail(d, -E_LVM_BAD, "there are two LVs %s", lv->name);
+	if (lvm_map_add(&vg->by_id, vg->arena, lvm_lv_id_of, lv))
+		return lvm_decode_fail(d, -E_LVM_BAD, "LV %s has the uuid of another", lv->name);
+	lvm_lv_link(vg, lv, NULL);
+	if (!(lv->flags & LVM_LV_VISIBLE) && !vg->hidden)
+		vg->hidden = lv;
+	return 0;
+}
+
+int lvm_decode_lv(struct lvm_decoder *d, const struct lvm_node *n)
+{
+	struct lvm_lv *lv = arena_alloc(d->vg->arena, sizeof(*lv));
 	uint32_t seen = 0;
 	int64_t count = -1;
+	int err;
 
 	lv->name = lvm_decode_str(d, n->key);
 	lv->raw = n->raw;
@@ -360,15 +374,8 @@ int lvm_decode_lv(struct lvm_decoder *d, const struct lvm_node *n)
 		return lvm_decode_fail(d, -E_LVM_FIELD, "LV %s lacks a field", lv->name);
 	if (lv->flags & LVM_LV_WRITE_LOCKED)
 		lv->flags = (lv->flags & ~LVM_LV_WRITE_LOCKED) | LVM_LV_WRITE;
-
-	if (lvm_map_add(&vg->by_name, vg->arena, lvm_lv_name_of, lv))
-		return lvm_decode_fail(d, -E_LVM_BAD, "there are two LVs %s", lv->name);
-	if (lvm_map_add(&vg->by_id, vg->arena, lvm_lv_id_of, lv))
-		return lvm_decode_fail(d, -E_LVM_BAD, "LV %s has the uuid of another", lv->name);
-	lvm_lv_link(vg, lv, NULL);
-	if (!(lv->flags & LVM_LV_VISIBLE) && !vg->hidden)
-		vg->hidden = lv;
-	return segments(d, lv, n, (uint32_t)count);
+	err = lvm_decode_add(d, lv);
+	return err ? err : segments(d, lv, n, (uint32_t)count);
 }
 
 /* --- what refers to what ------------------------------------------------------ */
@@ -382,6 +389,8 @@ static int find_circle(struct lvm_decoder *d)
 	struct lvm_vg *vg = d->vg;
 	uint32_t n = 0;
 
+	if (!vg->n_refs)
+		return 0;
 	vg->order = arena_array(vg->arena, vg->n_lvs, sizeof(*vg->order));
 	for (struct lvm_lv *lv = vg->first; lv; lv = lv->next) {
 		lv->mark = lv->n_users;

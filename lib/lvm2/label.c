@@ -56,6 +56,23 @@ int lvm_id_parse(struct lvm_id *id, const char *s, size_t n)
 	return digits == 32 ? 0 : -E_LVM_ID;
 }
 
+bool lvm_id_copy(struct lvm_id *id, const char *s)
+{
+	/* What may stand where: 1 a character of the id, 2 a dash. */
+	static const char form[] = "11111121111211112111121111211112111111";
+	static const char kind[256] = {
+		['0' ... '9'] = '1', ['A' ... 'Z'] = '1', ['a' ... 'z'] = '1', ['!'] = '1',
+		['#'] = '1', ['-'] = '2',
+	};
+	int bad = 0;
+
+	for (int i = 0; i < LVM_ID_LEN; i++)
+		bad |= kind[(uint8_t)s[i]] ^ form[i];
+	memcpy(id->s, s, LVM_ID_LEN);
+	id->s[LVM_ID_LEN] = '\0';
+	return !bad;
+}
+
 void lvm_id_make(struct lvm_id *id, const uint8_t random[32])
 {
 	static const char digits[] =

@@ -15,6 +15,7 @@
 #ifndef LIB_LVM2_LABEL_H
 #define LIB_LVM2_LABEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -65,6 +66,8 @@ int lvm_label_encode(const struct lvm_label *l, uint8_t buf[LVM_SECTOR]);
 
 /* With or without dashes; -E_LVM_ID unless 32 valid characters remain. */
 int lvm_id_parse(struct lvm_id *id, const char *s, size_t n);
+/* The next LVM_ID_LEN characters if they are one exactly as LVM2 writes it. */
+bool lvm_id_copy(struct lvm_id *id, const char *s);
 /* A new one from 32 random bytes. */
 void lvm_id_make(struct lvm_id *id, const uint8_t random[32]);
 /* Without dashes, as the label and device-mapper have it; not terminated. */

@@ -24,10 +24,9 @@ static uint32_t hash_of(const char *s, size_t n)
 }
 
 /* The slot that holds the key, or NULL. */
-static void **lookup(const struct lvm_map *m, lvm_name_of name, const char *s, size_t n)
+static void **lookup(const struct lvm_map *m, lvm_name_of name, const char *s, size_t n,
+		     uint32_t hash)
 {
-	const uint32_t hash = hash_of(s, n);
-
 	if (!m->room)
 		return NULL;
 	for (size_t i = hash; ; i++) {
@@ -46,7 +45,7 @@ static void **lookup(const struct lvm_map *m, lvm_name_of name, const char *s, s
 
 void *lvm_map_find(const struct lvm_map *m, lvm_name_of name, struct view key)
 {
-	void **slot = lookup(m, name, key.p, key.n);
+	void **slot = lookup(m, name, key.p, key.n, hash_of(key.p, key.n));
 
 	return slot ? *slot : NULL;
 }
@@ -63,13 +62,13 @@ static void put(struct lvm_map *m, uint32_t hash, void *object)
 	m->n++;
 }
 
-/* At most half full, so that a search soon meets an empty slot. */
+/* At most three quarters full, so that a search soon meets an empty slot. */
 void lvm_map_expect(struct lvm_map *m, struct arena *a, size_t n)
 {
 	struct lvm_map old = *m;
 
 	*m = (struct lvm_map){ .room = 64 };
-	while (m->room < old.n * 4 || m->room < n * 2)
+	while (m->room / 8 * 3 < old.n || m->room / 4 * 3 < n)
 		m->room *= 2;
 	m->slot = arena_array(a, m->room, sizeof(*m->slot));
 	m->hash = arena_array(a, m->room, sizeof(*m->hash));
@@ -81,20 +80,22 @@ void lvm_map_expect(struct lvm_map *m, struct arena *a, size_t n)
 void *lvm_map_add(struct lvm_map *m, struct arena *a, lvm_name_of name, void *object)
 {
 	const char *s = name(object);
-	void *there = lvm_map_find(m, name, (struct view){ s, strlen(s) });
+	size_t n = strlen(s);
+	uint32_t hash = hash_of(s, n);
+	void **there = lookup(m, name, s, n, hash);
 
 	if (there)
-		return there;
-	if (m->used * 2 >= m->room)
+		return *there;
+	if (m->used >= m->room / 4 * 3)
 		lvm_map_expect(m, a, 0);
-	put(m, hash_of(s, strlen(s)), object);
+	put(m, hash, object);
 	return NULL;
 }
 
 void lvm_map_del(struct lvm_map *m, lvm_name_of name, const void *object)
 {
 	const char *s = name(object);
-	void **slot = lookup(m, name, s, strlen(s));
+	void **slot = lookup(m, name, s, strlen(s), hash_of(s, strlen(s)));
 
 	if (slot && *slot == object) {
 		*slot = GONE;

@@ -105,6 +105,17 @@ static uint64_t before_wrap(const struct lvm_mda *m, const struct lvm_slot *s)
 	return s->size < m->size - s->at ? s->size : m->size - s->at;
 }
 
+/* In whole sectors where the area has them, so that a direct read needs no detour. */
+static int read_sectors(const struct lvm_mda *m, struct io *io, uint64_t at, char *to, uint64_t n)
+{
+	uint64_t up;
+
+	if (!round_up_ok(n, io->sector > LVM_SECTOR ? io->sector : LVM_SECTOR, &up) ||
+	    up - n > LVM_TEXT_PAD || up > m->size - at || !range_ok(m->start + at, up, io->size))
+		up = n;
+	return io_read(io, m->start + at, to, up);
+}
+
 int lvm_mda_read_text(const struct lvm_mda *m, const struct lvm_slot *s, struct io *io, char *text)
 {
 	uint64_t head;
@@ -113,9 +124,9 @@ int lvm_mda_read_text(const struct lvm_mda *m, const struct lvm_slot *s, struct 
 	if (err)
 		return err;
 	head = before_wrap(m, s);
-	err = io_read(io, m->start + s->at, text, head);
-	if (!err)
-		err = io_read(io, m->start + RING, text + head, s->size - head);
+	err = read_sectors(m, io, s->at, text, head);
+	if (!err && head < s->size)
+		err = read_sectors(m, io, RING, text + head, s->size - head);
 	if (!err && crc32_lvm2(CRC32_LVM2, text, s->size) != s->sum)
 		err = -E_LVM_SUM;
 	return err;

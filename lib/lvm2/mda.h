@@ -52,9 +52,13 @@ bool lvm_mda_is_ignored(const struct lvm_mda *m);
  * ring, -E_TEXT_BIG beyond LVM_TEXT_MAX.
  */
 int lvm_slot_check(const struct lvm_mda *m, const struct lvm_slot *s);
-/* Read slot->size bytes of text.  -E_LVM_SUM when the checksum says no. */
+/*
+ * Read slot->size bytes of text.  -E_LVM_SUM when the checksum says no.  Whole
+ * sectors are read: behind the text there must be room for LVM_TEXT_PAD more.
+ */
 int lvm_mda_read_text(const struct lvm_mda *m, const struct lvm_slot *s, struct io *io, char *text);
 
+#define LVM_TEXT_PAD 4096
 /* The largest text, NUL included, that always finds room beside the committed one. */
 uint64_t lvm_mda_max_text(const struct lvm_mda *m);
 /*
@@ -75,7 +79,6 @@ int lvm_mda_place_beside(const struct lvm_mda *m, uint64_t size, uint32_t sector
  * Write a text to its place.  Behind the s->size bytes the caller keeps
  * LVM_TEXT_PAD zero bytes: whole sectors are written.
  */
-#define LVM_TEXT_PAD 1024
 int lvm_mda_write_text(const struct lvm_mda *m, const struct lvm_slot *s, struct io *io,
 		       const char *text);
 

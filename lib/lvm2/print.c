@@ -228,15 +228,38 @@ void lvm_lv_print(struct lvm_vg *vg, struct lvm_lv *lv, struct buf *b)
 	arena_free(&tmp);
 }
 
+/* Does this follow in the text it was read from, with an empty line between them? */
+static bool follows(struct view before, struct view raw)
+{
+	const char *end = before.n ? (const char *)before.p + before.n : NULL;
+
+	return end && raw.p == end + 2 && end[0] == '\n' && end[1] == '\n';
+}
+
+/* Those that were not changed are mostly neighbours still, and are copied together. */
 static void print_lvs(struct printer *p)
 {
+	struct view run = { NULL, 0 };
+
 	if (!p->vg->first)
 		return;
 	buf_puts(p->b, "logical_volumes {\n");
 	for (const struct lvm_lv *lv = p->vg->first; lv; lv = lv->next) {
+		bool as_read = lv->raw.n && !lv->changed;
+
+		if (as_read && follows(run, lv->raw)) {
+			run.n += 2 + lv->raw.n;
+			continue;
+		}
+		if (run.n)
+			print_raw(p, run);
 		buf_putc(p->b, '\n');
-		print_lv(p, lv);
+		run = as_read ? lv->raw : (struct view){ NULL, 0 };
+		if (!as_read)
+			print_lv(p, lv);
 	}
+	if (run.n)
+		print_raw(p, run);
 	buf_puts(p->b, "}\n");
 }
 

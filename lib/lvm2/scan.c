@@ -103,7 +103,8 @@ static int copy_text(struct scanner *s, struct lvm_dev *d, struct lvm_copy *c, s
 		return 0;
 	}
 	/* A copy we have is read to be checked, and forgotten. */
-	text = known ? must_alloc(slot->size) : arena_alloc(s->set->arena, slot->size);
+	text = known ? must_alloc(slot->size + LVM_TEXT_PAD)
+		     : arena_pages(s->set->arena, slot->size + LVM_TEXT_PAD);
 	err = lvm_mda_read_text(&c->mda, slot, io, text);
 	if (!err && known && !memcmp(text, known->text.p, slot->size))
 		c->version = known;

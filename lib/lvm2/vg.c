@@ -99,8 +99,16 @@ static bool stands_on_missing(const struct lvm_lv *lv)
 
 void lvm_vg_mark_partial(struct lvm_vg *vg)
 {
+	bool any = false;
+
+	for (uint32_t i = 0; i < vg->n_pvs; i++)
+		any |= lvm_pv_is_missing(vg->pv[i]);
+	if (!any)
+		return;
 	for (uint32_t i = vg->n_order; i--; )
 		vg->order[i]->partial = stands_on_missing(vg->order[i]);
+	for (struct lvm_lv *lv = vg->first; lv && !vg->order; lv = lv->next)
+		lv->partial = stands_on_missing(lv);
 }
 
 uint64_t lvm_extent_bytes(const struct lvm_vg *vg)

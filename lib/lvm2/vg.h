@@ -80,7 +80,8 @@ struct lvm_pv {
 	struct lvm_gap *gap;		/* free extents, in order */
 	uint32_t n_gaps, gap_room;
 	uint32_t n_free;		/* extents */
-	bool mark;			/* scratch of the allocator */
+	bool mark;			/* scratch of the allocator, also the next */
+	uint32_t end;
 	struct lvm_dev *dev;		/* NULL: not among the devices looked at */
 	struct view raw;
 	bool changed;
@@ -157,7 +158,7 @@ struct lvm_vg {
 	struct lvm_node *rest;		/* sections we carry along: historical LVs */
 	struct lvm_ref *ref;
 	uint32_t n_refs;
-	struct lvm_lv **order;		/* as read: an LV before those it stands on */
+	struct lvm_lv **order;		/* as read: an LV before those it stands on; NULL: none does */
 	uint32_t n_order;
 
 	/* Of the devices it was read from (lib/lvm2/scan.h). */

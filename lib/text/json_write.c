@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <assert.h>
-#include <inttypes.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "lib/buf.h"
@@ -71,6 +71,16 @@ void json_arr_end(struct json *j)
 	end(j, ']');
 }
 
+/* How many characters need nothing done to them; the NUL at the end does. */
+static size_t as_it_is(const char *s)
+{
+	const char *p = s;
+
+	while (*p >= ' ' && *p < 0x7f && *p != '"' && *p != '\\')
+		p++;
+	return (size_t)(p - s);
+}
+
 static void quote(struct buf *b, const char *s)
 {
 	static const char plain[] = "\b\t\n\f\r\"\\", escaped[] = "btnfr\"\\";
@@ -78,9 +88,15 @@ static void quote(struct buf *b, const char *s)
 
 	buf_putc(b, '"');
 	for (; n; s += len, n -= len) {
-		const char *hit = strchr(plain, *s);
+		const char *hit;
 		uint32_t cp = 0;
 
+		len = as_it_is(s);
+		if (len) {
+			buf_add(b, s, len);
+			continue;
+		}
+		hit = strchr(plain, *s);
 		len = utf8_decode(s, n, &cp);
 		if (!len) {
 			utf8_put(b, 0xfffd);
@@ -115,16 +131,30 @@ void json_str(struct json *j, const char *s)
 		buf_puts(j->buf, "null");
 }
 
+static void digits(struct buf *b, uint64_t n)
+{
+	char text[20];
+	size_t at = sizeof(text);
+
+	do {
+		text[--at] = (char)('0' + n % 10);
+		n /= 10;
+	} while (n);
+	buf_add(b, text + at, sizeof(text) - at);
+}
+
 void json_u64(struct json *j, uint64_t n)
 {
 	before(j);
-	buf_printf(j->buf, "%" PRIu64, n);
+	digits(j->buf, n);
 }
 
 void json_i64(struct json *j, int64_t n)
 {
 	before(j);
-	buf_printf(j->buf, "%" PRId64, n);
+	if (n < 0)
+		buf_putc(j->buf, '-');
+	digits(j->buf, n < 0 ? -(uint64_t)n : (uint64_t)n);
 }
 
 void json_number(struct json *j, const char *text)

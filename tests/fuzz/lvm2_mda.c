@@ -27,12 +27,12 @@ static void next_text(struct lvm_mda *m, struct io *io, const char *old, uint32_
 	s.sum = crc32_lvm2(CRC32_LVM2, text, size);
 	err = lvm_mda_write_text(m, &s, io, text);
 	if (!err) {
-		now = must_alloc(size);
+		now = must_alloc(size + LVM_TEXT_PAD);
 		CHECK(!lvm_mda_read_text(m, &s, io, now));
 		free(now);
 	}
 	if (old) {
-		now = must_alloc(m->slot[0].size);
+		now = must_alloc(m->slot[0].size + LVM_TEXT_PAD);
 		CHECK(lvm_mda_read_text(m, &m->slot[0], io, now) || !memcmp(now, old, m->slot[0].size));
 		free(now);
 	}
@@ -60,7 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		text = NULL;
 		if (m.slot[0].size && m.slot[0].size < 1 << 20) {
 			/* As if its checksum were right. */
-			text = must_alloc(m.slot[0].size);
+			text = must_alloc(m.slot[0].size + LVM_TEXT_PAD);
 			if (lvm_mda_read_text(&m, &m.slot[0], io, text) == -E_LVM_SUM) {
 				m.slot[0].sum = crc32_lvm2(CRC32_LVM2, text, m.slot[0].size);
 				CHECK(!lvm_mda_read_text(&m, &m.slot[0], io, text));

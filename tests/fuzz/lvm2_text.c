@@ -4,6 +4,7 @@
 
 #include "lib/arena.h"
 #include "lib/buf.h"
+#include "lib/lvm2/decode.h"
 #include "lib/lvm2/tree.h"
 #include "lib/lvm2/vg.h"
 #include "tests/fuzz/fuzz.h"
@@ -57,6 +58,15 @@ static void as_tree(struct view text)
 	arena_free(&a);
 }
 
+static void describe_seg(const struct lvm_seg *s, struct buf *b)
+{
+	buf_printf(b, "%u %u %s %u\n", s->start, s->count, s->type, s->n_legs);
+	for (uint32_t i = 0; i < s->n_legs; i++)
+		buf_printf(b, "%s %u\n",
+			   s->leg[i].pv ? s->leg[i].pv->key : s->leg[i].lv ? s->leg[i].lv->name : "-",
+			   s->leg[i].extent);
+}
+
 /* Everything a VG can be told apart by. */
 static void describe(const struct lvm_vg *vg, struct buf *b)
 {
@@ -65,11 +75,48 @@ static void describe(const struct lvm_vg *vg, struct buf *b)
 		buf_printf(b, "%s %s %x %u %u\n", vg->pv[i]->key, vg->pv[i]->id.s, vg->pv[i]->flags,
 			   vg->pv[i]->pe_count, vg->pv[i]->n_free);
 	for (const struct lvm_lv *lv = vg->first; lv; lv = lv->next) {
-		buf_printf(b, "%s %s %x %u\n", lv->name, lv->id.s, lv->flags, lv->extents);
+		buf_printf(b, "%s %s %x %u %llu %s\n", lv->name, lv->id.s, lv->flags, lv->extents,
+			   (unsigned long long)lv->created, lv->host ? lv->host : "-");
+		for (uint32_t i = 0; i < lv->tags.n; i++)
+			buf_printf(b, "@%s\n", lv->tags.v[i]);
 		for (uint32_t i = 0; i < lv->n_segs; i++)
-			buf_printf(b, "%u %u %s %u\n", lv->seg[i].start, lv->seg[i].count,
-				   lv->seg[i].type, lv->seg[i].n_legs);
+			describe_seg(&lv->seg[i], b);
 	}
+}
+
+/* Every byte of a text that was read must have been taken for the same. */
+static void same_raw(const struct lvm_vg *x, const struct lvm_vg *y)
+{
+	const struct lvm_lv *k = y->first;
+
+	for (const struct lvm_lv *l = x->first; l; l = l->next, k = k->next) {
+		CHECK(k && l->raw.p == k->raw.p && l->raw.n == k->raw.n && l->n_segs == k->n_segs);
+		CHECK(l->major == k->major && l->minor == k->minor && !l->policy == !k->policy);
+		for (uint32_t i = 0; i < l->n_segs; i++)
+			CHECK(l->seg[i].raw.p == k->seg[i].raw.p &&
+			      l->seg[i].raw.n == k->seg[i].raw.n &&
+			      l->seg[i].tagged == k->seg[i].tagged);
+	}
+	CHECK(!k);
+}
+
+/* There is a short way for LVs of the usual form; it must not differ from the long one. */
+static void both_ways(struct view text)
+{
+	_buf_free_ struct buf x = { 0 }, y = { 0 };
+	struct lvm_vg *vg = NULL, *long_way = NULL;
+	struct arena a = { 0 };
+	const char *why = NULL;
+	int err = lvm_vg_decode(&a, text, &vg, &why);
+
+	CHECK(lvm_decode_text(&a, text, true, &long_way, &why) == err);
+	if (!err) {
+		describe(vg, &x);
+		describe(long_way, &y);
+		CHECK(!strcmp(buf_str(&x), buf_str(&y)));
+		same_raw(vg, long_way);
+	}
+	arena_free(&a);
 }
 
 static void as_vg(struct view text)
@@ -106,6 +153,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	as_tree(text);
 	as_vg(text);
+	both_ways(text);
 	lvm_vg_summary(&a, text, &is);
 	arena_free(&a);
 	return 0;

@@ -62,3 +62,24 @@ TEST(crc32_in_pieces_at_any_alignment_is_the_same)
 		}
 	}
 }
+
+TEST(crc32_of_much_is_the_same_by_whatever_engine_there_is)
+{
+	static uint8_t data[70000];
+	uint32_t x = 1;
+
+	for (size_t i = 0; i < sizeof(data); i++) {
+		x = x * 1664525 + 1013904223;
+		data[i] = (uint8_t)(x >> 24);
+	}
+	for (size_t from = 0; from < 20; from++)
+		for (size_t less = 0; less < 70; less += 7) {
+			size_t n = sizeof(data) - from - less;
+
+			EQ(crc32_lvm2(x, data + from, n), by_definition(x, data + from, n));
+		}
+	for_each_registered(crc32_engines, e)
+		for (size_t n = 64; (*e)->usable() && n <= 1024; n += 64)
+			EQ((*e)->sum((uint32_t)n, data + n % 13, n),
+			   by_definition((uint32_t)n, data + n % 13, n));
+}

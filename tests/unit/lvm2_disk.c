@@ -34,7 +34,7 @@ static void say_text(struct buf *b, const char *text, size_t size)
 
 static void say_slot(struct buf *b, const struct lvm_mda *m, const struct lvm_slot *s, struct io *io)
 {
-	char *text = must_alloc(s->size + 1);
+	char *text = must_alloc(s->size + LVM_TEXT_PAD);
 
 	buf_printf(b, " at %" PRIu64 " size %" PRIu64 " sum %08x flags %u",
 		   s->at, s->size, s->sum, s->flags);
@@ -305,7 +305,7 @@ TEST(lvm_ring_never_overwrites_the_committed_text)
 	for (size_t c = 0; c < ARRAY_SIZE(sizes) * 2; c++) {
 		struct lvm_mda m = { .start = 4096, .size = sizes[c / 2] };
 		struct io *disk = io_mem(256 << 10, 256 << 10);
-		char *old = must_alloc(m.size), *text = must_alloc(m.size + LVM_TEXT_PAD);
+		char *old = must_alloc(m.size + LVM_TEXT_PAD), *text = must_alloc(m.size + LVM_TEXT_PAD);
 
 		for (int round = 0; round < 500; round++) {
 			struct lvm_slot s = { 0 };
