@@ -37,6 +37,7 @@ struct vdi {
 	bool		mend;		/* its image can be read, and wants to be mended */
 	bool		read_only;
 	struct uuid	parent;		/* "" = none */
+	const char	*parent_name;	/* what the image calls it, when that is no volume here; or NULL */
 	struct uuid	snapshot_of;	/* "" = none: a snapshot never changes */
 	uint8_t		image_id[16];	/* what the image calls itself; zero = a raw one */
 	uint8_t		parent_id[16];	/* and its parent; zero = a raw one, or none */

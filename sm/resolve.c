@@ -139,6 +139,18 @@ static void count(struct ctx *ctx, struct hits *h, const struct vdis *l, const c
 	}
 }
 
+/* One that cannot be read now, by its uuid: the SR is the right one all the same. */
+static void count_broken(struct hits *h, const struct vdis *l, const struct uuid *sr,
+			 const char *text)
+{
+	struct uuid u;
+
+	for (size_t i = 0; !h->n && i < l->n_problems; i++)
+		if (!uuid_parse(&u, l->problems[i].object) && uuid_is_prefix(text) &&
+		    !strncasecmp(u.s, text, strlen(text)))
+			*h = (struct hits){ .n = 1, .vdi = u, .sr = *sr };
+}
+
 static int judge(struct ctx *ctx, const struct hits *h, const char *text)
 {
 	if (h->n == 1)
@@ -197,6 +209,8 @@ int find_sr_of_vdi(struct run *r)
 					l.v[k].sr = one.sr.uuid;
 				fail_clear(r->ctx);
 				count(r->ctx, &h, &l, r->rq->vdi);
+				if (IS_ENABLED(CONFIG_SNAPSHOTS))
+					count_broken(&h, &l, &one.sr.uuid, r->rq->vdi);
 			}
 			if (!h.n && may_be_lost(&one, r->rq->vdi, &u) && !bind_lost(&one, &u))
 				h = (struct hits){ .n = 1, .vdi = u, .sr = one.sr.uuid };

@@ -79,7 +79,7 @@ int dir_rename(struct sr *sr, const char *name, const char *description);
 /* Fill in what the file's inode says, and its name; -E_VDI_LOAD when it is no image file. */
 int dir_take_stat(struct sr *sr, const struct format *f, const struct stat *st, struct vdi *vdi);
 /* And what the image says. */
-int dir_take_facts(struct sr *sr, const struct image_facts *facts, struct vdi *vdi);
+void dir_take_facts(struct sr *sr, const struct image_facts *facts, struct vdi *vdi);
 /* Judge its size, and take the record, which may be missing: records is .sm/vdi, or -1. */
 int dir_take_record(struct sr *sr, int records, struct vdi *vdi);
 int dir_find(struct sr *sr, const struct uuid *uuid, struct vdi *vdi);
@@ -95,6 +95,11 @@ struct dir_scan;
 void dir_scan_add(struct sr *sr, struct dir_scan **scan, const struct format *f,
 		  const struct uuid *u, uint64_t inode);
 int dir_scan_list(struct sr *sr, struct dir_scan *scan, int records, struct vdis *l);
+/*
+ * The parent of an image whose word for it is no volume's name: an image of
+ * the SR that has the right id, or -E_VDI_LOAD.
+ */
+int dir_find_parent(struct sr *sr, struct vdi *vdi);
 int dir_children(struct sr *sr, const struct uuid *of, struct uuid **v, size_t *n, bool *whole);
 
 /* --- dir_volume.c --- */
@@ -126,6 +131,8 @@ bool dir_is_split_journal(const char *name);
 /* --- dir_recover.c, dir_check.c --- */
 
 int dir_recover(struct sr *sr);
+/* The name of something that recovery would have taken away or finished, if it could. */
+bool dir_is_leftover(struct sr *sr, const char *name);
 int dir_check(struct sr *sr, bool repair, struct vdis *found);
 
 #endif

@@ -75,9 +75,56 @@ static int check_marker(struct sr *sr, bool repair, struct vdis *found)
 	return 0;
 }
 
+/* A journal of an image that is not there; a leaf that upstream never put in place. */
+static int check_names(struct sr *sr, bool repair, struct vdis *found)
+{
+	struct arena *a = &sr->ctx->arena;
+	_closedir_ DIR *d = dir_entries(sr->dir);
+	struct dirent *e;
+	int err = 0;
+
+	if (!d)
+		return fail(sr->ctx, -errno, "read the directory");
+	while (!err && (errno = 0, e = readdir(d))) {
+		if (!dir_is_leftover(sr, e->d_name))
+			continue;
+		if (repair) {
+			err = unlink_quiet(sr->dir, e->d_name);
+			continue;
+		}
+		vdis_problem(a, found, &(struct problem){
+			.object = arena_strdup(a, e->d_name),
+			.what = "left by a snapshot or a resize that did not end",
+			.severity = "warning", .repair = "remove it",
+		});
+	}
+	return err ? fail(sr->ctx, err, "clear the directory") : 0;
+}
+
+/* Only this program finds a parent by its id; others go by the name. */
+static void check_parents(struct sr *sr, struct vdis *found)
+{
+	struct arena *a = &sr->ctx->arena;
+
+	for (size_t i = 0; i < found->n; i++)
+		if (found->v[i].parent_name)
+			vdis_problem(a, found, &(struct problem){
+				.object = arena_strdup(a, found->v[i].uuid.s),
+				.what = arena_printf(a, "its image calls its parent '%.128s', as no "
+						     "disk here is called", found->v[i].parent_name),
+				.severity = "warning",
+			});
+}
+
 int dir_check(struct sr *sr, bool repair, struct vdis *found)
 {
 	int err = check_marker(sr, repair, found);
 
-	return err ? err : check_records(sr, repair, found);
+	if (!err)
+		err = check_records(sr, repair, found);
+	if (WITH_TREES && !err) {
+		check_parents(sr, found);
+		err = check_names(sr, repair, found);
+	}
+	return err;
 }

@@ -38,6 +38,22 @@ static bool is_new_leaf(const struct sr *sr, const char *name)
 	return dir_volume_name(sr, volume, &u);
 }
 
+/* A journal whose image is there is left alone: with it the image may still be mended. */
+bool dir_is_leftover(struct sr *sr, const char *name)
+{
+	struct vdi vdi;
+	struct uuid u;
+	bool gone;
+
+	if (is_new_leaf(sr, name))
+		return true;
+	if (!is_resize_journal(name, &u))
+		return false;
+	gone = dir_find(sr, &u, &vdi) == -E_VDI_MISSING;
+	fail_clear(sr->ctx);
+	return gone;
+}
+
 static int finish_one(struct sr *sr, const char *name)
 {
 	struct uuid u;

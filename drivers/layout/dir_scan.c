@@ -135,7 +135,10 @@ static int take_entry(struct dir_scan *s, struct entry *e, struct vdi *vdi)
 		return errno == ENOENT ? -E_VDI_MISSING : fail(sr->ctx, -errno, "%s", vdi->volume);
 	if (!e->f->peek || peek(sr, e, (uint64_t)st.st_size, &facts))
 		err = load_by_fd(sr, e, &facts);
-	return err ? fail(sr->ctx, err, "%s", vdi->volume) : dir_take_facts(sr, &facts, vdi);
+	if (err)
+		return fail(sr->ctx, err, "%s", vdi->volume);
+	dir_take_facts(sr, &facts, vdi);
+	return 0;
 }
 
 /* The next VDI, or what is wrong with it; -E_VDI_MISSING: deleted while we read. */
@@ -152,6 +155,58 @@ static int next(struct dir_scan *s, size_t i, struct vdi *vdi)
 	return err;
 }
 
+/* What the queue holds when nobody wants the rest. */
+static void close_all(struct dir_scan *s)
+{
+	for (size_t i = 0; s && i < s->n; i++)
+		if (s->v[i].fd >= 0)
+			close(take_fd(&s->v[i].fd));
+}
+
+/* --- parents by their id -------------------------------------------------------- */
+
+static bool has_id(const struct vdi *vdi)
+{
+	return !is_zero(vdi->image_id, sizeof(vdi->image_id));
+}
+
+static bool is_parent(const struct vdi *vdi, const struct vdi *parent)
+{
+	if (vdi->parent_name)
+		return has_id(parent) && !memcmp(vdi->parent_id, parent->image_id,
+						 sizeof(vdi->parent_id));
+	return uuid_equal(&vdi->parent, &parent->uuid);
+}
+
+static int no_parent(struct sr *sr, const struct vdi *vdi)
+{
+	return fail_say(sr->ctx, -E_VDI_LOAD, "%s stands on '%.128s', which cannot be a disk of this SR",
+			vdi->volume, vdi->parent_name);
+}
+
+/* Strangers are few; those without a parent here go to the problems. */
+static void find_parents(struct sr *sr, struct vdis *l)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		struct vdi *v = &l->v[i];
+
+		for (size_t k = 0; v->parent_name && !v->parent.s[0] && k < l->n; k++)
+			if (k != i && is_parent(v, &l->v[k]))
+				v->parent = l->v[k].uuid;
+	}
+	for (size_t i = 0; i < l->n; i++) {
+		const struct vdi *v = &l->v[i];
+
+		if (v->parent_name && !v->parent.s[0])
+			dir_add(sr, l, v, no_parent(sr, v));
+		else
+			l->v[n++] = *v;
+	}
+	l->n = n;
+}
+
 /* --- who wants to know -------------------------------------------------------- */
 
 int dir_scan_list(struct sr *sr, struct dir_scan *s, int records, struct vdis *l)
@@ -166,6 +221,7 @@ int dir_scan_list(struct sr *sr, struct dir_scan *s, int records, struct vdis *l
 			err = dir_take_record(sr, records, &vdi);
 		dir_add(sr, l, &vdi, err);
 	}
+	find_parents(sr, l);
 	return 0;
 }
 
@@ -187,16 +243,33 @@ static int read_names(struct sr *sr, struct dir_scan **s)
 	return errno ? fail(sr->ctx, -errno, "read the directory") : 0;
 }
 
-static bool has_id(const struct vdi *vdi)
+int dir_find_parent(struct sr *sr, struct vdi *vdi)
 {
-	return !is_zero(vdi->image_id, sizeof(vdi->image_id));
+	struct dir_scan *s = NULL;
+	int err = read_names(sr, &s);
+
+	for (size_t i = 0; !err && s && i < s->n && !vdi->parent.s[0]; i++) {
+		struct vdi other;
+
+		if (!next(s, i, &other) && is_parent(vdi, &other) &&
+		    !uuid_equal(&vdi->uuid, &other.uuid))
+			vdi->parent = other.uuid;
+		fail_clear(sr->ctx);
+	}
+	close_all(s);
+	return err || vdi->parent.s[0] ? err : no_parent(sr, vdi);
 }
 
 int dir_children(struct sr *sr, const struct uuid *of, struct uuid **v, size_t *n, bool *whole)
 {
 	struct dir_scan *s = NULL;
-	int err = read_names(sr, &s);
+	struct vdi parent;
+	int err = dir_find(sr, of, &parent);
 
+	fail_clear(sr->ctx);
+	if (err)			/* what cannot be read has an id that nobody knows */
+		parent = (struct vdi){ .uuid = *of };
+	err = read_names(sr, &s);
 	*v = NULL;
 	*n = 0;
 	*whole = true;
@@ -206,12 +279,11 @@ int dir_children(struct sr *sr, const struct uuid *of, struct uuid **v, size_t *
 		struct vdi vdi;
 		int bad = next(s, i, &vdi);
 
-		/* One that could be read stands on what it says, if on anything. */
-		if (bad && bad != -E_VDI_MISSING && !has_id(&vdi))
+		if (bad && bad != -E_VDI_MISSING)
 			*whole = false;
 		if (bad)
 			fail_clear(sr->ctx);
-		if (bad || !uuid_equal(&vdi.parent, of))
+		if (bad || !is_parent(&vdi, &parent))
 			continue;
 		if (!(*n & (*n - 1)))
 			*v = arena_grow(&sr->ctx->arena, *v, *n, *n ? *n * 2 : 1, sizeof(**v));

@@ -5,20 +5,20 @@
  * The image becomes base by a second name for the same file; then new, empty
  * children take the leaf's name and the copy's.  In this order:
  *
- *	1. both children in .sm/tmp, and the records of base (which says hidden)
- *	   and copy
+ *	1. both children in .sm/tmp
  *	2. clone_<leaf>: the names of base and copy, in upstream's form
- *	3. base: a link to the leaf's file, or a rename where links are unknown
- *	4. copy: its file into place, a child of base
- *	5. leaf: its file over the old one (commit)
- *	6. base hidden in its image too; of a raw leaf the old name goes
- *	7. clone_<leaf> removed
+ *	3. the records of base, which says hidden, and copy
+ *	4. base: a link to the leaf's file, or a rename where links are unknown
+ *	5. copy: its file into place, a child of base
+ *	6. leaf: its file over the old one (commit)
+ *	7. base hidden in its image too; of a raw leaf the old name goes
+ *	8. clone_<leaf> removed
  *
- * Each of 1 to 5 is on the disk before the next begins.  A death before 5 is
+ * Each of 1 to 6 is on the disk before the next begins.  A death before 6 is
  * undone and one after it finished by the next verb: which it was is seen by
- * whether the leaf's child still lies in .sm/tmp.  After 5 nothing is left to
+ * whether the leaf's child still lies in .sm/tmp.  After 6 nothing is left to
  * do that needs space.  Undoing goes backwards, the journal last; without a
- * base nothing of 4 can have happened, and a copy of that name is somebody's.
+ * base nothing of 5 can have happened, and a copy of that name is somebody's.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -311,13 +311,14 @@ static int prepare(struct work *w, int tmp, const struct volume_split *s)
 
 	if (!err && s->copy)
 		err = make_child(w, tmp, s, &w->copy);
-	if (!err)
-		err = dir_describe(w->sr, s->base);
-	if (!err && s->copy)
-		err = dir_describe(w->sr, s->copy);
-	if (!err)
-		err = fs_sync_dir(tmp);
-	return err;
+	return err ? err : fs_sync_dir(tmp);
+}
+
+static int describe(struct work *w, const struct volume_split *s)
+{
+	int err = dir_describe(w->sr, s->base);
+
+	return err || !s->copy ? err : dir_describe(w->sr, s->copy);
 }
 
 static int write_journal(struct work *w)
@@ -365,6 +366,18 @@ static int put_in_place(struct work *w, int tmp, const struct volume_split *s)
 	return err ? fail(w->sr->ctx, err, "name %s", name) : 0;
 }
 
+/* It has happened: what of the rest cannot be done now the next verb does. */
+static void finish_later(struct work *w)
+{
+	int err = look(w);
+
+	if (!err)
+		err = finish(w);
+	if (err)
+		logf_err(w->sr->ctx, "%s", w->sr->ctx->why);
+	fail_clear(w->sr->ctx);
+}
+
 int dir_volume_split(struct sr *sr, struct volume_split *s)
 {
 	struct work w = { .sr = sr, .leaf = s->leaf->uuid, .base = s->base->uuid };
@@ -383,6 +396,8 @@ int dir_volume_split(struct sr *sr, struct volume_split *s)
 	if (!err)
 		err = write_journal(&w);
 	if (!err)
+		err = describe(&w, s);
+	if (!err)
 		err = name_base(&w, s->leaf->volume, s->base->volume);
 	if (!err)
 		err = put_in_place(&w, tmp, s);			/* commit */
@@ -392,10 +407,7 @@ int dir_volume_split(struct sr *sr, struct volume_split *s)
 		       err == -EROFS ? -E_SR_READ_ONLY : err;
 	}
 	err = sync_dir(&w);
-	if (!err)
-		err = look(&w);
-	if (!err)
-		err = finish(&w);
+	finish_later(&w);
 	if (!err)
 		err = dir_find(sr, &w.base, s->base);
 	if (!err && s->copy)

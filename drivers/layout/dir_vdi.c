@@ -35,7 +35,7 @@ int dir_take_record(struct sr *sr, int records, struct vdi *vdi)
 		vdi->type = s;
 	if ((s = kv_get(&kvs, "snapshot_of")))
 		uuid_parse(&vdi->snapshot_of, s);
-	/* A raw image cannot say so itself. */
+	/* What the image cannot say itself, if it is a raw one. */
 	if (WITH_TREES && (s = kv_get(&kvs, "hidden")))
 		vdi->hidden |= !strcmp(s, "1");
 	return 0;
@@ -61,29 +61,29 @@ int dir_take_stat(struct sr *sr, const struct format *f, const struct stat *st, 
 }
 
 /*
- * The name of a parent is a stranger's word: it has to be the name of a volume,
- * and of the right kind.  Whether that volume is here is seen by who looks for it.
+ * The name of a parent is a stranger's word: it is taken for the name of a
+ * volume of the right kind, and followed nowhere else.  Whether that volume is
+ * here is seen by who looks for it.
  */
-static int take_parent(struct sr *sr, const struct image_facts *facts, struct vdi *vdi)
+static void take_parent(struct sr *sr, const struct image_facts *facts, struct vdi *vdi)
 {
 	const struct format *f = dir_volume_name(sr, facts->parent_name, &vdi->parent);
 
 	memcpy(vdi->parent_id, facts->parent_id, sizeof(vdi->parent_id));
-	if (!f || f->direct != is_zero(facts->parent_id, sizeof(facts->parent_id)))
-		return fail_say(sr->ctx, -E_VDI_LOAD, "%s stands on '%.128s', which cannot be a disk of this SR",
-				vdi->volume, facts->parent_name);
-	kv_set(&sr->ctx->arena, &vdi->sm_config, "vhd-parent",
-	       arena_strdup(&sr->ctx->arena, vdi->parent.s));
-	return 0;
+	if (f && f->direct == is_zero(facts->parent_id, sizeof(facts->parent_id)))
+		return;
+	vdi->parent.s[0] = '\0';
+	vdi->parent_name = facts->parent_name;
 }
 
-int dir_take_facts(struct sr *sr, const struct image_facts *facts, struct vdi *vdi)
+void dir_take_facts(struct sr *sr, const struct image_facts *facts, struct vdi *vdi)
 {
 	vdi->virtual_size = facts->virtual_size;
 	vdi->hidden = facts->hidden;
 	vdi->mend = facts->mend;
 	memcpy(vdi->image_id, facts->id, sizeof(vdi->image_id));
-	return WITH_TREES && facts->has_parent ? take_parent(sr, facts, vdi) : 0;
+	if (WITH_TREES && facts->has_parent)
+		take_parent(sr, facts, vdi);
 }
 
 static int load_image(struct sr *sr, const struct format *f, struct vdi *vdi)
@@ -98,7 +98,8 @@ static int load_image(struct sr *sr, const struct format *f, struct vdi *vdi)
 		err = f->load(sr->ctx, io, &facts);
 	if (err)
 		return fail(sr->ctx, err, "%s", vdi->volume);
-	return dir_take_facts(sr, &facts, vdi);
+	dir_take_facts(sr, &facts, vdi);
+	return 0;
 }
 
 /* What one file is.  The error says what is wrong with it. */
@@ -113,7 +114,9 @@ static int load(struct sr *sr, int records, const struct format *f, struct vdi *
 	err = dir_take_stat(sr, f, &st, vdi);
 	if (WITH_TREES && !err && !f->direct)
 		err = load_image(sr, f, vdi);
-	return err ? err : dir_take_record(sr, records, vdi);
+	if (!err)
+		err = dir_take_record(sr, records, vdi);
+	return err;
 }
 
 int dir_find(struct sr *sr, const struct uuid *uuid, struct vdi *vdi)
@@ -126,6 +129,8 @@ int dir_find(struct sr *sr, const struct uuid *uuid, struct vdi *vdi)
 
 		*vdi = (struct vdi){ .uuid = *uuid };
 		err = load(sr, records, sr_format_at(sr->type, i), vdi);
+		if (WITH_TREES && !err && vdi->parent_name)
+			err = dir_find_parent(sr, vdi);
 		if (err != -E_VDI_MISSING)
 			return err;
 	}

@@ -16,6 +16,7 @@
 #include "lib/err.h"
 #include "lib/file.h"
 #include "lib/io.h"
+#include "lib/log.h"
 
 /* What a full or read-only file system is called here. */
 static int say_why(int err)
@@ -235,13 +236,21 @@ static int grow_with_journal(struct sr *sr, const struct format *f, struct vdi *
 	err = io_open(&journal, sr->dir, name, IO_RDWR | IO_CREATE);
 	if (!err)
 		err = fs_sync_dir(sr->dir);
-	if (err)
+	if (err) {
+		if (journal)
+			unlink_quiet(sr->dir, name);
 		return fail(sr->ctx, say_why(err), "make %s", name);
+	}
 	err = f->resize(sr->ctx, io, virtual_size, journal);	/* commit */
 	if (!err && fsync(io->fd))
 		err = fail(sr->ctx, -errno, "flush %s", vdi->volume);
-	undo = dir_revert(sr, &vdi->uuid);	/* after a success it only goes */
-	return err ? err : undo;		/* and else err is what matters */
+	/* After a success it is empty and only goes; what cannot be done now the next verb does. */
+	undo = dir_revert(sr, &vdi->uuid);
+	if (!err && undo) {
+		logf_err(sr->ctx, "%s", sr->ctx->why);
+		fail_clear(sr->ctx);
+	}
+	return err;
 }
 
 int dir_volume_resize(struct sr *sr, struct vdi *vdi, uint64_t virtual_size)
