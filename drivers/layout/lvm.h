@@ -30,6 +30,7 @@ struct lvm_sr {
 	struct mgt_sr mgt;		/* the head of MGT */
 	int mgt_state;			/* 0: read; -ENOENT: there is none; else why it cannot be */
 	bool mgt_tried;
+	bool verify;			/* read every copy of the metadata, also those that seem known */
 };
 
 struct lvm_sr *lvm_of(struct sr *sr);
@@ -44,6 +45,8 @@ void lvm_unlock(struct lvm_sr *l);
 void lvm_read(struct sr *sr, struct lvm_sr *l);
 /* The same, and look for this VG on all devices of the host when some of it is missing. */
 int lvm_find(struct sr *sr, struct lvm_sr *l, const char *name);
+/* A device of the VG: by a text on it, or because the VG names it. */
+bool lvm_is_of(const struct lvm_sr *l, const struct lvm_dev *d, const char *name);
 /* Once more the VG that is open: what was changed in memory and not committed is gone. */
 int lvm_reload(struct sr *sr);
 /* l->vg from the set, or why it cannot be had. */

@@ -78,7 +78,7 @@ void lvm_read(struct sr *sr, struct lvm_sr *l)
 	struct devices *all = sr_devices(sr);
 	struct arena *a = &sr->ctx->arena;
 	struct lvm_scan_how how = {
-		.pause = pause_before_retry,
+		.pause = pause_before_retry, .verify = l->verify,
 		.system_id = lvmhost_system_id(sr->ctx->root ? sr->ctx->root : "", a),
 	};
 
@@ -107,8 +107,7 @@ static bool is_whole(const struct lvm_sr *l, const char *name)
 	return f && f->vg && f->vg->n_devs == f->vg->n_pvs;
 }
 
-/* A device of the VG: by its text, or because the VG names it. */
-static bool is_of(const struct lvm_sr *l, const struct lvm_dev *d, const char *name)
+bool lvm_is_of(const struct lvm_sr *l, const struct lvm_dev *d, const char *name)
 {
 	const struct lvm_found *f = found(l, name);
 
@@ -135,7 +134,7 @@ int lvm_find(struct sr *sr, struct lvm_sr *l, const char *name)
 	lvm_read(sr, l);
 	keep = arena_array(&sr->ctx->arena, all->n, sizeof(*keep));
 	for (size_t i = 0; i < all->n; i++)
-		keep[i] = !found(l, name) ? all->v[i].named : is_of(l, &l->dev[i], name) ||
+		keep[i] = !found(l, name) ? all->v[i].named : lvm_is_of(l, &l->dev[i], name) ||
 			/* A label that is damaged may have been ours. */
 			(all->v[i].named && l->dev[i].err && l->dev[i].err != -E_LVM_NO_LABEL);
 	n = devices_keep(sr, keep, is_whole(l, name));

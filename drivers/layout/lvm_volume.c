@@ -175,10 +175,10 @@ int lvm_volume_create(struct sr *sr, struct vdi *vdi, const struct volume_spec *
 	err = wipe(sr, lv);
 	if (!err)
 		err = mgt_put(sr, vdi);
-	if (!err)
-		err = lvm_commit_now(sr, "vdi create");		/* commit */
+	if (err)
+		return err;
+	err = lvm_commit_now(sr, "vdi create");		/* commit */
 	if (err && err != -E_LVM_HALF) {
-		lvm_lv_remove(vg, lv);
 		mgt_delete(sr, &vdi->uuid);
 		return err;
 	}
