@@ -172,11 +172,14 @@ static int write_part(struct file *f, const struct part *p, const char *out, cha
 /* A direct transfer of any alignment, in (a read) or out (a write). */
 static int unaligned(struct file *f, uint64_t at, char *in, const char *out, size_t len)
 {
-	const struct part first = part_of(f, at, len);
+	size_t room = DIRECT_CHUNK;
 	void *bounce;
 	int err = 0;
 
-	if (posix_memalign(&bounce, FILE_ALIGN, first.n == len ? first.whole : DIRECT_CHUNK))
+	/* Most such transfers are small: one part, with a block more at each end. */
+	if (len < DIRECT_CHUNK / 2)
+		room = len + 2 * (size_t)f->align;
+	if (posix_memalign(&bounce, FILE_ALIGN, room))
 		return -ENOMEM;
 	while (len && !err) {
 		struct part p = part_of(f, at, len);

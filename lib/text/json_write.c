@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <assert.h>
-#include <stdint.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "lib/buf.h"
+#include "lib/kconfig.h"
 #include "lib/text/json.h"
 #include "lib/utf8.h"
+
+/* Documents of 10,000 volumes have to be fast, but small is what small programs want. */
+#define FAST !IS_ENABLED(CONFIG_OPTIMIZE_SIZE)
 
 static void new_line(struct json *j)
 {
@@ -91,7 +95,7 @@ static void quote(struct buf *b, const char *s)
 		const char *hit;
 		uint32_t cp = 0;
 
-		len = as_it_is(s);
+		len = FAST ? as_it_is(s) : 0;
 		if (len) {
 			buf_add(b, s, len);
 			continue;
@@ -146,15 +150,16 @@ static void digits(struct buf *b, uint64_t n)
 void json_u64(struct json *j, uint64_t n)
 {
 	before(j);
-	digits(j->buf, n);
+	if (FAST)
+		digits(j->buf, n);
+	else
+		buf_printf(j->buf, "%" PRIu64, n);
 }
 
 void json_i64(struct json *j, int64_t n)
 {
 	before(j);
-	if (n < 0)
-		buf_putc(j->buf, '-');
-	digits(j->buf, n < 0 ? -(uint64_t)n : (uint64_t)n);
+	buf_printf(j->buf, "%" PRId64, n);
 }
 
 void json_number(struct json *j, const char *text)
