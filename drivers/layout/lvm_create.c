@@ -109,6 +109,15 @@ static int let_go_of_others(struct sr *sr)
 	return devices_keep(sr, keep, true);
 }
 
+static int check_allocation(struct sr *sr)
+{
+	const char *s = kv_get(&sr->dconf, "allocation");
+
+	if (!s || !strcmp(s, "thick") || !strcmp(s, "thin"))
+		return 0;
+	return fail_say(sr->ctx, -E_ARG, "allocation '%.32s' is neither thick nor thin", s);
+}
+
 /*
  * PVs, then the contents of MGT in extents that nobody owns yet, then the VG
  * with MGT in it: one commit.  What a death leaves before it are PVs in no VG,
@@ -120,8 +129,10 @@ int lvm_create(struct sr *sr)
 	struct lvm_sr *l = lvm_new(sr);
 	struct lvm_stamp stamp;
 	struct lvm_id id;
-	int err = lvm_lock_host(sr, l);
+	int err = check_allocation(sr);
 
+	if (!err)
+		err = lvm_lock_host(sr, l);
 	if (!err)
 		err = devices_search(sr, true);
 	if (err < 0)

@@ -6,14 +6,17 @@
  * flushed, so a death between leaves the old list or the new one.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "arch/clock.h"
 #include "drivers/layout.h"
 #include "drivers/layout/lvm.h"
 #include "drivers/sr.h"
 #include "lib/err.h"
 #include "lib/lvm2/lv_io.h"
 #include "lib/lvm2/ops.h"
+#include "lib/time.h"
 
 static int open_mgt(struct sr *sr, struct io **io)
 {
@@ -68,9 +71,53 @@ static int start(struct sr *sr, struct io **io)
 	return err;
 }
 
+/*
+ * Whose record is it?  Of thousands most are looked at for nothing else, so
+ * they are not read as XML for that; odd ones are.
+ */
+static bool record_of(struct sr *sr, const char *record, struct uuid *u)
+{
+	static const char tag[] = "<uuid>";
+	const char *p = memmem(record, MGT_RECORD, tag, strlen(tag));
+	struct mgt_vdi m;
+
+	if (p)
+		p += strlen(tag);
+	if (p && p + UUID_LEN <= record + MGT_RECORD && !uuid_parse_n(u, p, UUID_LEN))
+		return true;
+	if (mgt_vdi_decode(&sr->ctx->arena, record, &m))
+		return false;
+	*u = m.uuid;
+	return true;
+}
+
+static int by_uuid(const void *a, const void *b)
+{
+	return strcmp((*(struct vdi *const *)a)->uuid.s, (*(struct vdi *const *)b)->uuid.s);
+}
+
+static int same_uuid(const void *key, const void *member)
+{
+	return strcmp(key, (*(struct vdi *const *)member)->uuid.s);
+}
+
+static void use_record(struct sr *sr, const char *record, struct vdi *vdi)
+{
+	struct mgt_vdi m;
+
+	if (mgt_vdi_decode(&sr->ctx->arena, record, &m) || m.deleted)
+		return;			/* one bad record must not cost the others */
+	vdi->name = m.name;
+	vdi->description = m.description;
+	vdi->type = m.type;
+	vdi->snapshot_of = m.snapshot_of;
+	vdi->read_only |= m.read_only;
+}
+
 int mgt_fill(struct sr *sr, struct vdis *l)
 {
 	_io_close_ struct io *io = NULL;
+	struct vdi **v = arena_array(&sr->ctx->arena, l->n, sizeof(*v));
 	char *records;
 	size_t n;
 	int err = start(sr, &io);
@@ -86,20 +133,19 @@ int mgt_fill(struct sr *sr, struct vdis *l)
 		fail_clear(sr->ctx);
 		return 0;
 	}
-	for (size_t i = 0; !err && i < n; i++) {
-		struct mgt_vdi m;
-		struct vdi *vdi;
+	for (size_t i = 0; i < l->n; i++)
+		v[i] = &l->v[i];
+	qsort(v, l->n, sizeof(*v), by_uuid);
+	for (size_t i = 0; i < n; i++) {
+		const char *record = records + i * MGT_RECORD;
+		struct vdi **vdi;
+		struct uuid u;
 
-		if (mgt_vdi_decode(&sr->ctx->arena, records + i * MGT_RECORD, &m) || m.deleted)
-			continue;	/* one bad record must not cost the others */
-		vdi = vdis_find(l, &m.uuid);
-		if (!vdi)
+		if (!record_of(sr, record, &u))
 			continue;
-		vdi->name = m.name;
-		vdi->description = m.description;
-		vdi->type = m.type;
-		vdi->snapshot_of = m.snapshot_of;
-		vdi->read_only |= m.read_only;
+		vdi = bsearch(u.s, v, l->n, sizeof(*v), same_uuid);
+		if (vdi)
+			use_record(sr, record, *vdi);
 	}
 	return 0;
 }
@@ -128,13 +174,20 @@ static int write_head(struct sr *sr, struct io *io)
 static size_t look_up(struct sr *sr, const char *records, size_t n, const struct uuid *u,
 		      struct mgt_vdi *m, size_t *spare)
 {
+	static const char in_use[] = "<deleted>0</deleted>";
 	size_t at = n;
 
 	*spare = n;
 	for (size_t i = 0; i < n; i++) {
+		const char *record = records + i * MGT_RECORD;
 		struct mgt_vdi one;
-		int err = mgt_vdi_decode(&sr->ctx->arena, records + i * MGT_RECORD, &one);
+		struct uuid of;
+		int err;
 
+		if (record_of(sr, record, &of) && !uuid_equal(&of, u) &&
+		    memmem(record, MGT_RECORD, in_use, strlen(in_use)))
+			continue;
+		err = mgt_vdi_decode(&sr->ctx->arena, record, &one);
 		if (!err && uuid_equal(&one.uuid, u) && !one.deleted) {
 			*m = one;
 			at = i;
@@ -146,8 +199,14 @@ static size_t look_up(struct sr *sr, const char *records, size_t n, const struct
 }
 
 /* A VDI's own words over those of its record, which keeps what nobody here knows. */
-static void set_record(struct mgt_vdi *m, const struct vdi *vdi)
+static void set_record(struct arena *a, struct mgt_vdi *m, const struct vdi *vdi)
 {
+	char now[TIME_TEXT_MAX];
+
+	if (vdi->snapshot_of.s[0] && !m->is_a_snapshot) {
+		time_xapi(now, clock_now_real(NULL));
+		kv_set(a, &m->other, "snapshot_time", now);
+	}
 	m->uuid = vdi->uuid;
 	m->name = vdi->name;
 	m->description = vdi->description;
@@ -189,7 +248,7 @@ int mgt_put_all(struct sr *sr, const struct vdi *const *v, size_t n_new)
 		if (at >= MGT_RECORDS || MGT_HEAD + (at + 1) * MGT_RECORD > io->size)
 			return fail_say(sr->ctx, -E_SR_NO_SPACE,
 					"MGT has no room for another VDI (%zu are there)", n);
-		set_record(&m, v[i]);
+		set_record(a, &m, v[i]);
 		mgt_vdi_encode(a, &m, records + at * MGT_RECORD);
 		err = io_write(io, MGT_HEAD + at * MGT_RECORD, records + at * MGT_RECORD, MGT_RECORD);
 		n += at == n;
@@ -284,11 +343,14 @@ int mgt_recover(struct sr *sr)
 	err = read_records(sr, io, &records, &n);
 	for (size_t i = n; !err && i-- > 0; ) {
 		struct arena *a = &sr->ctx->arena;
+		const char *record = records + i * MGT_RECORD;
 		struct mgt_vdi m;
+		struct uuid u;
 
-		if (mgt_vdi_decode(a, records + i * MGT_RECORD, &m) || m.deleted ||
-		    lvm_lv_find(vg, arena_printf(a, "LV-%s", m.uuid.s)) ||
-		    lvm_lv_find(vg, arena_printf(a, "VHD-%s", m.uuid.s)))
+		if (!record_of(sr, record, &u) ||
+		    lvm_lv_find(vg, arena_printf(a, "LV-%s", u.s)) ||
+		    lvm_lv_find(vg, arena_printf(a, "VHD-%s", u.s)) ||
+		    mgt_vdi_decode(a, record, &m) || m.deleted)
 			continue;
 		err = mgt_delete(sr, &m.uuid);
 	}

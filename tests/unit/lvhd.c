@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Names, sizes and journals of disks in LVs. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/err.h"
+#include "lib/lvm2/lv_io.h"
 #include "lib/lvm2/ops.h"
 #include "lib/vhd/create.h"
 #include "tests/unit/lvhd_util.h"
+#include "tests/unit/lvm2_vec.h"
+#include "tests/unit/vhd_util.h"
 
 TEST(lvhd_names)
 {
@@ -221,6 +225,111 @@ TEST(lvhd_snapshot_takes_what_it_says)
 	EQ(free_before - lvm_vg_free(s.h.vg) * LVHD_UNIT, need - gain - 4 * MiB);
 	snap.leaf = id(CLONE);		/* a third of the same name */
 	EQ(lvhd_snapshot(&s.h, &snap), -E_VDI_EXISTS);
+	view_close(&s);
+	io_close(disk);
+}
+
+/* --- what the real tools made ------------------------------------------------------ */
+
+TEST(lvhd_reads_a_vg_of_xenserver)
+{
+	struct lvm_scan_how how = { 0 };
+	struct io *pv = vec_pv("13-xenserver", 0);
+	struct lvm_dev dev = { .io = pv, .path = "pv" };
+	struct arena a = { 0 };
+	struct lvhd h = { .arena = &a };
+	struct lvhd_journal *j;
+	struct lvm_set set;
+	enum lvhd_kind kind;
+	struct uuid u;
+	size_t n;
+
+	lvm_scan(&a, &dev, 1, &how, &set);
+	EQ(lvm_vg_get(&set, "VG_XenStorage-5a4f6c1e-27b0-4b5c-8e2b-90f3a1b2c3d4", &h.vg), 0);
+	EQ(lvhd_journals(&h, &j, &n), 0);
+	if (EQ(n, 1)) {
+		EQ(j[0].type, LVHD_INFLATE);
+		EQ(j[0].bytes, 12345678);
+		EQ(j[0].err, 0);
+	}
+	u = id("0b1c2d3e-4f50-4617-8283-94a5b6c7d8e9");
+	OK(lvhd_find(&h, &u, &kind));
+	EQ(kind, LVHD_VHD);
+	OK(lvhd_journal_of(&h, &u));
+	u = id("77777777-8888-4999-aaaa-bbbbccccdddd");
+	OK(lvhd_find(&h, &u, &kind));
+	EQ(kind, LVHD_RAW);
+	OK(!lvhd_journal_of(&h, &u));
+	arena_free(&a);
+	io_close(pv);
+}
+
+/* An LV that vhd-util and tapdisk wrote, as an LV of a VG. */
+static void put_lv(struct sr_view *s, const char *name, const char *vector, struct lvm_lv **lv)
+{
+	_io_close_ struct io *from = vec_open("vhd", vector), *to = NULL;
+	char *p = must_alloc(4 * MiB);
+
+	EQ(lvhd_new_lv(&s->h, name, from->size, NULL, lv), 0);
+	EQ(lvm_lv_bytes(s->h.vg, *lv), from->size);
+	EQ(lvm_lv_io(&to, s->h.vg, *lv), 0);
+	for (uint64_t at = 0; at < from->size; at += 4 * MiB) {
+		EQ(io_read(from, at, p, 4 * MiB), 0);
+		EQ(io_write(to, at, p, 4 * MiB), 0);
+	}
+	free(p);
+}
+
+/* By the hash that the real tools agreed on. */
+static bool has_contents(struct sr_view *s, const char *disk, const char *vector)
+{
+	struct image *im = open_disk(s, disk);
+	char hex[65] = "";
+	struct vec v;
+	bool same;
+
+	vec_load(&v, "vhd");
+	EQ(hash_image(im, hex), 0);
+	same = STR_EQ(hex, vec_get(&v, vector, "sha256"));
+	vec_free(&v);
+	image_close(im);
+	return same;
+}
+
+#define THEIR_BASE	"00000000-0000-4000-8000-000000000001"
+#define THEIR_CHILD	"00000000-0000-4000-8000-000000000002"
+
+TEST(lvhd_goes_on_with_images_of_vhd_util)
+{
+	struct lvhd_snapshot snap = { .leaf = id(THEIR_CHILD), .base = id(BASE) };
+	struct io *disk = new_sr(false);
+	struct lvm_lv *base, *child;
+	uint64_t need, gain;
+	struct sr_view s;
+	bool more;
+
+	view_open(&s, disk);
+	put_lv(&s, "VHD-" THEIR_BASE, "lvhd-base.lv", &base);
+	put_lv(&s, "VHD-" THEIR_CHILD, "lvhd-child.lv", &child);
+	view_commit(&s);
+	OK(is_child_of(&s, THEIR_CHILD, THEIR_BASE));
+	EQ(lvhd_snapshot_space(&s.h, &snap, &need, &gain), 0);
+	EQ(gain, 12 * MiB - lvhd_size_lv(lvm_lv_bytes(s.h.vg, child) - gain));
+	/* Deflated as theirs was: to 12 MiB, which it has. */
+	EQ(lvhd_shrink(&s.h, base, 0), 0);
+	EQ(lvm_lv_bytes(s.h.vg, base), 12 * MiB);
+	OK(has_contents(&s, THEIR_CHILD, "lvhd-child"));
+	EQ(lvhd_snapshot(&s.h, &snap), 0);
+	view_commit(&s);
+	EQ(lvhd_snapshot_end(&s.h, &snap, &more), 0);
+	view_commit(&s);
+	view_close(&s);
+
+	view_open(&s, disk);
+	OK(is_child_of(&s, THEIR_CHILD, BASE) && is_child_of(&s, BASE, THEIR_BASE));
+	OK(is_hidden(&s, BASE));
+	OK(has_contents(&s, THEIR_CHILD, "lvhd-child"));
+	OK(has_contents(&s, THEIR_BASE, "lvhd-base"));
 	view_close(&s);
 	io_close(disk);
 }

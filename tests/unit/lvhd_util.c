@@ -330,23 +330,27 @@ static int find_parent(void *arg, const struct image_parent *want, struct io **i
 	return lv ? lvm_lv_io(io, s->h.vg, lv) : -E_IMAGE_PARENT;
 }
 
-int sector_of(struct sr_view *s, const char *disk, uint64_t sector)
+struct image *open_disk(struct sr_view *s, const char *disk)
 {
 	struct image *im = NULL;
 	struct uuid u = id(disk);
 	enum lvhd_kind kind;
 	struct lvm_lv *lv = lvhd_find(&s->h, &u, &kind);
 	struct io *io = NULL;
-	char b[512];
-	int err;
+	int err = lv ? lvm_lv_io(&io, s->h.vg, lv) : -E_VDI_MISSING;
 
-	if (!lv)
-		return -1;
-	err = lvm_lv_io(&io, s->h.vg, lv);
 	if (!err)
 		err = image_open(&im, io, kind == LVHD_RAW ? IMAGE_RAW : IMAGE_VHD, 0, find_parent, s);
-	if (!err)
-		err = image_read(im, sector * 512, b, sizeof(b));
+	EQ(err, 0);
+	return im;
+}
+
+int sector_of(struct sr_view *s, const char *disk, uint64_t sector)
+{
+	struct image *im = open_disk(s, disk);
+	char b[512];
+	int err = im ? image_read(im, sector * 512, b, sizeof(b)) : -E_VDI_MISSING;
+
 	image_close(im);
 	EQ(err, 0);
 	return err || memcmp(b, b + 1, 511) ? -1 : b[0];

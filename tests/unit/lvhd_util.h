@@ -4,6 +4,7 @@
 #define TESTS_UNIT_LVHD_UTIL_H
 
 #include "lib/arena.h"
+#include "lib/image.h"
 #include "lib/lvhd/journal.h"
 #include "lib/lvhd/lvhd.h"
 #include "lib/lvm2/scan.h"
@@ -44,6 +45,7 @@ struct lvm_lv *lv_of(struct sr_view *s, const char *name);
 
 /* A fresh VG with one disk: VHD of VSIZE or raw of 8 MiB, with something in it. */
 struct io *new_sr(bool raw);
+struct image *open_disk(struct sr_view *s, const char *disk);
 /* Sector n of a disk, through its chain: its first byte, or -1. */
 int sector_of(struct sr_view *s, const char *disk, uint64_t sector);
 void put_sector(struct sr_view *s, const char *disk, uint64_t sector, uint8_t value);
