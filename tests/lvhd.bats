@@ -157,7 +157,7 @@ shows() {
 
 @test "thin: what is there takes space, and MGT remembers that it is so" {
 	guest_ok 'sm sr destroy disks'
-	fails 1 '*neither thick nor thin*' sm sr create disks --type lvm --dconf device=/dev/ubdb --dconf allocation=some
+	fails 2 '*neither thick nor thin*' sm sr create disks --type lvm --dconf device=/dev/ubdb --dconf allocation=some
 	new_sr --dconf allocation=thin
 	disk one 100M
 	one=$disk
