@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct ctx;
 
@@ -26,5 +27,19 @@ struct ctx;
  */
 int proc_run(struct ctx *ctx, int (*fn)(struct ctx *ctx, void *arg), void *arg, size_t size,
 	     uint64_t deadline);
+
+/*
+ * A process that lives on without us: of its own session, with nothing open
+ * but fds and /dev/null for input and output, and with the signals that end
+ * others ignored.  Returns its number, and 0 in that process itself.
+ */
+pid_t proc_detach(const int *fds, size_t n);
+
+/*
+ * For a process in the path of block I/O: nothing of it is swapped, it is the
+ * last to be killed for memory, and what it allocates does not wait for I/O that
+ * may be its own (Linux 5.6).  As far as the kernel allows.
+ */
+void proc_guard(void);
 
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "drivers/chain.h"
 #include "drivers/format.h"
@@ -7,6 +10,7 @@
 #include "drivers/sr.h"
 #include "lib/err.h"
 #include "lib/image.h"
+#include "lib/vhd/vhd.h"
 
 /* Going down. */
 struct walk {
@@ -45,6 +49,22 @@ static int find_parent(void *arg, const struct image_parent *want, struct io **i
 	return open_volume(w, false, io, f);
 }
 
+/*
+ * With O_DIRECT on a file 4 KiB are written whole, and a block that does not
+ * begin with a page shares its first with its own bitmap or another block.
+ */
+static bool is_aligned(const struct image *im)
+{
+	const struct vhd *v = im->levels[0].vhd;
+
+	if (!v || v->footer.type == VHD_FIXED)
+		return true;
+	for (uint32_t i = 0; i < v->n_blocks; i++)
+		if (vhd_in_use(vhd_entry(v, i)) && (vhd_entry(v, i) + 1) % 8)
+			return false;
+	return true;
+}
+
 int chain_open(struct sr *sr, const struct vdi *vdi, int flags, struct image **im)
 {
 	struct walk w = { .sr = sr, .at = *vdi, .flags = flags };
@@ -61,5 +81,73 @@ int chain_open(struct sr *sr, const struct vdi *vdi, int flags, struct image **i
 	err = image_open(im, io, f, writable ? IMAGE_RDWR : 0, find_parent, &w);
 	if (err && !sr->ctx->why[0])
 		return fail(sr->ctx, err, "VDI %s", w.at.uuid.s);
+	if (!err && flags & CHAIN_DIRECT && writable && !is_aligned(*im)) {
+		image_close(*im);
+		return chain_open(sr, vdi, flags & ~CHAIN_DIRECT, im);
+	}
 	return err;
+}
+
+/* --- for another process ------------------------------------------------------ */
+
+int chain_keep(const struct image *im, bool writable, struct chain *c)
+{
+	*c = (struct chain){ .writable = writable };
+	for (size_t i = 0; i < im->n; i++) {
+		int fd = fcntl(im->levels[i].io->fd, F_DUPFD_CLOEXEC, 3);
+
+		if (fd < 0) {
+			int err = -errno;
+
+			chain_drop(c);
+			return err;
+		}
+		c->level[i].fd = fd;
+		c->level[i].format = im->levels[i].format;
+		c->n++;
+	}
+	return 0;
+}
+
+void chain_drop(struct chain *c)
+{
+	for (size_t i = 0; i < c->n; i++)
+		close(c->level[i].fd);
+	c->n = 0;
+}
+
+struct again {
+	const struct chain *c;
+	size_t next;
+};
+
+static int take_level(struct again *a, int flags, struct io **io, enum image_format *f)
+{
+	int fd, how;
+
+	if (a->next == a->c->n)
+		return -E_IMAGE_PARENT;
+	fd = fcntl(a->c->level[a->next].fd, F_DUPFD_CLOEXEC, 3);
+	how = fd < 0 ? -1 : fcntl(fd, F_GETFL);
+	if (how < 0)
+		return -errno;
+	*f = a->c->level[a->next].format;
+	a->next++;
+	return io_from_fd(io, fd, flags | (how & O_DIRECT ? IO_DIRECT : 0));
+}
+
+static int next_parent(void *arg, const struct image_parent *want, struct io **io,
+		       enum image_format *f)
+{
+	return take_level(arg, IO_RDONLY, io, f);
+}
+
+int chain_again(const struct chain *c, struct image **im)
+{
+	struct again a = { .c = c };
+	struct io *io = NULL;
+	enum image_format f;
+	int err = take_level(&a, c->writable ? IO_RDWR : IO_RDONLY, &io, &f);
+
+	return err ? err : image_open(im, io, f, c->writable ? IMAGE_RDWR : 0, next_parent, &a);
 }

@@ -4,8 +4,10 @@
 #define DRIVERS_CHAIN_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
-struct image;
+#include "lib/image.h"
+
 struct sr;
 struct vdi;
 
@@ -20,5 +22,24 @@ enum chain_flags {
  * must agree.  The descriptors belong to the image.
  */
 int chain_open(struct sr *sr, const struct vdi *vdi, int flags, struct image **im);
+
+/*
+ * The same images for another process: descriptors that a child inherits, and
+ * what they hold.  Fds are -1 from n on.
+ */
+struct chain {
+	size_t n;
+	bool writable;
+	struct {
+		int fd;
+		enum image_format format;
+	} level[IMAGE_DEPTH_MAX];
+};
+
+/* Copies of the descriptors of an open image. */
+int chain_keep(const struct image *im, bool writable, struct chain *c);
+/* Open the image again from copies of them. */
+int chain_again(const struct chain *c, struct image **im);
+void chain_drop(struct chain *c);
 
 #endif

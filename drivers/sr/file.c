@@ -41,7 +41,7 @@ static const struct sr_type file = {
 	.transport = &transport_local,
 	.layout    = &layout_dir,
 	.formats   = (const char *const[]){ "raw", "vhd", NULL },
-	.datapaths = (const char *const[]){ "loop", "socket", NULL },
+	.datapaths = (const char *const[]){ "loop", "nbd", "socket", NULL },
 	.thin      = true,
 };
 REGISTER(sr_types, file);

@@ -41,6 +41,7 @@ struct disk {
 	bool dirty;			/* data was written since the last one began */
 	int broken;			/* a flush failed with this */
 	struct vhd_batch *batch;	/* of the flush at work */
+	struct disk_notes *notes;	/* what is not yet published; or NULL */
 
 	/*
 	 * Taken after lock.  With O_DIRECT a sector of a file is written by
@@ -108,6 +109,7 @@ static int flush_batch(struct disk *d)
 static void flush_once(struct disk *d)
 {
 	int err = d->vhd ? vhd_batch_take(d->vhd, d->batch) : 0;
+	uint64_t noted = d->notes ? d->notes->to : 0;
 
 	d->flushing = true;
 	d->dirty = false;
@@ -117,6 +119,8 @@ static void flush_once(struct disk *d)
 	pthread_mutex_lock(&d->lock);
 	if (d->vhd)
 		vhd_batch_done(d->vhd, d->batch, err);
+	if (d->notes && !err)
+		d->notes->from = noted;		/* the kernel has it in the file */
 	if (err && !d->broken)
 		d->broken = err;
 	d->flushing = false;
@@ -237,6 +241,30 @@ static int begin(struct disk *d, uint64_t at, uint64_t *len, uint64_t *pos)
 	return err;
 }
 
+/* For who comes after us; bits that are set already were noted, or published. */
+static int note_locked(struct disk *d, uint64_t at, uint64_t len)
+{
+	struct disk_notes *n = d->notes;
+	uint64_t got = len, pos;
+	int where;
+
+	if (!n || d->vhd->footer.type == VHD_FIXED)
+		return 0;
+	where = vhd_lookup(d->vhd, at, &got, &pos);
+	if (where < 0 || (where == VHD_HERE && got == len))
+		return where < 0 ? where : 0;
+	if (n->to - n->from == DISK_NOTES)
+		return -EAGAIN;
+	n->note[n->to % DISK_NOTES] = (struct vhd_note){
+		.block = (uint32_t)(at / VHD_BLOCK),
+		.entry = vhd_entry(d->vhd, (uint32_t)(at / VHD_BLOCK)),
+		.sector = (uint16_t)(at % VHD_BLOCK / VHD_SECTOR),
+		.n = (uint16_t)(len / VHD_SECTOR),
+	};
+	__atomic_store_n(&n->to, n->to + 1, __ATOMIC_RELEASE);
+	return 0;
+}
+
 /* They are there. */
 static int end(struct disk *d, uint64_t at, uint64_t len)
 {
@@ -245,7 +273,12 @@ static int end(struct disk *d, uint64_t at, uint64_t len)
 	if (!d->vhd)
 		return 0;
 	pthread_mutex_lock(&d->lock);
-	while ((err = vhd_write_end(d->vhd, at, len)) == -EAGAIN) {
+	for (;;) {
+		err = note_locked(d, at, len);
+		if (!err)
+			err = vhd_write_end(d->vhd, at, len);
+		if (err != -EAGAIN)
+			break;
 		err = flush_locked(d);
 		if (err)
 			break;
@@ -514,6 +547,25 @@ void disk_open(struct disk **out, struct image *im)
 	pthread_cond_init(&d->turn, NULL);
 	pthread_cond_init(&d->flushed, NULL);
 	*out = d;
+}
+
+int disk_recover(struct disk *d, struct disk_notes *notes)
+{
+	int err = 0;
+
+	if (!d->vhd)
+		return 0;
+	d->vhd->batched = false;		/* nobody else is here yet */
+	for (uint64_t i = notes->from; i < notes->to && !err; i++)
+		err = vhd_redo(d->vhd, &notes->note[i % DISK_NOTES]);
+	if (!err)
+		err = vhd_flush(d->vhd);
+	d->vhd->batched = true;
+	if (err)
+		return err;
+	notes->from = notes->to;
+	d->notes = notes;
+	return 0;
 }
 
 int disk_close(struct disk *d)

@@ -30,6 +30,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/vhd/batch.h"
+
 struct disk;
 struct image;
 
@@ -37,6 +39,19 @@ struct image;
 void disk_open(struct disk **d, struct image *im);
 /* Write the rest (footers, batmap) and close the image.  0, or what was lost. */
 int disk_close(struct disk *d);
+
+/*
+ * Acknowledged writes whose metadata only this process has in memory are lost
+ * with it, although the client and the kernel live on.  So they are noted in
+ * memory that outlives the process: shared, and zeroed before the first use.
+ * What a dead one left there is carried out first.  Before the disk is used.
+ */
+#define DISK_NOTES 65536u
+struct disk_notes {
+	uint64_t from, to;		/* counted up for ever; [from, to) are valid */
+	struct vhd_note note[DISK_NOTES];
+};
+int disk_recover(struct disk *d, struct disk_notes *notes);
 
 uint64_t disk_size(const struct disk *d);
 bool disk_is_writable(const struct disk *d);

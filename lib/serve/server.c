@@ -135,6 +135,12 @@ static void *work(void *arg)
 	return NULL;
 }
 
+uint16_t server_flags(bool writable)
+{
+	return NBD_HAS_FLAGS | NBD_CAN_FLUSH | NBD_CAN_FUA | NBD_CAN_DF | NBD_MULTI_CONN |
+		(writable ? NBD_CAN_TRIM | NBD_CAN_ZERO : NBD_READ_ONLY);
+}
+
 void server_start(struct server **out, struct disk *d, const char *name)
 {
 	struct server *s = must_alloc(sizeof(*s));
@@ -146,19 +152,12 @@ void server_start(struct server **out, struct disk *d, const char *name)
 			.name = name, .description = name, .size = disk_size(d),
 			.min_block = 1, .best_block = unit > 4096 ? unit : 4096,
 			.max_block = SERVER_REQUEST,
-			.flags = NBD_HAS_FLAGS | NBD_CAN_FLUSH | NBD_CAN_FUA | NBD_CAN_DF |
-				NBD_MULTI_CONN | (disk_is_writable(d) ? NBD_CAN_TRIM | NBD_CAN_ZERO :
-				NBD_READ_ONLY),
+			.flags = server_flags(disk_is_writable(d)),
 		},
 	};
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->left, NULL);
 	*out = s;
-}
-
-uint16_t server_flags(const struct server *s)
-{
-	return s->e.flags;
 }
 
 int server_add(struct server *s, int fd, bool hello)
@@ -192,6 +191,14 @@ size_t server_clients(struct server *s)
 	n = s->n_clients;
 	pthread_mutex_unlock(&s->lock);
 	return n;
+}
+
+void server_wait(struct server *s)
+{
+	pthread_mutex_lock(&s->lock);
+	while (s->n_clients)
+		pthread_cond_wait(&s->left, &s->lock);
+	pthread_mutex_unlock(&s->lock);
 }
 
 static void shut(struct server *s, int how)

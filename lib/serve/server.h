@@ -34,7 +34,7 @@ struct server;
 
 void server_start(struct server **s, struct disk *d, const char *name);
 /* What the kernel's client is told, which does not ask: enum nbd_export_flags. */
-uint16_t server_flags(const struct server *s);
+uint16_t server_flags(bool writable);
 /*
  * Serve a connected socket.  With hello the client says what it wants; without,
  * its requests begin at once.  -EBUSY when there are too many clients.
@@ -42,6 +42,8 @@ uint16_t server_flags(const struct server *s);
 int server_add(struct server *s, int fd, bool hello);
 /* How many are connected now. */
 size_t server_clients(struct server *s);
+/* Wait until all have left. */
+void server_wait(struct server *s);
 /* Requests that were read are answered, then all is closed. */
 void server_stop(struct server *s);
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "lib/err.h"
+#include "lib/vhd/bat.h"
 #include "lib/vhd/batch.h"
 #include "lib/vhd/batmap.h"
 #include "lib/vhd/bitmap.h"
@@ -104,4 +105,37 @@ void vhd_batch_done(struct vhd *v, struct vhd_batch *b, int err)
 	if (err)
 		give_back(v, b);
 	b->n = 0;
+}
+
+/* The place of a block that the BAT does not have yet. */
+static int redo_place(struct vhd *v, const struct vhd_note *note)
+{
+	uint64_t at = (uint64_t)note->entry * VHD_SECTOR, end = at + VHD_SECTOR + VHD_BLOCK;
+
+	if (at < v->meta_end || end > v->footer_at)
+		return -E_RANGE;
+	vhd_bat_set(v, note->block, note->entry);
+	if (v->data_end < end)
+		v->data_end = end;
+	v->grown = true;
+	return 0;
+}
+
+int vhd_redo(struct vhd *v, const struct vhd_note *note)
+{
+	struct vhd_bits *bits;
+	int err = 0;
+
+	if (!v->writable || note->block >= v->n_blocks || !note->n ||
+	    note->sector + note->n > VHD_BLOCK_SECTORS)
+		return -E_RANGE;
+	if (vhd_entry(v, note->block) == VHD_UNUSED)
+		err = redo_place(v, note);
+	else if (vhd_entry(v, note->block) != note->entry)
+		err = -E_RANGE;
+	if (!err)
+		err = vhd_bits_get(v, note->block, &bits);
+	if (!err && vhd_bit_set(bits->b, note->sector, note->n))
+		bits->dirty = v->dirty = true;
+	return err;
 }

@@ -38,4 +38,16 @@ int vhd_batch_take(struct vhd *v, struct vhd_batch *b);
 int vhd_batch_write(struct vhd *v, const struct vhd_batch *b);
 void vhd_batch_done(struct vhd *v, struct vhd_batch *b, int err);
 
+/*
+ * What a writer knew and had not published when it died, while the kernel that
+ * has its data lives on: these sectors of the block are here, and its place is
+ * that.  Before anything else is written; may be repeated.  -E_RANGE when it
+ * cannot be so.
+ */
+struct vhd_note {
+	uint32_t block, entry;
+	uint16_t sector, n;
+};
+int vhd_redo(struct vhd *v, const struct vhd_note *note);
+
 #endif

@@ -408,3 +408,90 @@ TEST(serve_never_forgets_a_failed_flush)
 	EQ(failed, 4);			/* flush, bitmap, BAT, flush */
 	io_close(base);
 }
+
+/* --- death of the process ------------------------------------------------------- */
+
+/*
+ * The process dies, the kernel lives: the file is as it is, and of the memory
+ * only the notes are left.
+ */
+static struct disk *die(struct disk *d, struct io *io, struct disk_notes *notes, struct io **kept)
+{
+	struct image *im = NULL;
+	struct disk *next = NULL;
+
+	struct disk_notes *then = must_alloc(sizeof(*then));
+
+	*then = *notes;
+	*kept = io_copy(io);
+	disk_close(d);		/* which the dead one did not do */
+	*notes = *then;
+	free(then);
+	if (EQ(image_open(&im, *kept, IMAGE_VHD, IMAGE_RDWR, NULL, NULL), 0)) {
+		disk_open(&next, im);
+		EQ(disk_recover(next, notes), 0);
+		EQ(notes->from, notes->to);
+	}
+	return next;
+}
+
+TEST(serve_goes_on_where_a_dead_one_was)
+{
+	struct disk_notes *notes = must_alloc(sizeof(*notes));
+	uint8_t *model = must_alloc(SIZE);
+	struct io *io = new_vhd(io_mem(0, 64 * MiB), false), *next;
+	struct worker w = { .model = model, .r = { seed_now() } };
+
+	w.d = open_disk(io, IMAGE_VHD, NULL);
+	EQ(disk_recover(w.d, notes), 0);
+	for (int round = 0; w.d && round < 20; round++) {
+		for (int i = 0; i < 60; i++)
+			step(&w);
+		EQ(w.bad, 0);
+		w.d = die(w.d, io, notes, &next);
+		io = next;
+		if (w.d)
+			same(w.d, model);
+	}
+	EQ(disk_close(w.d), 0);
+	free(notes);
+	free(model);
+}
+
+TEST(serve_flushes_when_the_notes_are_full)
+{
+	struct disk_notes *notes = must_alloc(sizeof(*notes));
+	struct io *io = new_vhd(io_mem(0, 64 * MiB), false);
+	struct disk *d = open_disk(io, IMAGE_VHD, NULL);
+
+	notes->from = notes->to = 12345;
+	EQ(disk_recover(d, notes), 0);
+	notes->from -= DISK_NOTES - 2;		/* as if there were so many */
+	for (uint64_t i = 0; i < 5; i++)
+		put(d, i * 512, 1);
+	OK(notes->to - notes->from < 5);
+	EQ(disk_close(d), 0);
+	free(notes);
+}
+
+TEST(serve_believes_no_note_that_cannot_be)
+{
+	static const struct vhd_note bad[] = {
+		{ 12, 0x1010, 0, 1 },		/* a block past the end */
+		{ 0, 1, 0, 1 },			/* over the header */
+		{ 0, 0x7fffffff, 0, 1 },	/* past the end of the file */
+		{ 0, 0x1010, 4095, 2 },
+		{ 0, 0x1010, 0, 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct disk_notes *notes = must_alloc(sizeof(*notes));
+		struct disk *d = open_disk(new_vhd(io_mem(0, 64 * MiB), false), IMAGE_VHD, NULL);
+
+		notes->note[0] = bad[i];
+		notes->to = 1;
+		EQ(disk_recover(d, notes), -E_RANGE);
+		disk_close(d);
+		free(notes);
+	}
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "arch/clock.h"
+#include "arch/lock.h"
+#include "arch/nbd.h"
+#include "arch/proc.h"
+#include "arch/syslog.h"
+#include "drivers/chain.h"
+#include "drivers/datapath/nbd_server.h"
+#include "drivers/server.h"
+#include "drivers/sr.h"
+#include "lib/cleanup.h"
+#include "lib/err.h"
+#include "lib/io.h"
+#include "lib/log.h"
+#include "lib/serve/disk.h"
+#include "lib/serve/server.h"
+
+#define SOCKETS		2	/* queues of the device */
+/*
+ * Seconds.  What the dead worker had taken is sent again after the first; for
+ * as long as the second the kernel waits for a new one.
+ */
+#define TIMEOUT		30
+#define DEAD_TIMEOUT	300
+#define START_PATIENCE	(60 * NS_PER_S)
+
+struct keeper {
+	struct sr *sr;
+	const struct vdi *vdi;
+	struct chain chain;
+	struct disk_notes *notes;	/* shared by the keeper and all its workers */
+	struct nbd_setup setup;
+	int lock;			/* of the server's note */
+	int n;				/* of the device; -1 until it is connected */
+};
+
+/* --- the worker ---------------------------------------------------------------- */
+
+static int open_disk(struct keeper *k, struct disk **d)
+{
+	struct image *im = NULL;
+	int err = chain_again(&k->chain, &im);
+
+	if (err)
+		return err;
+	disk_open(d, im);
+	return disk_recover(*d, k->notes);
+}
+
+static int work(struct keeper *k, int *ends)
+{
+	struct server *s;
+	struct disk *d = NULL;
+	int err = open_disk(k, &d);
+
+	if (err) {
+		logf_err(k->sr->ctx, "nbd: VDI %s: open: %s", k->vdi->uuid.s, err_text(err));
+		return 1;
+	}
+	proc_guard();
+	server_start(&s, d, k->vdi->uuid.s);
+	for (int i = 0; i < SOCKETS && !err; i++)
+		err = server_add(s, ends[i], false);
+	server_wait(s);
+	server_stop(s);
+	err = disk_close(d);
+	if (err)
+		logf_err(k->sr->ctx, "nbd: VDI %s: write the last of it: %s", k->vdi->uuid.s,
+			 err_text(err));
+	return err ? 1 : 0;
+}
+
+/* --- the keeper ---------------------------------------------------------------- */
+
+static void close_all(int *fds)
+{
+	for (int i = 0; i < SOCKETS; i++)
+		if (fds[i] >= 0)
+			close(take_fd(&fds[i]));
+}
+
+static int make_pairs(int *ours, int *kernels)
+{
+	for (int i = 0; i < SOCKETS; i++)
+		ours[i] = kernels[i] = -1;
+	for (int i = 0; i < SOCKETS; i++) {
+		int ends[2];
+
+		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends)) {
+			int err = -errno;
+
+			close_all(ours);
+			close_all(kernels);
+			return err;
+		}
+		ours[i] = ends[0];
+		kernels[i] = ends[1];
+	}
+	return 0;
+}
+
+/* Sockets are dead for the kernel only once it has looked at them. */
+static int reconnect(struct keeper *k, const int *fds)
+{
+	int err = -ENOSPC;
+
+	for (int i = 0; i < 50 && (err == -ENOSPC || err == -EINVAL); i++) {
+		if (i)
+			clock_sleep(20 * NS_PER_MS);
+		err = nbd_reconnect(k->n, &k->setup, fds, SOCKETS);
+	}
+	return err;
+}
+
+/* A worker, and its sockets for the kernel. */
+static int start_worker(struct keeper *k, pid_t *pid)
+{
+	int ours[SOCKETS], kernels[SOCKETS];
+	int err = make_pairs(ours, kernels);
+
+	if (err)
+		return err;
+	*pid = fork();
+	if (!*pid) {
+		close_all(kernels);
+		_exit(work(k, ours));
+	}
+	err = *pid < 0 ? -errno : 0;
+	close_all(ours);
+	if (!err && k->n < 0) {
+		k->n = nbd_connect(&k->setup, kernels, SOCKETS);
+		err = k->n < 0 ? k->n : 0;
+	} else if (!err) {
+		err = reconnect(k, kernels);
+	}
+	close_all(kernels);		/* a worker that the kernel does not know ends by that */
+	return err;
+}
+
+static void reap(pid_t pid)
+{
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+/* Is the device still there, and still this one? */
+static bool is_wanted(const struct keeper *k)
+{
+	struct nbd_now now;
+
+	return !nbd_info(k->n, &now) && (!now.name[0] || !strcmp(now.name, k->setup.name));
+}
+
+/* As long as the kernel has the device, somebody has to serve it. */
+static void keep(struct keeper *k, pid_t pid)
+{
+	uint64_t since = clock_now_mono(), pause = 0;
+	int err;
+
+	for (reap(pid); is_wanted(k); reap(pid)) {
+		/* One that did not live long is not followed at once. */
+		pause = clock_now_mono() - since > 10 * NS_PER_S ? 0 :
+			pause < 10 * NS_PER_S ? pause * 2 + NS_PER_S / 4 : pause;
+		clock_sleep(pause);
+		since = clock_now_mono();
+		logf_err(k->sr->ctx, "nbd: VDI %s: the server has died, here is another", k->vdi->uuid.s);
+		err = start_worker(k, &pid);
+		if (err)
+			logf_err(k->sr->ctx, "nbd: VDI %s: reconnect /dev/nbd%d: %s", k->vdi->uuid.s, k->n,
+				 err_text(err));
+	}
+}
+
+static int announce(struct keeper *k)
+{
+	struct server_note note = { .writable = k->chain.writable, .backend = "nbd" };
+
+	snprintf(note.device, sizeof(note.device), "/dev/nbd%d", k->n);
+	return server_tell(k->sr, k->lock, &note);
+}
+
+static _Noreturn void live(struct keeper *k, int tell)
+{
+	struct syslog syslog = SYSLOG_INIT;
+	pid_t pid = -1;
+	int err;
+
+	log_set_sink(syslog_line, &syslog);
+	err = start_worker(k, &pid);
+	if (!err)
+		err = announce(k);
+	if (err && k->n >= 0)
+		nbd_disconnect(k->n);
+	if (err)
+		k->n = err;
+	/* The device is there, whether or not somebody still waits to hear of it. */
+	if (write_all(tell, &k->n, sizeof(k->n)))
+		logf_err(k->sr->ctx, "nbd: VDI %s: nobody waits for /dev/nbd%d", k->vdi->uuid.s, k->n);
+	close(tell);
+	proc_guard();
+	if (!err)
+		keep(k, pid);
+	else if (pid > 0)
+		reap(pid);
+	server_unlock(k->sr, &k->vdi->uuid, &k->lock);
+	_exit(0);
+}
+
+/* --- who starts it ------------------------------------------------------------- */
+
+static int hear(struct sr *sr, int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	int n;
+
+	if (poll(&p, 1, (int)(START_PATIENCE / NS_PER_MS)) < 1)
+		return fail(sr->ctx, -E_DEADLINE, "wait for the server");
+	if (read(fd, &n, sizeof(n)) != sizeof(n))
+		return fail_say(sr->ctx, -EIO, "the server has died");
+	if (n == -ENOENT)
+		hint(sr->ctx, "load the module nbd");
+	return n < 0 ? fail(sr->ctx, n, "connect a network block device") : n;
+}
+
+static int detach(struct keeper *k)
+{
+	int keep[IMAGE_DEPTH_MAX + 2], ends[2], n;
+	_close_ int in = -1;
+	_close_ int out = -1;
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC))
+		return fail(k->sr->ctx, -errno, "make a pipe");
+	in = ends[0];
+	out = ends[1];
+	for (n = 0; n < (int)k->chain.n; n++)
+		keep[n] = k->chain.level[n].fd;
+	keep[n++] = k->lock;
+	keep[n++] = out;
+	pid = proc_detach(keep, (size_t)n);
+	if (pid < 0)
+		return fail(k->sr->ctx, pid, "start a server");
+	if (!pid) {
+		take_fd(&in);		/* closed already; the number may be another's soon */
+		live(k, take_fd(&out));
+	}
+	close(take_fd(&out));
+	return hear(k->sr, in);
+}
+
+/* Open everything here, where a person hears what is wrong with it. */
+static int prepare(struct keeper *k, bool writable)
+{
+	struct image *im = NULL;
+	int err = chain_open(k->sr, k->vdi, CHAIN_DIRECT | (writable ? CHAIN_WRITE : 0), &im);
+
+	if (err)
+		return err;
+	k->setup.size = im->size;
+	err = chain_keep(im, writable, &k->chain);
+	image_close(im);
+	if (err)
+		return fail(k->sr->ctx, err, "keep the images open");
+	k->notes = mmap(NULL, sizeof(*k->notes), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			-1, 0);
+	return k->notes == MAP_FAILED ? fail(k->sr->ctx, -errno, "get memory") : 0;
+}
+
+int nbd_server_start(struct sr *sr, const struct vdi *vdi, bool writable)
+{
+	_unlock_ int lock = -1;
+	struct keeper *k = arena_alloc(&sr->ctx->arena, sizeof(*k));
+	int n, err = server_lock(sr, &vdi->uuid, &lock);
+
+	if (err)
+		return err;
+	*k = (struct keeper){
+		.sr = sr, .vdi = vdi, .lock = lock, .n = -1,
+		.setup = {
+			.block = 512, .timeout = TIMEOUT, .dead_timeout = DEAD_TIMEOUT,
+			.name = vdi->uuid.s, .flags = server_flags(writable),
+		},
+	};
+	err = prepare(k, writable);
+	n = err ? err : detach(k);
+	chain_drop(&k->chain);
+	if (k->notes && k->notes != MAP_FAILED)
+		munmap(k->notes, sizeof(*k->notes));
+	if (n < 0)
+		server_unlock(sr, &vdi->uuid, &lock);
+	else
+		close(take_fd(&lock));		/* not dropped: the server has it too */
+	return n;
+}

@@ -1,0 +1,148 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# VHD disks as block devices on a real kernel: the server, its keeper, and what deaths leave.
+
+setup_file() {
+	load helpers/lab
+	load helpers/sm
+	lab_start --disk a:1G
+	fs_disk
+	guest_put "$BATS_TEST_DIRNAME/nbd/guest.bash" /tmp/nbd.bash
+}
+
+teardown_file() {
+	load helpers/lab
+	lab_stop
+}
+
+setup() {
+	load helpers/lab
+	load helpers/sm
+	needs SR_FILE DATAPATH_NBD FRONT_CLI
+	guest_ok 'mkdir -p /srv/d; sm sr create disks --type file --dconf location=/srv/d' >/dev/null
+	SR=$output
+	guest_ok 'sm vdi create v --sr disks --size 64M --format vhd' >/dev/null
+	VDI=$output DEV=/dev/mapper/sm-$output
+}
+
+teardown() {
+	guest 'umount /mnt; for v in $(sm vdi list --minimal | tr , " "); do sm vdi detach $v; done
+		for v in $(sm vdi list --minimal | tr , " ") $(sm vdi list --minimal | tr , " "); do sm vdi delete $v; done
+		sm sr destroy disks; umount /run/sr-mount/* 2>/dev/null; rmdir /run/sr-mount/*
+		rm -rf /srv/* /srv/.sm /etc/smtab /run/sm /dev/sm' >/dev/null 2>&1 || true
+	guest 'ls /dev/mapper; ls /sys/block/nbd*/pid 2>/dev/null; pidof sm' || true
+	[ "$output" = control ]
+}
+
+# in_guest TEXT: with the words of nbd/guest.bash.
+in_guest() {
+	guest_ok -t "${2:-60}" "V=$VDI D=$DEV; . /tmp/nbd.bash; $1"
+}
+
+@test "the main job: attach, a file system, detach, and all of it is in the image" {
+	guest_ok 'sm vdi attach v' >/dev/null
+	[ "$output" = "$DEV" ]
+	in_guest '[ "$(readlink /dev/sm/backend/'"$SR"'/$V)" = $D ]
+		[ "$(blockdev --getsize64 $D)" = 67108864 ]
+		judge mkfs.ext4 -q $D; mount $D /mnt; cp -r /bin /mnt/; rm /mnt/bin/busybox; umount /mnt; judge e2fsck -fn $D'
+	jsonof sm vdi show v
+	is ".vdi.attached == {device:\"$DEV\", mode:\"rw\", backend:\"nbd\"}"
+	guest_ok 'sm vdi attach v' >/dev/null
+	[ "$output" = "$DEV" ]
+	in_guest 'refused sm vdi attach v --read-only; refused sm vdi delete v; refused sm sr detach disks
+		refused sm vdi serve v --socket /tmp/s
+		exec 7<$D; refused sm vdi detach v; exec 7<&-
+		sm vdi detach v; sm vdi detach v; nothing_left
+		image_is_sound
+		[ "$(sm vdi attach v --read-only)" = $D ]
+		mount -r $D /mnt; [ -L /mnt/bin/sh ]; umount /mnt; judge e2fsck -fn $D
+		refused dd if=/dev/zero of=$D bs=4k count=1
+		sm vdi detach v; nothing_left'
+}
+
+@test "random writes, flushes, zeroes and trims, verified by fio, now and after the next attach" {
+	in_guest 'sm vdi attach v
+		fio --size=48M --rw=randwrite --bsrange=512-64k --bs_unaligned=0 --iodepth=8 --number_ios=600 --fsync=20 --do_verify=1
+		judge blkdiscard -z -o 50M -l 3M $D; judge blkdiscard -o 56M -l 3M $D
+		zeroes 50 3
+		sm vdi detach v; image_is_sound; sm vdi attach v
+		zeroes 50 3
+		fio --size=48M --rw=randwrite --bsrange=512-64k --bs_unaligned=0 --iodepth=8 --number_ios=600 --verify_only
+		sm vdi detach v' 120
+}
+
+@test "a snapshot under it: the parent is read, never written" {
+	in_guest 'sm vdi attach v; pattern 1 0 8; sm vdi detach v
+		s=$(sm vdi snapshot v before)
+		base=$(ls /srv/d/*.vhd | grep -v -e $V -e $s); was=$(md5sum <$base)
+		sm vdi attach v; check 1 0 8; pattern 2 4 2; check 1 0 4; check 2 4 2; check 1 6 2
+		[ "$(sm vdi attach $s --read-only)" = /dev/mapper/sm-$s ]
+		D=/dev/mapper/sm-$s check 1 0 8
+		sm vdi detach v; sm vdi detach $s
+		[ "$(md5sum <$base)" = "$was" ]'
+}
+
+@test "the server is killed: another one takes over, and nothing acknowledged is lost" {
+	in_guest 'sm vdi attach v
+		pattern 1 0 4; judge sync $D
+		# Acknowledged, but not flushed: new blocks and new sectors of old ones.
+		for i in 0 7 8 30 31 60; do pattern $((i + 2)) $i 1; done
+		k=$(keeper); w=$(worker); kill -9 $w; wait_worker $w
+		for i in 0 7 8 30 31 60; do check $((i + 2)) $i 1; done
+		check 1 1 3; [ "$(keeper)" = $k ]
+		pattern 99 20 4; check 99 20 4
+		sm vdi detach v; nothing_left; image_is_sound
+		sm vdi attach v; check 2 0 1; check 62 60 1; check 99 20 4; sm vdi detach v'
+}
+
+@test "the server is killed under load: requests wait, and none fails" {
+	in_guest 'sm vdi attach v
+		fio --size=32M --rw=randwrite --bs=4k --iodepth=4 --number_ios=4000 --do_verify=1 &
+		sleep 1; w=$(worker); kill -9 $w; wait_worker $w; wait $!
+		sm vdi detach v; image_is_sound' 120
+}
+
+@test "who attached it may go, and signals do not end it" {
+	in_guest 'setsid sm vdi attach v; kill -TERM $(keeper) $(worker); kill -HUP $(keeper) $(worker); kill -INT $(worker)
+		pattern 5 0 4; check 5 0 4
+		[ "$(awk "/VmLck/ { print (\$2 > 0) }" /proc/$(worker)/status)" = 1 ]
+		[ "$(cat /proc/$(worker)/oom_score_adj)" = -1000 ]
+		[ "$(readlink /proc/$(worker)/cwd)" = / ]
+		sm vdi detach v; nothing_left'
+}
+
+@test "half an attach, half a detach: the next one finishes it" {
+	in_guest 'sm vdi attach v; pattern 3 0 1; judge dmsetup remove sm-$V
+		refused sm vdi delete v
+		[ "$(sm vdi attach v)" = $D ]; check 3 0 1
+		judge dmsetup remove sm-$V; sm vdi detach v; nothing_left
+		sm vdi attach v; check 3 0 1; sm vdi detach v'
+}
+
+@test "keeper and server are dead: attach says so, detach clears it, the image is sound" {
+	in_guest 'sm vdi attach v; pattern 4 0 2; judge sync $D
+		kill -9 $(keeper) $(worker)
+		refused sm vdi attach v | grep "the server of VDI $V has died"
+		sm vdi detach v; nothing_left; image_is_sound
+		sm vdi attach v; check 4 0 2; sm vdi detach v'
+}
+
+@test "many at once: each has its own server and device" {
+	in_guest 'for i in 1 2 3 4 5 6; do sm vdi create d$i --sr disks --size 32M --format vhd >/dev/null; done
+		for i in 1 2 3 4 5 6; do sm vdi attach d$i >/tmp/d$i & done; wait
+		for i in 1 2 3 4 5 6; do D=$(cat /tmp/d$i) pattern $i 0 2; done
+		for i in 1 2 3 4 5 6; do D=$(cat /tmp/d$i) check $i 0 2; done
+		for i in 1 2 3 4 5 6; do sm vdi detach d$i & done; wait
+		nothing_left'
+}
+
+@test "the power fails under load: what was flushed is there" {
+	in_guest 'sm vdi attach v; pattern 6 0 4; pattern 7 40 4; judge sync $D
+		(. /tmp/nbd.bash; fio --offset=8M --size=24M --rw=randwrite --bs=4k --iodepth=4 --fsync=10 --time_based --runtime=60) >/dev/null 2>&1 &
+		sleep 1'
+	lab_kill
+	lab_restart
+	guest_put "$BATS_TEST_DIRNAME/nbd/guest.bash" /tmp/nbd.bash
+	guest_ok "mount /dev/ubda /srv; sm sr introduce $SR --type file --dconf location=/srv/d --name disks" >/dev/null
+	in_guest 'image_is_sound; sm vdi attach v; check 6 0 4; check 7 40 4; sm vdi detach v; image_is_sound'
+}
