@@ -29,11 +29,9 @@ static const struct arg args[] = {
 	{ "FORCE",		ARG_BOOL,   "TRUE or FALSE" },
 	{ "OWNER",		ARG_TEXT,   "who uses the disk" },
 	{ "TARGET",		ARG_TEXT,   "a directory or device to look at" },
+#if IS_ENABLED(CONFIG_CLI_IMAGE) || IS_ENABLED(CONFIG_CLI_VG)
 	{ "PATH",		ARG_PATH,   "a device or a file" },
-	{ "SRC",		ARG_PATH,   "the image or device to read" },
-	{ "DST",		ARG_PATH,   "the image to make, or the device to write" },
-	{ "PARENT",		ARG_PATH,   "the image to stand on" },
-	{ "CHILD",		ARG_PATH,   "the image to make" },
+#endif
 #if IS_ENABLED(CONFIG_CLI_VG)
 	{ "--vg",		ARG_TEXT,   "the VG that is meant, where there are several: name or uuid" },
 	{ "--from",		ARG_PATH,   "a file with what to restore" },
@@ -41,8 +39,6 @@ static const struct arg args[] = {
 	{ "--to",		ARG_PATH,   "the file to write" },
 	{ "--seqno",		ARG_NUMBER, "an older version, by its number in sm vg history" },
 #endif
-	{ "-f",			ARG_TEXT,   "format of the image: raw, vhd or qcow2" },
-	{ "-O",			ARG_TEXT,   "format to write: raw or vhd" },
 	{ "--sr",		ARG_TEXT,   "the SR that holds the disk" },
 	{ "--type",		ARG_TEXT,   "SR type (sm help types)" },
 	{ "--dconf",		ARG_PAIR,   "where the storage is; @FILE as VALUE is read from the file" },
@@ -61,6 +57,12 @@ static const struct arg args[] = {
 	{ "--socket",		ARG_PATH,   "where to make the socket" },
 #endif
 #if IS_ENABLED(CONFIG_CLI_IMAGE)
+	{ "SRC",		ARG_PATH,   "the image or device to read" },
+	{ "DST",		ARG_PATH,   "the image to make, or the device to write" },
+	{ "PARENT",		ARG_PATH,   "the image to stand on" },
+	{ "CHILD",		ARG_PATH,   "the image to make" },
+	{ "-f",			ARG_TEXT,   "format of the image: raw, vhd or qcow2" },
+	{ "-O",			ARG_TEXT,   "format to write: raw or vhd" },
 	{ "--backup",		ARG_PATH,   "where to keep what is overwritten (PATH.before-repair)" },
 	{ "--journal",		ARG_PATH,   "what undoes an interrupted resize (PATH.journal)" },
 	{ "--any-parent",	ARG_SWITCH, "follow the names of parents out of the image's folder" },
