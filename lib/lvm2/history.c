@@ -30,15 +30,6 @@ struct ring {
 	size_t size;
 };
 
-/* "name {", and a name we could have written. */
-static bool looks_like_text(const char *s, size_t n)
-{
-	const char *blank = memchr(s, ' ', n < 129 ? n : 129);
-
-	return blank && (size_t)(blank - s) + 2 < n && blank[1] == '{' && blank[2] == '\n' &&
-	       lvm_name_ok(s, (size_t)(blank - s));
-}
-
 static const char *string_of(struct lvm_set *set, const struct lvm_node *top, const char *key)
 {
 	struct view v;
@@ -187,7 +178,7 @@ static void dig_area(struct digger *d, const struct lvm_dev *dev, const struct l
 	/* Texts that were written do not overlap; what is left of old ones does, a little. */
 	d->left = 4 * r.size;
 	for (size_t at = 0; !err && at < r.size && d->left; at += LVM_SECTOR)
-		if (looks_like_text(p + at, r.size - at))
+		if (lvm_text_begins(p + at, r.size - at))
 			dig_text(d, &r, at);
 	if (!d->left)
 		lvm_problem(d->set, dev->path, -EFBIG,

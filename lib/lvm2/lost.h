@@ -16,8 +16,9 @@ struct lvm_site {
 
 /*
  * The areas that the label names; those that a damaged label names; an area with
- * a good header where pvcreate puts the first; else what is in front of the first
- * MiB.  Only those that lie on the device.  Returns how many.
+ * a good header where pvcreate puts the first; else what is in front of the data
+ * by what a text there says, or of the first MiB.  Only those that lie on the
+ * device.  Returns how many.
  */
 uint32_t lvm_sites(const struct lvm_dev *dev, struct lvm_site site[LVM_LABEL_AREAS]);
 
@@ -26,6 +27,9 @@ uint32_t lvm_sites(const struct lvm_dev *dev, struct lvm_site site[LVM_LABEL_ARE
  * the PV's uuid where a damaged label has it ("" otherwise).
  */
 void lvm_lost_label(const struct lvm_dev *dev, struct lvm_label *label);
+
+/* "name {", and a name we could have written: so a text begins. */
+bool lvm_text_begins(const char *s, size_t n);
 
 #define LVM_FIRST_MDA	4096		/* behind the label, on a page: where pvcreate puts it */
 

@@ -257,6 +257,17 @@ TEST(lvm_history_of_a_disk_that_lost_its_beginning)
 	all = lvm_history(&s->set, NULL);
 	OK(all && !all->committed && lvm_past_is_good(all));
 	EQ(all->is.seqno, 11);
+	/* Also what lies beyond the first MiB, where its data begins at 11 MiB. */
+	for (size_t at = 0, n = 512; at < 8192; at += n) {
+		static uint8_t buf[512];
+
+		EQ(io_read(s->io[0], 8192 + at, buf, n), 0);
+		EQ(io_write(s->io[0], 10 * MiB + at, buf, n), 0);
+	}
+	for (all = lvm_history(&s->set, NULL); all; all = all->next)
+		if (all->place->next && all->place->next->at > 9 * MiB)
+			break;
+	OK(all);
 	leave(s);
 }
 
