@@ -117,7 +117,7 @@ static bool is_sum_right(const struct ring *r, const struct lvm_slot *s)
 
 	if (lvm_slot_check(&r->site->mda, s))
 		return false;
-	text = must_alloc(s->size);
+	text = must_alloc(s->size + LVM_TEXT_PAD);
 	right = !lvm_mda_read_text(&r->site->mda, s, r->dev->io, text);
 	free(text);
 	return right;

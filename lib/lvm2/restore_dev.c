@@ -314,7 +314,7 @@ static int text_state(const struct lvm_mda *m, struct io *io)
 	err = lvm_slot_check(m, &m->slot[0]);
 	if (err)
 		return err;
-	text = must_alloc(m->slot[0].size);
+	text = must_alloc(m->slot[0].size + LVM_TEXT_PAD);
 	err = lvm_mda_read_text(m, &m->slot[0], io, text);
 	free(text);
 	return err;
