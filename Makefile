@@ -90,7 +90,7 @@ $(foreach d,arch lib drivers sm,$(eval $(call walk,$d)))
 # --- how to build it -----------------------------------------------------
 
 CFLAGS  ?=
-ccflags  = -std=gnu11 -D_GNU_SOURCE -g $(if $(CONFIG_OPTIMIZE_SIZE),-Oz,-O2) \
+ccflags  = -std=gnu11 -D_GNU_SOURCE -g $(if $(CONFIG_OPTIMIZE_SIZE),-Oz -fno-jump-tables,-O2) \
            -fno-strict-aliasing -ffunction-sections -fdata-sections \
            -fno-asynchronous-unwind-tables -fno-unwind-tables \
            $(if $(CONFIG_STACK_PROTECTOR),-fstack-protector-strong,-fno-stack-protector) \
@@ -99,7 +99,7 @@ ccflags  = -std=gnu11 -D_GNU_SOURCE -g $(if $(CONFIG_OPTIMIZE_SIZE),-Oz,-O2) \
            -gno-record-gcc-switches -ffile-prefix-map=$(CURDIR)=. \
            -ffile-prefix-map=$(srctree)/= -ffile-prefix-map=$(srctree)=. -ffile-prefix-map=$O=build
 # Data begins in the page of the file in which code ends: no padding between them.
-small    = -Wl,-z,norelro,-z,noseparate-code,-z,common-page-size=64,--build-id=none
+small    = -Wl,--sort-section=alignment,-z,norelro,-z,noseparate-code,-z,common-page-size=64,--build-id=none
 safe     = -Wl,-z,relro,-z,now
 ldflags  = -Wl,--gc-sections,-z,noexecstack $(if $(CONFIG_OPTIMIZE_SIZE),$(small),$(safe))
 includes = -I$(srctree) -I$O/include $(if $(musl),-idirafter $O/uapi)

@@ -505,38 +505,41 @@ static int probe_one(struct run *r, struct sr *sr)
 	return err;
 }
 
-/* Not an SR of this type is the usual answer; what is wrong with one is told. */
+/* One place of several: that it is no SR is the usual answer, what is wrong with one is told. */
+static int probe_next(struct run *r, struct sr *sr, const char *where)
+{
+	int err = sr_check_dconf(r->ctx, sr->type, &sr->dconf, true);
+
+	if (!err)
+		err = probe_one(r, sr);
+	if (err == -E_SR_MISSING)
+		err = 0;
+	if (err)
+		vdis_problem(&r->ctx->arena, &r->rp->vdis, &(struct problem){
+			.object = where, .severity = "error",
+			.what = arena_strdup(&r->ctx->arena, r->ctx->why) });
+	fail_clear(r->ctx);
+	return err;
+}
+
 static int probe_target(struct run *r)
 {
-	const char *target = r->rq->sr, *why = NULL;
-	int first = 0;
+	const char *target = r->rq->sr;
+	int err, first = 0;
 
 	if (access(target, F_OK))
 		return fail(r->ctx, -errno, "%s", target);
 	for_each_registered(sr_types, t) {
 		const char *key = (*t)->layout->probe ? key_for(*t, target) : NULL;
 		struct sr sr = { .ctx = r->ctx, .type = *t, .dir = -1 };
-		int err;
 
 		if (!key)
 			continue;
 		kv_set(&r->ctx->arena, &sr.dconf, key, target);
-		err = sr_check_dconf(r->ctx, *t, &sr.dconf, true);
-		if (!err)
-			err = probe_one(r, &sr);
-		if (err && err != -E_SR_MISSING && !first) {
-			first = err;
-			why = arena_strdup(&r->ctx->arena, r->ctx->why[0] ? r->ctx->why : err_text(err));
-		}
-		fail_clear(r->ctx);
+		err = probe_next(r, &sr, target);
+		first = first ? first : err;
 	}
-	if (!first)
-		return 0;
-	if (!r->rp->n_srs)
-		return fail_say(r->ctx, first, "%s", why);
-	vdis_problem(&r->ctx->arena, &r->rp->vdis, &(struct problem){
-		.object = target, .severity = "error", .what = why });
-	return 0;
+	return first;
 }
 
 /* Has one of the SRs that were found this among its storage? */
@@ -559,7 +562,7 @@ static int probe_host(struct run *r, const struct sr_type *t)
 	struct sr host = { .ctx = r->ctx, .type = t, .dir = -1 };
 	const char *key = t->keys[0].name, **values;
 	size_t n;
-	int err = sr_can_survey(t) ? t->transport->survey(&host, &values, &n) : -E_UNSUPPORTED;
+	int one, err = sr_can_survey(t) ? t->transport->survey(&host, &values, &n) : -E_UNSUPPORTED;
 
 	if (err)
 		return err;
@@ -569,13 +572,10 @@ static int probe_host(struct run *r, const struct sr_type *t)
 		if (is_covered(r->rp, key, values[i]))
 			continue;
 		kv_set(&r->ctx->arena, &sr.dconf, key, values[i]);
-		if (probe_one(r, &sr) && r->ctx->why[0])
-			vdis_problem(&r->ctx->arena, &r->rp->vdis, &(struct problem){
-				.object = values[i], .severity = "error",
-				.what = arena_strdup(&r->ctx->arena, r->ctx->why) });
-		fail_clear(r->ctx);
+		one = probe_next(r, &sr, values[i]);
+		err = err ? err : one;
 	}
-	return 0;
+	return err;
 }
 
 static int probe_everything(struct run *r)
@@ -586,9 +586,7 @@ static int probe_everything(struct run *r)
 		return err;
 	for_each_registered(sr_types, t) {
 		one = (*t)->layout->probe ? probe_host(r, *t) : -E_UNSUPPORTED;
-		if (one && one != -E_UNSUPPORTED)
-			return one;
-		err = one ? err : 0;
+		err = one == -E_UNSUPPORTED || (err && err != -E_UNSUPPORTED) ? err : one;
 	}
 	return err;
 }
@@ -620,9 +618,11 @@ int do_sr_probe(struct run *r)
 		return fail(r->ctx, -E_SR_MISSING, "%s", r->rq->sr ? r->rq->sr :
 			    r->rq->type ? r->rq->type : "on the devices of this host");
 	}
-	if (!err && !r->rp->n_srs) {
+	if (r->rp->n_srs)
+		return 0;
+	if (r->rp->vdis.n_problems) {
 		r->rp->vdis.n_problems--;	/* the sentence itself, then */
-		err = fail_say(r->ctx, -E_DAMAGED, "%s", r->rp->vdis.problems[0].what);
+		fail_say(r->ctx, err, "%s", r->rp->vdis.problems[0].what);
 	}
 	return err;
 }
