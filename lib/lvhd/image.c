@@ -129,6 +129,15 @@ static int put_footer(struct lvhd *h, const struct lvm_lv *lv, const struct vhd_
 	return err ? err : io_flush(io);
 }
 
+/* In extents of this VG, which another tool may have made larger than ours. */
+static uint64_t in_extents(const struct lvhd *h, uint64_t bytes)
+{
+	uint64_t up;
+
+	bytes = lvhd_size_lv(bytes);
+	return round_up_ok(bytes, lvm_extent_bytes(h->vg), &up) ? up : bytes;
+}
+
 /* The new end is in extents that are nobody's until the commit. */
 int lvhd_grow(struct lvhd *h, struct lvm_lv *lv, uint64_t bytes)
 {
@@ -136,7 +145,7 @@ int lvhd_grow(struct lvhd *h, struct lvm_lv *lv, uint64_t bytes)
 	_vhd_close_ struct vhd *v = NULL;
 	int err = 0;
 
-	bytes = lvhd_size_lv(bytes);
+	bytes = in_extents(h, bytes);
 	if (bytes <= lvm_lv_bytes(h->vg, lv))
 		return 0;
 	err = lvhd_open(h, lv, VHD_RDWR, &io, &v);
@@ -149,7 +158,7 @@ int lvhd_grow(struct lvhd *h, struct lvm_lv *lv, uint64_t bytes)
 
 uint64_t lvhd_deflated_size(const struct lvhd *h, const struct lvm_lv *lv, const struct vhd *v)
 {
-	uint64_t now = lvm_lv_bytes(h->vg, lv), bytes = lvhd_size_lv(vhd_physical_size(v));
+	uint64_t now = lvm_lv_bytes(h->vg, lv), bytes = in_extents(h, vhd_physical_size(v));
 
 	return v->footer.type == VHD_FIXED || bytes > now ? now : bytes;
 }
@@ -159,7 +168,7 @@ int lvhd_shrink_open(struct lvhd *h, struct lvm_lv *lv, struct vhd *v, uint64_t 
 {
 	int err;
 
-	bytes = lvhd_size_lv(bytes);
+	bytes = in_extents(h, bytes);
 	if (bytes >= lvm_lv_bytes(h->vg, lv))
 		return 0;
 	if (bytes < lvhd_deflated_size(h, lv, v))
@@ -178,7 +187,7 @@ int lvhd_shrink(struct lvhd *h, struct lvm_lv *lv, uint64_t bytes)
 	_vhd_close_ struct vhd *v = NULL;
 	int err;
 
-	if (bytes && lvhd_size_lv(bytes) >= lvm_lv_bytes(h->vg, lv))
+	if (bytes && in_extents(h, bytes) >= lvm_lv_bytes(h->vg, lv))
 		return 0;
 	err = lvhd_open(h, lv, VHD_RDWR, &io, &v);
 	return err ? err : lvhd_shrink_open(h, lv, v, bytes ? bytes : lvhd_deflated_size(h, lv, v));

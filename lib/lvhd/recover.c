@@ -167,7 +167,10 @@ static int remove_child(struct lvhd *h, struct lvm_lv *lv, enum lvhd_kind kind)
 	return kind == LVHD_VHD ? lvm_lv_remove(h->vg, lv) : -E_LVHD_JOURNAL;
 }
 
-/* The base visible; the rest is one commit. */
+/*
+ * The base visible; the rest is one commit.  Its new end may lie in what the
+ * children had: they are going, also if we die and it is done again.
+ */
 static int undo_clone(struct lvhd *h, const struct lvhd_journal *j, struct lvm_lv *base,
 		      enum lvhd_kind kind)
 {
@@ -208,9 +211,9 @@ static int finish_clone(struct lvhd *h, const struct lvhd_journal *j, struct lvm
 
 static int resolve_clone(struct lvhd *h, const struct lvhd_journal *j, enum lvhd_result *did)
 {
-	enum lvhd_kind kind, other;
+	enum lvhd_kind kind, of_leaf, of_clone = LVHD_VHD;
 	struct lvm_lv *base = lvhd_find(h, &j->base, &kind);
-	struct lvm_lv *leaf = lvhd_find(h, &j->id, &other), *clone;
+	struct lvm_lv *leaf = lvhd_find(h, &j->id, &of_leaf), *clone;
 	int whole = 1;
 
 	*did = LVHD_DROPPED;
@@ -218,8 +221,9 @@ static int resolve_clone(struct lvhd *h, const struct lvhd_journal *j, enum lvhd
 		return lvm_lv_remove(h->vg, j->lv);
 	if (!base)
 		return -E_LVHD_JOURNAL;
-	clone = j->clone.s[0] ? lvhd_find(h, &j->clone, &other) : NULL;
-	if (!leaf || (j->clone.s[0] && !clone))
+	clone = j->clone.s[0] ? lvhd_find(h, &j->clone, &of_clone) : NULL;
+	/* What a guest has written into a raw disk is not looked at. */
+	if (!leaf || of_leaf != LVHD_VHD || (j->clone.s[0] && (!clone || of_clone != LVHD_VHD)))
 		whole = 0;
 	if (whole > 0)
 		whole = is_sound(h, leaf);
@@ -239,13 +243,14 @@ static int restore_pair(struct lvhd *h, struct lvm_lv *parent, enum lvhd_kind ki
 {
 	int err = lvhd_set_hidden(h, parent, true);
 
-	if (!err && kind == LVHD_VHD)
-		err = lvhd_shrink(h, parent, 0);
-	if (!err)
-		err = lvm_lv_set_writable(h->vg, parent, false);
 	if (!err)
 		err = lvhd_set_hidden(h, child, false);
-	return err ? err : grow_if_possible(h, child);
+	/* In this order: the parent's end is still the parent's until the commit. */
+	if (!err)
+		err = grow_if_possible(h, child);
+	if (!err && kind == LVHD_VHD)
+		err = lvhd_shrink(h, parent, 0);
+	return err ? err : lvm_lv_set_writable(h->vg, parent, false);
 }
 
 static int undo_leaf(struct lvhd *h, const struct lvhd_journal *j, struct lvm_lv *parent,
