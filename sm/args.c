@@ -15,6 +15,10 @@
 #include "sm/dconf.h"
 #include "sm/ops.h"
 
+/* Is there a command that takes files and devices? */
+#define HAS_PATHS	(IS_ENABLED(CONFIG_CLI_IMAGE) || IS_ENABLED(CONFIG_CLI_VG) || \
+			 IS_ENABLED(CONFIG_DATAPATH_SOCKET))
+
 /* Longer names than this fit no table and no lock record. */
 #define TEXT_MOST	((size_t)1024)
 
@@ -210,9 +214,9 @@ int request_set(struct ctx *ctx, struct request *rq, const struct arg *arg, cons
 			return set_pair(ctx, &rq->pvs, arg, text);
 		return set_pair(ctx, !strcmp(w, "--dconf") ? &rq->dconf : &rq->sm_config, arg, text);
 	case ARG_PATH:
-		return set_path(ctx, rq, arg, text);
+		return HAS_PATHS ? set_path(ctx, rq, arg, text) : 0;
 	case ARG_NUMBER:
-		return set_number(ctx, rq, arg, text);
+		return HAS_PATHS ? set_number(ctx, rq, arg, text) : 0;
 	case ARG_FILE:
 		return dconf_add_file(ctx, &rq->dconf, text);
 	case ARG_SWITCH:

@@ -80,6 +80,8 @@ struct image_map {
 /* Answer with what the image of a place says now; the second opens it for that. */
 int image_reply(struct run *r, struct image_place *p, struct image *im);
 int image_reply_new(struct run *r, struct image_place *p);
+/* What a table says that leads nowhere is damage, not trouble with reading. */
+int image_judge(int err);
 void image_problem(struct run *r, const char *object, const char *what, const char *severity,
 		   const char *repair);
 

@@ -160,8 +160,9 @@ static int copy(struct convert *c, struct image_sink *s)
 	image_job_end(&j);
 	if (!err || err == -EINTR || err == -E_DEADLINE)
 		return err;
-	return fail(c->r->ctx, err, "%s %s at byte %llu", y.is_read ? "read" : "write",
-		    y.is_read ? c->src.path : c->dst.path, (unsigned long long)y.at);
+	return fail_say(c->r->ctx, y.is_read ? image_judge(err) : err, "%s %s at byte %llu: %s",
+			y.is_read ? "read" : "write", y.is_read ? c->src.path : c->dst.path,
+			(unsigned long long)y.at, err_text(err));
 }
 
 static void by_cache(struct convert *c, struct image_sink *s)
@@ -272,7 +273,10 @@ static int prepare(struct convert *c)
 	if (err)
 		return err;
 	err = image_estimate(c->im, &c->data);
-	return err ? fail(c->r->ctx, err, "%s", c->src.path) : check_room(c);
+	if (!err)
+		return check_room(c);
+	hint(c->r->ctx, "sm image check %s", c->src.path);
+	return fail_say(c->r->ctx, image_judge(err), "%s: %s", c->src.path, err_text(err));
 }
 
 static void warn_keyed(struct convert *c)

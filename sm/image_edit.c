@@ -149,9 +149,9 @@ int image_grow_vhd(struct run *r, struct image_place *p, struct io *io, struct v
 {
 	int err;
 
-	if (vhd_resize_journal(v, size))
-		return grow_table(r, p, io, v, size);
 	err = vhd_resize(v, size, NULL);
+	if (err == -E_VHD_TABLE_FULL)
+		return grow_table(r, p, io, v, size);
 	return err ? fail(r->ctx, err, "%s", p->path) : 0;
 }
 
@@ -197,6 +197,16 @@ static int resize_raw(struct run *r, struct image_place *p, struct io *io, uint6
 	return err ? fail(r->ctx, err, "%s", p->path) : 0;
 }
 
+/* An image whose chain does not hold is not worth a larger size. */
+static int check_chain(struct image_place *p)
+{
+	struct image *im = NULL;
+	int err = image_place_open(p, IMAGE_HEADERS, &im);
+
+	image_close(im);
+	return err;
+}
+
 int do_image_resize(struct run *r)
 {
 	_io_close_ struct io *io = NULL;
@@ -210,6 +220,8 @@ int do_image_resize(struct run *r)
 	if (r->ctx->dry_run)
 		return plan(r, 0, "grow %s to %llu bytes", p.path, (unsigned long long)r->rq->size);
 	err = image_edit_open(r, &p, &io);
+	if (!err)
+		err = check_chain(&p);
 	if (!err)
 		err = p.format == IMAGE_VHD ? resize_vhd(r, &p, io, r->rq->size) :
 			resize_raw(r, &p, io, r->rq->size);

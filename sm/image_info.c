@@ -19,6 +19,16 @@ void image_problem(struct run *r, const char *object, const char *what, const ch
 	vdis_problem(&r->ctx->arena, &r->rp->vdis, &p);
 }
 
+int image_judge(int err)
+{
+	static const int damage[] = { E_VHD_BLOCK, E_QCOW2_TABLE, E_QCOW2_DEFLATE };
+
+	for (size_t i = 0; i < ARRAY_SIZE(damage); i++)
+		if (err == -damage[i])
+			return -E_DAMAGED;
+	return err;
+}
+
 /* --- info ------------------------------------------------------------------ */
 
 /* What of the info lives as long as the image, copied for as long as the request. */
@@ -114,7 +124,8 @@ static int map_all(struct run *r, struct image *im, struct image_map *m)
 		}
 		err = image_map(im, at, IMAGE_MAP_BLOCKS, &v[m->n]);
 		if (err)
-			return fail(r->ctx, err, "byte %llu", (unsigned long long)at);
+			return fail_say(r->ctx, image_judge(err), "byte %llu: %s",
+					(unsigned long long)at, err_text(err));
 		at += v[m->n++].length;
 	}
 	m->runs = v;
@@ -174,7 +185,7 @@ static void count(struct run *r, const char *path, uint64_t n, const char *what,
 		  const char *severity)
 {
 	if (n)
-		image_problem(r, path, arena_printf(&r->ctx->arena, "%llu %s", (unsigned long long)n, what),
+		image_problem(r, path, arena_printf(&r->ctx->arena, "%s: %llu", what, (unsigned long long)n),
 			severity, NULL);
 }
 
@@ -192,9 +203,9 @@ static int check_qcow2(struct run *r, const char *path, struct io *io)
 		return err;
 	err = qcow2_check(q, &f);
 	if (!err) {
-		count(r, path, f.bad, "table entries lead nowhere", "error");
-		count(r, path, f.low, "clusters are counted less often than they are used", "error");
-		count(r, path, f.leaks, "clusters are counted and not used: space is lost", "warning");
+		count(r, path, f.bad, "table entries that lead nowhere", "error");
+		count(r, path, f.low, "clusters counted less often than used", "error");
+		count(r, path, f.leaks, "clusters counted and not used, so that space is lost", "warning");
 	}
 	if (q->incompatible & QCOW2_CORRUPT)
 		image_problem(r, path, "the image is marked corrupt", "error", NULL);

@@ -268,7 +268,12 @@ static int open_beside(struct image_place *p, const struct image_parent *want, c
 	if (!err && fstat((*io)->fd, &st))
 		err = -errno;
 	if (!err && p->device != !!S_ISBLK(st.st_mode))
-		err = -E_IMAGE_OUTSIDE;
+		err = -EINVAL;
+	if (err == -ELOOP)
+		return fail_say(p->ctx, -E_IMAGE_OUTSIDE, "the parent '%.200s' is a link", path);
+	if (err == -EINVAL || err == -EISDIR || err == -ENXIO)
+		return fail_say(p->ctx, -E_IMAGE_OUTSIDE, "the parent '%.200s' is not a %s", path,
+				p->device ? "block device" : "file");
 	if (err)
 		return fail(p->ctx, err, "the parent '%.200s'", path);
 	name = last_of(full);
