@@ -26,7 +26,7 @@ static int check_image(struct run *r, bool repair, struct vdis *l, const struct 
 	_io_close_ struct io *io = NULL;
 	int err;
 
-	if (!vdi->mend || vdi->at.active || !f || !f->mend)
+	if (!vdi->mend || vdi->at.attached || vdi->at.active || !f || !f->mend)
 		return 0;
 	if (!repair) {
 		warn(r, l, vdi, "a footer of the image is missing, damaged or unlike its copy",

@@ -415,7 +415,9 @@ int drop_garbage(struct run *r, const struct uuid *from)
 		size_t n = 0;
 
 		err = layout->find(&r->sr, &at, &vdi);
-		if (err || !vdi.hidden)
+		if (!err)
+			err = vdi_complete(&r->sr, &vdi);
+		if (err || !vdi.hidden || vdi.at.attached || vdi.at.active)
 			break;
 		err = layout->children(&r->sr, &at, &child, &n, &whole);
 		if (err || n || !whole)

@@ -101,6 +101,10 @@ void tree_fill(struct arena *a, struct vdis *l)
 	bool *circle = arena_array(a, l->n, sizeof(*circle));
 
 	sort(a, l);
+	for (size_t i = 1; i < l->n; i++)
+		if (uuid_equal(&l->v[i].uuid, &l->v[i - 1].uuid))
+			tell(a, l, &l->v[i], arena_printf(a, "it is here twice: %s and %s",
+							  l->v[i - 1].volume, l->v[i].volume));
 	for (size_t i = 0; i < l->n; i++) {
 		struct vdi *v = &l->v[i];
 		const char *why;

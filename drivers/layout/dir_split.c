@@ -261,7 +261,9 @@ static int read_journal(struct work *w)
 	if (!err)
 		err = file_read_small(w->sr->dir, w->journal, &w->sr->ctx->arena, JOURNAL_MOST,
 				      &text);
-	if (err && err != -EFBIG)
+	/* No file, or one that is too large, is none of ours. */
+	if (err && err != -EFBIG && err != -EISDIR && err != -EINVAL && err != -ELOOP &&
+	    err != -ENOENT)
 		return fail(w->sr->ctx, err, "read %s", w->journal);
 	p = text.p;
 	if (err || text.n < UUID_LEN + 1 || p[UUID_LEN] != '_' ||

@@ -215,7 +215,7 @@ int dir_revert(struct sr *sr, const struct uuid *u)
 		if (err)
 			return fail(sr->ctx, err, "%s", vdi.volume);
 	}
-	err = unlink_quiet(sr->dir, name);
+	err = dir_clear_away(sr->dir, name);
 	if (!err)
 		err = fs_sync_dir(sr->dir);
 	return err ? fail(sr->ctx, err, "remove %s", name) : 0;

@@ -118,6 +118,13 @@ TEST(tree_of_a_stranger)
 	EQ(tree_depth(&l, get(&l, 7)), 2);
 	tree_order(&a, &l);
 	EQ(l.n, 7);
+
+	l = (struct vdis){ 0 };
+	add(&a, &l, 1, 0);
+	add(&a, &l, 1, 0);
+	tree_fill(&a, &l);
+	EQ(l.n_problems, 1);
+	OK(strstr(l.problems[0].what, "here twice"));
 	arena_free(&a);
 }
 
