@@ -23,7 +23,7 @@ ls -l "$build/bin/smbox"
 file -b "$build/bin/smbox" | cut -d, -f1,2,4
 say "3. A kernel of our own (User Mode Linux): everything from here on is in it, as root"
 status=0
-"$here/lab/guest-run.sh" -b "$build" "$here/demo/guest.sh" || status=$?
+"$here/lab/guest-run.sh" -b "$build" --disk a:256M "$here/demo/guest.sh" || status=$?
 if [ $status -ne 0 ]; then
 	say "The demo failed (status $status)."
 	exit $status

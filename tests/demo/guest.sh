@@ -127,6 +127,31 @@ x vdi_deactivate "$VDI"
 x vdi_detach "$VDI"
 x vdi_delete "$VDI"
 
+say "The same on a bare disk: logical volumes, as XenServer lays them out, and no lvm2 has a hand in it"
+# shellcheck disable=SC2016 # expanded by t
+{
+t 'sm sr create vols --type lvm --dconf device=/dev/ubda'
+t 'sm vdi create db1 --sr vols --size 64M --description "data of db1"'
+t 'dev=$(sm vdi attach db1); echo $dev'
+t 'echo "hello from the VG" | dd of=$dev conv=fsync 2>/dev/null'
+t 'sm vdi resize db1 128M; head -c 17 $dev'
+is "read back" "$answer" 'hello from the VG'
+
+say "Debian's own lvm2 sees what we have made, and what it changes we see"
+lvs() { judge lvs "$@"; }
+vgck() { judge vgck "$@"; }
+lvextend() { judge lvextend "$@"; }
+t 'vgck && lvs -o lv_name,lv_size,lv_active'
+is "lines with a volume of 128 MiB in use" "$(grep -c ' 128.00m  *active' /tmp/answer)" 1
+t 'lvextend -L 192M $dev >/dev/null && sm vdi list --sr vols'
+is "disks of 192 MiB" "$(grep -c ' 192 MiB ' /tmp/answer)" 1
+
+say "A disk that belongs to somebody is not taken, whatever one says"
+t 'sm vdi detach db1'
+f 1 'sm sr create other --type lvm --dconf device=/dev/ubda --force'
+t 'sm vdi delete db1 && sm sr destroy vols'
+}
+
 say "Clean up: an SR that still holds a disk is not thrown away"
 f 1 'sm sr destroy disks'
 t 'sm vdi delete root && sm sr destroy disks && sm sr list'
