@@ -232,6 +232,9 @@ shows() {
 	is '.vdi.format == "raw" and .vdi.virtual_size == 16777216'
 	fails 6 '*problem*' sm sr check disks
 	fails 6 '*VHD footer*' sm vdi snapshot "$two" --sr disks
+	guest_ok "judge lvcreate -y -Wn -Zn -an -L 4M -n VHD-$raw $VG >/dev/null 2>&1"
+	fails 6 '*twice*' sm vdi show "$raw" --sr disks
+	guest_ok "judge lvremove -y $VG/VHD-$raw" >/dev/null
 	# A footer lost at the end is written again.
 	guest_ok "judge lvchange -ay $VG/VHD-$one; dd if=/dev/zero of=/dev/$VG/VHD-$one bs=512 seek=32767 count=1 conv=fsync 2>/dev/null
 		judge lvchange -an $VG/VHD-$one; judge lvremove -y $VG/VHD-$two; sm vdi snapshot one && sm sr check disks" >/dev/null

@@ -86,26 +86,25 @@ int lvm_vdi_list(struct sr *sr, struct vdis *l)
 
 int lvm_vdi_find(struct sr *sr, const struct uuid *uuid, struct vdi *vdi)
 {
-	static const char *const prefixes[] = { "LV-", "VHD-" };
+	const struct lvm_vg *vg = lvm_of(sr)->vg;
+	struct arena *a = &sr->ctx->arena;
+	const struct lvm_lv *raw = lvm_lv_find(vg, arena_printf(a, "LV-%s", uuid->s));
+	const struct lvm_lv *vhd = lvm_lv_find(vg, arena_printf(a, "VHD-%s", uuid->s));
 	struct vdis one = { 0 };
 	int err;
 
-	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
-		const char *name = arena_printf(&sr->ctx->arena, "%s%s", prefixes[i], uuid->s);
-		const struct lvm_lv *lv = lvm_lv_find(lvm_of(sr)->vg, name);
-
-		if (!lv)
-			continue;
-		*vdi = (struct vdi){ .uuid = *uuid };
-		err = load(sr, lv, vdi);
-		if (err)
-			return err;
-		*vdis_add(&sr->ctx->arena, &one) = *vdi;
-		err = mgt_fill(sr, &one);
-		*vdi = one.v[0];
+	if (!raw && !vhd)
+		return -E_VDI_MISSING;
+	if (raw && vhd)
+		return fail_say(sr->ctx, -E_VDI_LOAD, "it is here twice: %s and %s", raw->name, vhd->name);
+	*vdi = (struct vdi){ .uuid = *uuid };
+	err = load(sr, raw ? raw : vhd, vdi);
+	if (err)
 		return err;
-	}
-	return -E_VDI_MISSING;
+	*vdis_add(a, &one) = *vdi;
+	err = mgt_fill(sr, &one);
+	*vdi = one.v[0];
+	return err;
 }
 
 /* The extents are still free as far as anybody knows, so this may die anywhere. */
