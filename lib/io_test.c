@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What was done, so that it can be done again in part. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,12 +7,11 @@
 #include "lib/bytes.h"
 #include "lib/io_test.h"
 
-/* --- log: what was done, so that it can be done again in part ---------------- */
-
 enum what { WRITE, ZERO, RESIZE, FLUSH };
 
 struct event {
 	enum what what;
+	uint8_t file;
 	uint64_t at;		/* RESIZE: the new size */
 	uint64_t len;
 	void *data;		/* WRITE only */
@@ -21,6 +21,9 @@ struct log {
 	struct io io;
 	struct io *base;
 	struct io *before;	/* base as it was when the log was started */
+	struct log *first;	/* who has the list: this one, or the log that this one joined */
+	uint8_t file, n_files;
+	struct log *files[IO_LOG_FILES];
 	struct event *v;
 	size_t n, room;
 	size_t reads;
@@ -34,16 +37,19 @@ static struct log *log_of(const struct io *io)
 /* Note what base has accepted, and follow its size. */
 static int note(struct log *l, int err, struct event e)
 {
+	struct log *to = l->first;
+
 	l->io.size = l->base->size;
 	if (err) {
 		free(e.data);
 		return err;
 	}
-	if (l->n == l->room) {
-		l->room = l->room ? l->room * 2 : 64;
-		l->v = must_realloc(l->v, l->room * sizeof(*l->v));
+	if (to->n == to->room) {
+		to->room = to->room ? to->room * 2 : 64;
+		to->v = must_realloc(to->v, to->room * sizeof(*to->v));
 	}
-	l->v[l->n++] = e;
+	e.file = l->file;
+	to->v[to->n++] = e;
 	return 0;
 }
 
@@ -55,7 +61,7 @@ static int log_read(struct io *io, uint64_t at, void *buf, size_t len)
 
 static int log_write(struct io *io, uint64_t at, const void *buf, size_t len)
 {
-	struct event e = { WRITE, at, len, must_realloc(NULL, len) };
+	struct event e = { .what = WRITE, .at = at, .len = len, .data = must_realloc(NULL, len) };
 
 	memcpy(e.data, buf, len);
 	return note(log_of(io), io_write(log_of(io)->base, at, buf, len), e);
@@ -103,6 +109,12 @@ static const struct io_ops log_ops = {
 	.resize = log_resize, .extent = log_extent, .close = log_close,
 };
 
+/* The same for a base that cannot be resized either. */
+static const struct io_ops fixed_log_ops = {
+	.read = log_read, .write = log_write, .flush = log_flush, .zero = log_zero,
+	.extent = log_extent, .close = log_close,
+};
+
 /* A program that only tests use may stop where a test itself is wrong. */
 static void must(int err)
 {
@@ -132,18 +144,31 @@ struct io *io_log(struct io *base)
 
 	*l = (struct log){
 		.io = {
-			.ops = &log_ops, .size = base->size, .sector = base->sector,
-			.read_only = base->read_only, .fd = -1,
+			.ops = base->ops->resize ? &log_ops : &fixed_log_ops, .size = base->size,
+			.sector = base->sector, .read_only = base->read_only, .fd = -1,
 		},
 		.base = base,
 		.before = copy_of(base),
+		.first = l, .n_files = 1, .files = { l },
 	};
+	return &l->io;
+}
+
+struct io *io_log_join(struct io *log, struct io *base)
+{
+	struct log *first = log_of(log), *l = log_of(io_log(base));
+
+	if (first->n_files == IO_LOG_FILES)
+		abort();
+	l->first = first;
+	l->file = first->n_files;
+	first->files[first->n_files++] = l;
 	return &l->io;
 }
 
 size_t io_log_len(const struct io *log)
 {
-	return log_of(log)->n;
+	return log_of(log)->first->n;
 }
 
 static size_t count(const struct log *l, enum what from, enum what to)
@@ -265,119 +290,132 @@ struct io *io_log_lose(const struct io *log, size_t n, uint64_t seed)
 	return disk;
 }
 
-/* --- fault: the n-th call fails ----------------------------------------------- */
+/* --- every power cut ------------------------------------------------------------ */
 
-struct fault {
-	struct io io;
-	struct io *base;
-	size_t calls, at;
-	int err;
-	bool tear;
+#define FEW	6u	/* events of which every choice is tried */
+#define SOME	16u	/* of more, so many that lack one, and so many at random */
+
+struct sweep {
+	const struct log *l;
+	io_sweep_fn *fn;
+	void *arg;
+	size_t n, states;
+	struct io *safe[IO_LOG_FILES];	/* what flushes have covered */
+	size_t *open, n_open;		/* the others, by their numbers */
+	bool *kept;			/* of those */
+	uint64_t random;
 };
 
-static struct fault *fault_of(const struct io *io)
+static void emit(struct sweep *s, bool torn)
 {
-	return (struct fault *)io;
+	struct io *files[IO_LOG_FILES];
+	size_t last = SIZE_MAX;
+
+	for (size_t i = 0; i < s->n_open; i++)
+		if (s->kept[i])
+			last = i;
+	if (torn && (last == SIZE_MAX || s->l->v[s->open[last]].what > ZERO ||
+		     s->l->v[s->open[last]].len <= 512))
+		return;
+	for (uint8_t f = 0; f < s->l->n_files; f++)
+		files[f] = copy_of(s->safe[f]);
+	for (size_t i = 0; i < s->n_open; i++) {
+		const struct event *e = &s->l->v[s->open[i]];
+
+		if (torn && i == last)
+			redo_torn(files[e->file], e, next(&s->random));
+		else if (s->kept[i])
+			redo(files[e->file], e);
+	}
+	s->fn(files, s->n, s->arg);
+	s->states++;
+	for (uint8_t f = 0; f < s->l->n_files; f++)
+		io_close(files[f]);
 }
 
-static bool strikes(struct io *io)
+static void cut_power(struct sweep *s)
 {
-	struct fault *f = fault_of(io);
-
-	return ++f->calls == f->at;
+	emit(s, false);
+	emit(s, true);
+	emit(s, true);
 }
 
-/* Pass on what base said, and follow its size. */
-static int said(struct io *io, int err)
+/* Choices without the newest event were those of a moment ago. */
+static void lose_of_few(struct sweep *s, bool flushed)
 {
-	io->size = fault_of(io)->base->size;
-	return err;
+	uint32_t all = (1u << s->n_open) - 1, newest = flushed ? 0 : 1u << (s->n_open - 1);
+
+	for (uint32_t mask = 0; mask < all; mask++) {
+		if ((mask & newest) != newest)
+			continue;
+		for (size_t i = 0; i < s->n_open; i++)
+			s->kept[i] = mask >> i & 1;
+		cut_power(s);
+	}
 }
 
-static int fault_read(struct io *io, uint64_t at, void *buf, size_t len)
+static void lose_of_many(struct sweep *s)
 {
-	struct fault *f = fault_of(io);
+	for (size_t k = 0; k < SOME; k++) {
+		size_t lost = s->n_open <= SOME ? k % s->n_open : next(&s->random) % s->n_open;
 
-	return strikes(io) ? f->err : io_read(f->base, at, buf, len);
+		for (size_t i = 0; i < s->n_open; i++)
+			s->kept[i] = i != lost;
+		cut_power(s);
+		for (size_t i = 0; i < s->n_open; i++)
+			s->kept[i] = i == lost;
+		cut_power(s);
+		for (size_t i = 0; i < s->n_open; i++)
+			s->kept[i] = next(&s->random) & 1;
+		cut_power(s);
+	}
 }
 
-/* The first half of a transfer, in whole sectors: no disk tears one of those. */
-static uint64_t half(const struct io *io, uint64_t len)
+/* One event more was issued. */
+static bool advance(struct sweep *s, size_t i)
 {
-	return len / 2 - len / 2 % io->sector;
+	const struct event *e = &s->l->v[i];
+	size_t left = 0;
+
+	if (e->what != FLUSH) {
+		s->open[s->n_open++] = i;
+		return false;
+	}
+	for (size_t k = 0; k < s->n_open; k++) {
+		const struct event *o = &s->l->v[s->open[k]];
+
+		if (o->file == e->file)
+			redo(s->safe[o->file], o);
+		else
+			s->open[left++] = s->open[k];
+	}
+	s->n_open = left;
+	return true;
 }
 
-static int fault_write(struct io *io, uint64_t at, const void *buf, size_t len)
+size_t io_log_sweep(const struct io *log, io_sweep_fn *fn, void *arg)
 {
-	struct fault *f = fault_of(io);
-
-	if (!strikes(io))
-		return said(io, io_write(f->base, at, buf, len));
-	if (f->tear)
-		said(io, io_write(f->base, at, buf, (size_t)half(io, len)));
-	return f->err;
-}
-
-static int fault_zero(struct io *io, uint64_t at, uint64_t len)
-{
-	struct fault *f = fault_of(io);
-
-	if (!strikes(io))
-		return said(io, io_zero(f->base, at, len));
-	if (f->tear)
-		said(io, io_zero(f->base, at, half(io, len)));
-	return f->err;
-}
-
-static int fault_flush(struct io *io)
-{
-	struct fault *f = fault_of(io);
-
-	return strikes(io) ? f->err : io_flush(f->base);
-}
-
-static int fault_resize(struct io *io, uint64_t size)
-{
-	struct fault *f = fault_of(io);
-
-	return strikes(io) ? f->err : said(io, io_resize(f->base, size));
-}
-
-static int fault_extent(struct io *io, uint64_t at, uint64_t *len, bool *is_data)
-{
-	struct fault *f = fault_of(io);
-
-	return strikes(io) ? f->err : io_extent(f->base, at, len, is_data);
-}
-
-static void fault_close(struct io *io)
-{
-	free(io);
-}
-
-static const struct io_ops fault_ops = {
-	.read = fault_read, .write = fault_write, .flush = fault_flush, .zero = fault_zero,
-	.resize = fault_resize, .extent = fault_extent, .close = fault_close,
-};
-
-struct io *io_fault(struct io *base, size_t at, int err, bool tear)
-{
-	struct fault *f = must_alloc(sizeof(*f));
-
-	*f = (struct fault){
-		.io = {
-			.ops = &fault_ops, .size = base->size, .sector = base->sector,
-			.read_only = base->read_only, .fd = -1,
-		},
-		.base = base,
-		.at = at,
-		.err = err,
-		.tear = tear,
+	const struct log *l = log_of(log);
+	struct sweep s = {
+		.l = l, .fn = fn, .arg = arg, .random = 1,
+		.open = must_alloc((l->n + 1) * sizeof(*s.open)), .kept = must_alloc(l->n + 1),
 	};
-	return &f->io;
-}
 
-size_t io_fault_calls(const struct io *fault)
-{
-	return fault_of(fault)->calls;
+	for (uint8_t f = 0; f < l->n_files; f++)
+		s.safe[f] = copy_of(l->files[f]->before);
+	for (s.n = 0; s.n <= l->n; s.n++) {
+		bool flushed = !s.n || advance(&s, s.n - 1);
+
+		memset(s.kept, true, l->n + 1);
+		cut_power(&s);			/* a death: all has arrived, but maybe the end of the last */
+		if (s.n_open && s.n_open <= FEW)
+			lose_of_few(&s, flushed);
+		else if (s.n_open)
+			lose_of_many(&s);
+	}
+	for (uint8_t f = 0; f < l->n_files; f++)
+		io_close(s.safe[f]);
+	free(s.open);
+	free(s.kept);
+	return s.states;
 }

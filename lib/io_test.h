@@ -33,6 +33,26 @@ uint64_t io_sparse_changes(const struct io *io);
 
 /* The base must be an io_mem() or an io_sparse(), and outlive the log. */
 struct io *io_log(struct io *base);
+
+/*
+ * Another file whose events stand in the same list, in their order; the log
+ * that it joins is closed last.  io_log_len() counts those of all files, and
+ * io_log_sweep() deals with all; the other functions know the first alone.
+ */
+#define IO_LOG_FILES 4
+struct io *io_log_join(struct io *log, struct io *base);
+
+/*
+ * Call fn with every state in which a death or a power cut can leave the
+ * files, n being how many events had been issued.  A flush is of one file.
+ * Of few writes that no flush has covered every choice is lost; of many, all,
+ * each alone, each but one, and some choices at random.  The last that arrives
+ * may be torn at a sector border.  The files are given as copies that fn may
+ * write to.  Says how many states there were.
+ */
+typedef void io_sweep_fn(struct io **files, size_t n, void *arg);
+size_t io_log_sweep(const struct io *log, io_sweep_fn *fn, void *arg);
+
 size_t io_log_len(const struct io *log);	/* events: writes, zeroes, resizes, flushes */
 size_t io_log_writes(const struct io *log);	/* of which writes and zeroes */
 size_t io_log_flushes(const struct io *log);

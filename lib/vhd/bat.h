@@ -26,11 +26,6 @@ int vhd_bat_load(struct vhd *v);
 /* Read them once more and tell fn of each that is wrong. */
 int vhd_bat_judge(struct vhd *v, vhd_entry_fn *fn, void *arg);
 void vhd_bat_set(struct vhd *v, uint32_t block, uint32_t entry);
-/* Does the entry's sector of the table wait to be written? */
-static inline bool vhd_bat_is_dirty(const struct vhd *v, uint32_t block)
-{
-	return v->bat_dirty[block / 128 / 8] & 1u << block / 128 % 8;
-}
 /* Where the next block may start: the first byte whose block's data is 4 KiB aligned. */
 uint64_t vhd_bat_place(uint64_t end);
 /* Bytes of the BAT held in memory. */

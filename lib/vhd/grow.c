@@ -245,13 +245,10 @@ static int carry_out(struct vhd *v, const struct plan *p, struct io *journal)
 		return err;
 	v->footer.size = p->size;
 	v->footer.geometry = vhd_geometry(p->size);
-	if (!v->fixed_size)
+	/* Never before the old place: the journal leads there for as long as it counts. */
+	if (!v->fixed_size && v->footer_at < v->data_end)
 		v->footer_at = v->data_end;
 	err = put_footers(v, true);
-	if (!err && !v->fixed_size)
-		err = io_resize(v->io, v->footer_at + VHD_SECTOR);
-	if (!err)
-		err = io_flush(v->io);
 	if (!err)
 		err = vhd_journal_empty(journal);		/* commit */
 	return err ? err : put_footers(v, false);

@@ -11,6 +11,29 @@
 #include "lib/vhd/resize.h"
 #include "lib/vhd/write.h"
 
+/*
+ * In a stranger's file the last block may end with the disk, and the footer
+ * follow at once.  It gets its whole place, with zeroes where the footer was.
+ */
+static int make_whole(struct vhd *v)
+{
+	uint64_t old = v->footer_at, at = vhd_blocks_from(v);
+	int err;
+
+	if (old >= at)
+		return 0;
+	if (v->fixed_size)
+		return -E_VHD_NO_ROOM;
+	err = vhd_write_footer(v, at);
+	if (!err)
+		err = io_flush(v->io);
+	if (err)
+		return err;
+	v->footer_at = at;
+	err = io_zero(v->io, old, at - old);
+	return err ? err : io_flush(v->io);
+}
+
 /* The entries that the new size adds, read from the table and made unused. */
 static int extend_table(struct vhd *v, uint32_t n_blocks)
 {
@@ -109,6 +132,7 @@ static int resize_fixed(struct vhd *v, uint64_t size)
 int vhd_resize(struct vhd *v, uint64_t size, struct io *journal)
 {
 	uint32_t n_blocks;
+	int err;
 
 	if (!v->writable)
 		return -EROFS;
@@ -121,6 +145,9 @@ int vhd_resize(struct vhd *v, uint64_t size, struct io *journal)
 	n_blocks = (uint32_t)((size + VHD_BLOCK - 1) / VHD_BLOCK);
 	if (v->footer.type == VHD_FIXED)
 		return resize_fixed(v, size);
+	err = make_whole(v);
+	if (err)
+		return err;
 	if (n_blocks <= v->header.max_bat)
 		return resize_fast(v, size, n_blocks);
 	return journal ? vhd_grow_table(v, size, journal) : -E_VHD_TABLE_FULL;

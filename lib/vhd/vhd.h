@@ -154,11 +154,6 @@ int vhd_finish(struct vhd *v);
  */
 int vhd_write_begin(struct vhd *v, uint64_t at, uint64_t *len, uint64_t *pos);
 int vhd_write_end(struct vhd *v, uint64_t at, uint64_t len);
-/*
- * 1 when a write there moves data and nothing else: every sector is this
- * image's already, and nothing of that waits to be published.
- */
-int vhd_is_settled(struct vhd *v, uint64_t at, uint64_t len);
 /* So many new blocks will be written soon: one flush prepares places for all in a file. */
 void vhd_expect(struct vhd *v, uint32_t blocks);
 

@@ -63,10 +63,11 @@ static uint32_t how_many(struct vhd *v)
 static int go_ahead(struct vhd *v)
 {
 	uint64_t from = vhd_blocks_from(v), end = block_end(vhd_bat_place(from));
-	uint64_t old = v->io->size;
+	uint64_t stale = v->footer_at < from ? v->footer_at : from, old = end;
 	int err = 0;
 
 	if (end > v->footer_at) {
+		old = v->io->size;
 		for (uint32_t n = how_many(v); n > 1; n--)
 			end = block_end(vhd_bat_place(end));
 		err = vhd_write_footer(v, end);
@@ -75,12 +76,10 @@ static int go_ahead(struct vhd *v)
 		if (err)
 			return err;
 		v->footer_at = end;
-	} else {
-		old = end;
 	}
 	/* What an earlier death left must not show, nor the old footer; beyond is a hole. */
-	if (old > from)
-		err = io_zero(v->io, from, old - from);
+	if (old > stale)
+		err = io_zero(v->io, stale, old - stale);
 	if (!err) {
 		v->next_at = vhd_bat_place(from);
 		v->ahead_end = end;
@@ -190,43 +189,6 @@ int vhd_write(struct vhd *v, uint64_t at, const void *buf, size_t len)
 		len -= (size_t)n;
 	}
 	return 0;
-}
-
-static int is_settled_in_block(struct vhd *v, uint64_t at, uint64_t len)
-{
-	uint32_t block = (uint32_t)(at / VHD_BLOCK), n = (uint32_t)(len / VHD_SECTOR);
-	uint32_t sector = (uint32_t)(at % VHD_BLOCK / VHD_SECTOR);
-	struct vhd_bits *bits;
-	int err;
-
-	if (!vhd_in_use(vhd_entry(v, block)) || vhd_bat_is_dirty(v, block))
-		return 0;
-	if (vhd_batmap_get(v, block))
-		return 1;
-	err = vhd_bits_get(v, block, &bits);
-	if (err)
-		return err;
-	return !bits->dirty && vhd_bit(bits->b, sector) && vhd_bit_run(bits->b, sector, n) == n;
-}
-
-int vhd_is_settled(struct vhd *v, uint64_t at, uint64_t len)
-{
-	int yes = v->writable;
-
-	if (at % VHD_SECTOR || len % VHD_SECTOR || !range_ok(at, len, v->footer.size))
-		return -EINVAL;
-	if (v->footer.type == VHD_FIXED)
-		return yes;
-	while (len && yes > 0) {
-		uint64_t n = VHD_BLOCK - at % VHD_BLOCK;
-
-		if (n > len)
-			n = len;
-		yes = is_settled_in_block(v, at, n);
-		at += n;
-		len -= n;
-	}
-	return yes;
 }
 
 static int write_bitmaps(struct vhd *v)

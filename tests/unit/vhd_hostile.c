@@ -11,6 +11,7 @@
 #include "lib/vhd/create.h"
 #include "lib/vhd/locator.h"
 #include "lib/vhd/parent.h"
+#include "lib/vhd/resize.h"
 #include "lib/vhd/vhd.h"
 #include "tests/unit/vhd_util.h"
 
@@ -229,6 +230,48 @@ TEST(vhd_that_was_cut_off_reads_as_far_as_it_goes)
 	EQ(vhd_read_alone(v, (uint64_t)last * VHD_BLOCK, b, 512), 0);
 	vhd_close(v);
 	io_close(io);
+}
+
+/* The footer stands where the rest of the last block would be: it must not show when that grows. */
+TEST(vhd_whose_last_block_ends_with_the_disk_grows_all_the_same)
+{
+	for (int how = 0; how < 3; how++) {
+		struct vhd_create c = { .type = VHD_DYNAMIC, .size = 3 * MiB, .uuid = { 1 } };
+		struct io *io = io_mem(0, 64 * MiB), *journal = io_mem(0, 64 * MiB);
+		uint8_t b[1024], footer[512], *p = must_alloc((size_t)MiB);
+		struct vhd *v = NULL;
+		uint64_t cut;
+
+		c.max_size = how ? 64 * MiB : 0;
+		memset(p, 7, (size_t)MiB);
+		EQ(vhd_create(io, &c), 0);
+		EQ(vhd_open(&v, io, VHD_RDWR), 0);
+		EQ(vhd_write(v, 2 * MiB, p, (size_t)MiB), 0);
+		EQ(vhd_finish(v), 0);
+		cut = vhd_entry(v, 1) * VHD_SECTOR + VHD_SECTOR + 1 * MiB;
+		vhd_close(v);
+		EQ(io_read(io, io->size - 512, footer, 512), 0);
+		memset(b, 0xff, 512);
+		EQ(io_write(io, cut - 1 * MiB - 512, b, 512), 0);	/* qemu's: all bits */
+		EQ(io_write(io, cut, footer, 512), 0);
+		EQ(io_resize(io, cut + 512), 0);
+
+		EQ(vhd_open(&v, io, VHD_RDWR), 0);
+		EQ(v->n_bad, 0);
+		if (how == 2)
+			EQ(vhd_write(v, 0, p, 512), 0);		/* the file grows before the disk */
+		EQ(vhd_resize(v, how ? 8 * MiB : 600 * MiB, journal), 0);
+		EQ(vhd_finish(v), 0);
+		vhd_close(v);
+		EQ(vhd_open(&v, io, VHD_RDWR), 0);
+		EQ(vhd_read_alone(v, 3 * MiB - 512, b, 1024), 0);
+		EQ(b[511], 7);
+		OK(is_zero(b + 512, 512));
+		vhd_close(v);
+		io_close(io);
+		io_close(journal);
+		free(p);
+	}
 }
 
 TEST(vhd_text_of_strangers_is_refused_when_it_is_not_text)
