@@ -21,13 +21,17 @@ struct walk {
 
 static int open_volume(struct walk *w, bool writable, struct io **io, enum image_format *f)
 {
+	const struct layout *l = w->sr->type->layout;
 	int flags = (writable ? IO_RDWR : IO_RDONLY) | (w->flags & CHAIN_DIRECT ? IO_DIRECT : 0);
 	int fd = -1;
 	int err = image_format_by_name(w->at.format, f);
 
 	if (err)
 		return fail(w->sr->ctx, err, "VDI %s", w->at.uuid.s);
-	err = w->sr->type->layout->volume_open(w->sr, &w->at, writable, &fd);
+	if (l->volume_open)
+		err = l->volume_open(w->sr, &w->at, writable, &fd);
+	else
+		err = chain_lv_open(w->sr, &w->at, writable, &fd);
 	if (err)
 		return err;
 	err = io_from_fd(io, fd, flags);
@@ -65,6 +69,11 @@ static bool is_aligned(const struct image *im)
 	return true;
 }
 
+bool chain_can(const struct layout *l)
+{
+	return l->volume_open || l->volume_map;
+}
+
 int chain_open(struct sr *sr, const struct vdi *vdi, int flags, struct image **im)
 {
 	struct walk w = { .sr = sr, .at = *vdi, .flags = flags };
@@ -73,8 +82,13 @@ int chain_open(struct sr *sr, const struct vdi *vdi, int flags, struct image **i
 	struct io *io = NULL;
 	int err;
 
-	if (!sr->type->layout->volume_open)
+	if (!chain_can(sr->type->layout))
 		return fail(sr->ctx, -E_UNSUPPORTED, "open a volume of this SR");
+	if (writable && sr->type->layout->volume_inflate) {
+		err = sr->type->layout->volume_inflate(sr, vdi);
+		if (err)
+			return err;
+	}
 	err = open_volume(&w, writable, &io, &f);
 	if (err)
 		return err;
@@ -86,6 +100,25 @@ int chain_open(struct sr *sr, const struct vdi *vdi, int flags, struct image **i
 		return chain_open(sr, vdi, flags & ~CHAIN_DIRECT, im);
 	}
 	return err;
+}
+
+int chain_release(struct sr *sr, const struct vdi *vdi)
+{
+	const struct layout *l = sr->type->layout;
+	struct vdi at = *vdi;
+	int err = 0, left = IMAGE_DEPTH_MAX;
+
+	if (l->volume_open || !l->volume_map)
+		return 0;
+	for (;;) {
+		struct uuid up = at.parent;
+		int bad = chain_lv_close(sr, &at);
+
+		if (bad && !err)
+			err = bad;
+		if (!up.s[0] || !--left || l->find(sr, &up, &at))
+			return err;
+	}
 }
 
 /* --- for another process ------------------------------------------------------ */

@@ -8,6 +8,7 @@
 
 #include "lib/image.h"
 
+struct layout;
 struct sr;
 struct vdi;
 
@@ -16,12 +17,25 @@ enum chain_flags {
 	CHAIN_DIRECT	= 1 << 1,	/* bypass the page cache where the images allow it */
 };
 
+/* Does the layout have what that takes? */
+bool chain_can(const struct layout *l);
+
 /*
  * Open it, level by level.  The parent of a level is the VDI that the layout
  * names, in the format that the layout knows it by; what the image itself says
  * must agree.  The descriptors belong to the image.
  */
 int chain_open(struct sr *sr, const struct vdi *vdi, int flags, struct image **im);
+/*
+ * When nobody serves it any more, also if opening failed: volumes that were made
+ * active for it are let go of, but for those on which other disks stand.  May be
+ * repeated.
+ */
+int chain_release(struct sr *sr, const struct vdi *vdi);
+
+/* One level that is a logical volume (chain_lv.c). */
+int chain_lv_open(struct sr *sr, const struct vdi *vdi, bool writable, int *fd);
+int chain_lv_close(struct sr *sr, const struct vdi *vdi);
 
 /*
  * The same images for another process: descriptors that a child inherits, and

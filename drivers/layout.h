@@ -184,6 +184,12 @@ struct layout {
 	 * wants to know.
 	 */
 	int (*volume_used)(struct sr *sr, const struct vdi *vdi, bool used);
+	/*
+	 * Before a datapath that makes blocks as they are written takes a volume
+	 * that has a size of its own: room for all that may be.  May be repeated;
+	 * -E_SR_NO_SPACE.  NULL = volumes grow by themselves.
+	 */
+	int (*volume_inflate)(struct sr *sr, const struct vdi *vdi);
 	/* An open descriptor of the volume; owned by the caller. */
 	int (*volume_open)(struct sr *sr, const struct vdi *vdi, bool writable, int *fd);
 	/* What sr_check finds beyond list(); repair what can be when asked to. */

@@ -96,3 +96,16 @@ int server_find(struct sr *sr, const struct uuid *vdi, struct server_note *n)
 		*n = (struct server_note){ .pid = pid };
 	return 1;
 }
+
+int server_await_end(struct sr *sr, const struct uuid *vdi, uint64_t deadline)
+{
+	_unlock_ int lock = -1;
+	int err = lock_take(&lock, note_path(sr, vdi), false, deadline);
+
+	if (err == -ETIMEDOUT)
+		return fail_say(sr->ctx, -E_DEADLINE, "the server of VDI %s does not end", vdi->s);
+	if (err)
+		return fail(sr->ctx, err, "wait for the server of VDI %s", vdi->s);
+	server_unlock(sr, vdi, &lock);
+	return 0;
+}

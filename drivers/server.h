@@ -10,6 +10,7 @@
 #define DRIVERS_SERVER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct sr;
@@ -31,5 +32,8 @@ void server_unlock(struct sr *sr, const struct uuid *vdi, int *lock);
 
 /* Who serves the disk?  1, 0 for nobody, or an error. */
 int server_find(struct sr *sr, const struct uuid *vdi, struct server_note *n);
+
+/* Until there is no server; -E_DEADLINE (monotonic clock, ns). */
+int server_await_end(struct sr *sr, const struct uuid *vdi, uint64_t deadline);
 
 #endif

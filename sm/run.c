@@ -145,7 +145,8 @@ bool sr_can(const struct sr_type *t, enum op op)
 	case OP_VDI_ACTIVATE:
 	case OP_VDI_GENERATE_CONFIG:
 	case OP_VDI_ATTACH_FROM_CONFIG:	return d && d->activate;
-	case OP_VDI_SERVE:	return IS_ENABLED(CONFIG_DATAPATH_SOCKET) && l->volume_open;
+	case OP_VDI_SERVE:	return IS_ENABLED(CONFIG_DATAPATH_SOCKET) &&
+						(l->volume_open || l->volume_map);
 	case OP_VDI_DETACH:
 	case OP_VDI_DEACTIVATE:
 	case OP_VDI_DETACH_FROM_CONFIG:	return d && d->deactivate;

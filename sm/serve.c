@@ -110,6 +110,8 @@ static int take_back(struct run *r, int *lock)
 
 	if (!err)
 		err = state_remove(&r->sr, &r->vdi.uuid);
+	if (!err)
+		err = chain_release(&r->sr, &r->vdi);
 	server_unlock(&r->sr, &r->vdi.uuid, lock);
 	return err;
 }
@@ -142,6 +144,7 @@ int do_vdi_serve(struct run *r)
 		err = state_put(&r->sr, &r->vdi.uuid, r->rq->writable);	/* commit */
 	if (err) {
 		disk_close(d);
+		chain_release(&r->sr, &r->vdi);		/* err is what matters */
 		server_unlock(&r->sr, &r->vdi.uuid, &lock);
 		return err;
 	}

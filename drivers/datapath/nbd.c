@@ -157,43 +157,22 @@ static int put_dm(struct sr *sr, const struct vdi *vdi, int n, bool writable, st
 	return 0;
 }
 
-/* Until the server has let go of its lock: its metadata is written then. */
-static int wait_for_end(struct sr *sr, const struct vdi *vdi)
-{
-	uint64_t until = clock_now_mono() + PATIENCE;
-	_unlock_ int lock = -1;
-	int err;
-
-	for (uint64_t pause = NS_PER_MS / 4; ; pause += pause) {
-		err = server_lock(sr, &vdi->uuid, &lock);
-		if (err != -E_VDI_IN_USE)
-			break;
-		fail_clear(sr->ctx);
-		if (!clock_left(until))
-			return fail_say(sr->ctx, -E_DEADLINE, "the server of VDI %s does not end",
-					vdi->uuid.s);
-		clock_sleep(pause < 50 * NS_PER_MS ? pause : 50 * NS_PER_MS);
-	}
-	server_unlock(sr, &vdi->uuid, &lock);
-	return err;
-}
-
 static int stop(struct sr *sr, const struct vdi *vdi, int n)
 {
 	int err = n >= 0 ? nbd_disconnect(n) : 0;
 
 	if (err)
 		return fail(sr->ctx, err, "disconnect /dev/nbd%d", n);
-	return wait_for_end(sr, vdi);
+	/* Once it has let go of its lock, its metadata is written. */
+	err = server_await_end(sr, &vdi->uuid, clock_now_mono() + PATIENCE);
+	return err ? err : chain_release(sr, vdi);
 }
 
 static int activate(struct sr *sr, const struct vdi *vdi, bool writable, struct attachment *at)
 {
 	int n = nbd_server_start(sr, vdi, writable), err;
 
-	if (n < 0)
-		return n;
-	err = put_dm(sr, vdi, n, writable, at);
+	err = n < 0 ? n : put_dm(sr, vdi, n, writable, at);
 	if (err)
 		stop(sr, vdi, n);		/* err is what matters */
 	return err;

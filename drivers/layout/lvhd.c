@@ -234,6 +234,24 @@ static int grow_image(struct lvhd *h, struct lvm_lv *lv, uint64_t virtual_size,
 	return err;
 }
 
+/* The footer is where the end will be; then the size (commit). */
+int lvhd_volume_inflate(struct sr *sr, const struct vdi *vdi)
+{
+	struct lvm_lv *lv = lv_of(sr, vdi);
+	struct lvhd h;
+	uint32_t extents = lv ? lv->extents : 0;
+	int err = lv ? begin(sr, &vdi->uuid, &h) : fail(sr->ctx, -E_VDI_MISSING, "%s", vdi->volume);
+
+	if (err || strcmp(vdi->format, "vhd"))
+		return err;
+	err = lvhd_grow(&h, lv, lvhd_size_full(vdi->virtual_size));
+	if (err)
+		return lvhd_failed(sr, &h, err);
+	if (lv->extents != extents)
+		err = lvm_commit_now(sr, "vdi attach");		/* commit */
+	return is_done(err) ? 0 : err;
+}
+
 /*
  * Room first, in one commit with the journal if there has to be one, then the
  * image's own numbers (commit).  A death between leaves a disk of the old size

@@ -128,5 +128,6 @@ const struct layout layout_lvm = {
 	.volume_io = IF_LVHD(lvhd_volume_io),
 	.volume_map = lvm_volume_map,
 	.volume_used = lvm_volume_used,
+	.volume_inflate = IF_LVHD(lvhd_volume_inflate),
 	.check = lvm_sr_check,
 };

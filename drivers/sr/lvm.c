@@ -34,6 +34,6 @@ static const struct sr_type lvm = {
 	.transport = &transport_devices,
 	.layout    = &layout_lvm,
 	.formats   = (const char *const[]){ "raw", "vhd", NULL },
-	.datapaths = (const char *const[]){ "lv", NULL },
+	.datapaths = (const char *const[]){ "lv", "nbd", "socket", NULL },
 };
 REGISTER(sr_types, lvm);

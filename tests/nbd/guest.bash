@@ -41,10 +41,16 @@ fio() {
 		return 1
 	}
 }
+# The keeper lets go of its lock, and ends a moment later.
 nothing_left() {
-	local left
+	local left i
 
-	left=$(ls /sys/block/nbd*/pid /run/sm/server/* /dev/mapper/sm-* 2>/dev/null || true; pidof sm || true)
-	[ -z "$left" ] || { echo "left: $left" >&2; return 1; }
+	for ((i = 0; i < 20; i++)); do
+		left=$(ls /sys/block/nbd*/pid /run/sm/server/* /dev/mapper/sm-* 2>/dev/null || true; pidof sm || true)
+		[ -n "$left" ] || return 0
+		sleep 0.05
+	done
+	echo "left: $left" >&2
+	return 1
 }
 image_is_sound() { sm image check "/srv/d/$V.vhd"; }

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Levels of a chain that are logical volumes: made active as long as they are served. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "arch/clock.h"
+#include "arch/dm.h"
+#include "drivers/chain.h"
+#include "drivers/layout.h"
+#include "drivers/sr.h"
+#include "lib/cleanup.h"
+#include "lib/err.h"
+
+#define PATIENCE	(10 * NS_PER_S)
+
+static void describe(struct sr *sr, const struct volume_map *map, struct dm_device *d)
+{
+	*d = (struct dm_device){
+		.name = map->name, .uuid = map->uuid, .kind = DM_GUEST,
+		.group = map->group, .volume = map->volume,
+		.root = sr->ctx->root && *sr->ctx->root ? sr->ctx->root : NULL,
+		.deadline = clock_now_mono() + PATIENCE,
+	};
+}
+
+static int open_dm(struct sr *sr)
+{
+	int ctl = dm_open();
+
+	if (ctl == -ENODEV || ctl == -ENXIO)
+		hint(sr->ctx, "load the module dm-mod");
+	return ctl < 0 ? fail(sr->ctx, ctl, "open device-mapper") : ctl;
+}
+
+static int used(struct sr *sr, const struct vdi *vdi, bool is_used)
+{
+	const struct layout *l = sr->type->layout;
+
+	return l->volume_used ? l->volume_used(sr, vdi, is_used) : 0;
+}
+
+static int make_active(struct sr *sr, int ctl, const struct volume_map *map, bool writable)
+{
+	struct dm_table table;
+	struct dm_device d;
+	int err = dm_table_parse(&sr->ctx->arena, map->table, &table);
+
+	describe(sr, map, &d);
+	d.table = &table;
+	d.read_only = !writable;
+	if (!err)
+		err = dm_activate(ctl, &d, NULL);
+	return err ? fail(sr->ctx, err, "activate %s", map->volume) : 0;
+}
+
+/* Nobody else may hold the one that is written. */
+static int open_node(struct sr *sr, const struct volume_map *map, bool writable, int *fd)
+{
+	char path[DM_PATH_MAX];
+	int err = dm_path(path, map->name);
+
+	if (err)
+		return fail(sr->ctx, err, "the node of %s", map->volume);
+	*fd = open(path, (writable ? O_RDWR | O_EXCL : O_RDONLY) | O_CLOEXEC);
+	return *fd < 0 ? fail(sr->ctx, -errno, "open %s", path) : 0;
+}
+
+int chain_lv_open(struct sr *sr, const struct vdi *vdi, bool writable, int *fd)
+{
+	struct volume_map map = { 0 };
+	_close_ int ctl = open_dm(sr);
+	int err = ctl < 0 ? ctl : sr->type->layout->volume_map(sr, vdi, &map);
+
+	if (!err && map.refuse)
+		err = fail_say(sr->ctx, map.refuse, "%s", map.why);
+	/* Counted before the device comes, and until it has gone. */
+	if (!err)
+		err = used(sr, vdi, true);
+	if (!err)
+		err = make_active(sr, ctl, &map, writable);
+	if (!err)
+		err = open_node(sr, &map, writable, fd);
+	return err;
+}
+
+int chain_lv_close(struct sr *sr, const struct vdi *vdi)
+{
+	struct volume_map map = { 0 };
+	struct dm_device d;
+	_close_ int ctl = open_dm(sr);
+	int err = ctl < 0 ? ctl : sr->type->layout->volume_map(sr, vdi, &map);
+
+	if (err)
+		return err;
+	describe(sr, &map, &d);
+	err = dm_deactivate(ctl, &d);
+	if (err == -EBUSY)		/* another disk stands on it */
+		return 0;
+	return err ? fail(sr->ctx, err, "deactivate %s", map.volume) : used(sr, vdi, false);
+}
