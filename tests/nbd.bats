@@ -30,7 +30,7 @@ teardown() {
 		for v in $(sm vdi list --minimal | tr , " ") $(sm vdi list --minimal | tr , " "); do sm vdi delete $v; done
 		sm sr destroy disks; umount /run/sr-mount/* 2>/dev/null; rmdir /run/sr-mount/*
 		rm -rf /srv/* /srv/.sm /etc/smtab /run/sm /dev/sm' >/dev/null 2>&1 || true
-	guest 'ls /dev/mapper; ls /sys/block/nbd*/pid 2>/dev/null; pidof sm; true'
+	guest '. /tmp/nbd.bash; nothing_left; ls /dev/mapper'
 	[ "$output" = control ]
 }
 

@@ -33,7 +33,7 @@ teardown() {
 		for i in 1 2 3; do for v in $(sm vdi list --minimal | tr , " "); do sm vdi delete $v; done; done
 		sm sr destroy disks; judge dmsetup remove_all -f; dd if=/dev/zero of=/dev/ubda bs=1M count=12
 		rm -rf /etc/smtab /run/sm /dev/sm /dev/VG_* /dev/mapper/VG_* /run/lock/lvm' >/dev/null 2>&1 || true
-	guest 'ls /dev/mapper; ls /sys/block/nbd*/pid 2>/dev/null; pidof sm; true'
+	guest '. /tmp/nbd.bash; nothing_left; ls /dev/mapper'
 	[ "$output" = control ]
 }
 
@@ -67,7 +67,7 @@ in_guest() {
 		sm vdi attach v; check 1 0 8; pattern 2 4 60; check 1 0 4; check 2 4 60; judged
 		[ "$(sm vdi attach $s --read-only)" = /dev/mapper/sm-$s ]; D=/dev/mapper/sm-$s check 1 0 8
 		sm vdi detach v; D=/dev/mapper/sm-$s check 1 0 8; sm vdi detach $s; quiet; judged; image_is_sound
-		sm vdi attach v; check 1 0 4; check 2 4 60; sm vdi detach v; quiet'
+		sm vdi attach v; check 1 0 4; check 2 4 60; sm vdi detach v; quiet' 180
 }
 
 @test "a VG that is full: attach says so, and nothing is left" {
