@@ -78,6 +78,7 @@ int do_vg_history(struct run *r)
 	if (err)
 		return err;
 	if (!r->rq->has_seqno && vg_history(&v)) {
+		vg_bad_paths(&v);
 		r->rp->kind = REPLY_HISTORY;
 		r->rp->past = v.past;
 		return 0;

@@ -19,14 +19,15 @@ struct vg_look {
 	struct lvm_dev *dev;		/* those that could be opened */
 	size_t n;
 	struct lvm_set set;
-	int first_err;			/* why the first one that did not open did not */
+	struct lvm_problem *bad;	/* those that could not */
+	size_t n_bad;
 	const char *names;		/* of all paths, for a sentence and for a command */
 	struct lvm_past *past;		/* vg_history() */
 	bool dug;
 };
 
 /*
- * Open every path and scan what opens; the others become problems of the reply.
+ * Open every path and scan what opens; the others become problems of the set.
  * An error, said, when a path is given twice or none can be opened.
  */
 int vg_look(struct run *r, int io_flags, struct vg_look *v);
@@ -43,7 +44,8 @@ int vg_version(struct vg_look *v, const struct lvm_past *past, const struct lvm_
 
 /* -E_LVM_NO_LABEL, said, when there is nothing of LVM on any of the devices. */
 int vg_must_be_there(struct vg_look *v);
-/* What the scan has met, as problems of the reply. */
+/* Paths that did not open, and what the scan has met, as problems of the reply. */
+void vg_bad_paths(struct vg_look *v);
 void vg_problems(struct vg_look *v);
 /* A command that mends what is damaged; NULL: none is known. */
 const char *vg_way_out(struct vg_look *v);

@@ -53,6 +53,14 @@ static const char *names_of(const struct request *rq, struct arena *a)
 	return b.n > NAMES_MOST ? "PATH…" : arena_strdup(a, buf_str(&b));
 }
 
+/* The sentence without the path that it begins with: a problem has that beside it. */
+static const char *without_path(const char *why, const char *path)
+{
+	size_t n = strlen(path);
+
+	return !strncmp(why, path, n) && !strncmp(why + n, ": ", 2) ? why + n + 2 : why;
+}
+
 /* One that cannot be opened is told of and left out, unless it is the only one. */
 static int open_one(struct vg_look *v, const char *path, int flags)
 {
@@ -62,11 +70,11 @@ static int open_one(struct vg_look *v, const char *path, int flags)
 
 	err = open_path(r->ctx, path, flags, &d->io);
 	if (err && r->rq->n_paths > 1) {
-		vdis_problem(&r->ctx->arena, &r->rp->vdis, &(struct problem){
-			.object = path, .what = arena_strdup(&r->ctx->arena, r->ctx->why),
-			.severity = "error" });
+		v->bad[v->n_bad++] = (struct lvm_problem){
+			.path = path, .err = err,
+			.what = arena_strdup(&r->ctx->arena, without_path(r->ctx->why, path)),
+		};
 		fail_clear(r->ctx);
-		v->first_err = v->first_err ? v->first_err : err;
 		r->rp->several = true;
 		return 0;
 	}
@@ -91,14 +99,17 @@ int vg_look(struct run *r, int io_flags, struct vg_look *v)
 
 	*v = (struct vg_look){ .r = r, .names = names_of(r->rq, a) };
 	v->dev = arena_array(a, r->rq->n_paths, sizeof(*v->dev));
+	v->bad = arena_array(a, r->rq->n_paths, sizeof(*v->bad));
 	for (size_t i = 0; i < r->rq->n_paths && !err; i++)
 		err = open_one(v, r->rq->paths[i], io_flags);
 	if (err)
 		return err;
 	if (!v->n)
-		return fail_say(r->ctx, v->first_err, "%s, and so on: no path can be opened",
-				r->rp->vdis.problems[0].what);
+		return fail_say(r->ctx, v->bad[0].err, "%s: %s, and so on: no path can be opened",
+				v->bad[0].path, v->bad[0].what);
 	lvm_scan(a, v->dev, v->n, &how, &v->set);
+	for (size_t i = 0; i < v->n_bad; i++)
+		lvm_problem(&v->set, v->bad[i].path, v->bad[i].err, "%s", v->bad[i].what);
 	r->rp->several |= v->set.n_found > 1;
 	return 0;
 }
@@ -188,11 +199,21 @@ int vg_must_be_there(struct vg_look *v)
 	for (size_t i = 0; i < v->n; i++)
 		if (v->dev[i].err != -E_LVM_NO_LABEL)
 			return 0;
-	if (v->r->rp->vdis.n_problems)
+	if (v->n_bad)
 		return 0;
 	if (vg_history(v))
 		hint(ctx, "sm vg history %s: there is metadata without a label", v->names);
 	return fail_say(ctx, -E_LVM_NO_LABEL, "no LVM physical volume is on %s", v->names);
+}
+
+void vg_bad_paths(struct vg_look *v)
+{
+	struct run *r = v->r;
+
+	for (size_t i = 0; i < v->n_bad; i++)
+		vdis_problem(&r->ctx->arena, &r->rp->vdis, &(struct problem){
+			.object = v->bad[i].path, .what = v->bad[i].what,
+			.severity = lvm_severity_name(LVM_ERROR) });
 }
 
 void vg_problems(struct vg_look *v)

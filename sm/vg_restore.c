@@ -73,6 +73,9 @@ static int make_plan(struct vg_look *v, struct lvm_restore *lr)
 	struct run *r = v->r;
 	int err;
 
+	/* Not even --force goes on without a device that is there. */
+	if (v->n_bad)
+		return fail_say(r->ctx, v->bad[0].err, "%s: %s", v->bad[0].path, v->bad[0].what);
 	*lr = (struct lvm_restore){ .set = &v->set, .force = r->rq->force };
 	err = said(r, lr);
 	if (!err)
@@ -329,6 +332,5 @@ int do_vg_restore(struct run *r)
 	}
 	if (any_device(&v))
 		err = take_locks(r, &lr, &l);
-	r->rp->vdis.n_problems = 0;		/* those of the second look count */
 	return err ? err : under_locks(r, &lr);
 }

@@ -73,6 +73,11 @@ static const char *pv_key_of(const void *pv)
 	return ((const struct lvm_pv *)pv)->key;
 }
 
+static const char *pv_id_of(const void *pv)
+{
+	return ((const struct lvm_pv *)pv)->id.s;
+}
+
 struct lvm_pv *lvm_decode_pv_find(struct lvm_decoder *d, struct view key)
 {
 	return lvm_map_find(&d->pv_by_key, pv_key_of, key);
@@ -120,7 +125,7 @@ static int pv_decode(struct lvm_decoder *d, const struct lvm_node *n)
 				       pv->key);
 	if (lvm_map_add(&d->pv_by_key, &d->keep, pv_key_of, pv))
 		return lvm_decode_fail(d, -E_LVM_BAD, "there are two %s", pv->key);
-	if (lvm_pv_by_id(vg, pv->id.s))
+	if (lvm_map_add(&d->pv_by_id, &d->keep, pv_id_of, pv))
 		return lvm_decode_fail(d, -E_LVM_BAD, "the PV %s is there twice", pv->id.s);
 	if (!(vg->n_pvs & (vg->n_pvs - 1)))
 		vg->pv = arena_grow(vg->arena, vg->pv, vg->n_pvs,

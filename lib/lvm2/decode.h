@@ -18,7 +18,7 @@ struct lvm_decoder {
 	struct lvm_vg *vg;
 	struct arena scratch;		/* the tree of one PV or LV */
 	struct arena keep;		/* until the end of decoding */
-	struct lvm_map pv_by_key;
+	struct lvm_map pv_by_key, pv_by_id;
 	struct lvm_link *link;
 	size_t n_links, link_room;
 	const char *host;		/* the last creation_host: most LVs share it */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/arena.h"
+#include "lib/crc32.h"
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/lvm2/history.h"
@@ -86,7 +87,7 @@ static void add_place(struct digger *d, struct lvm_past *p, const struct ring *r
 static void keep(struct digger *d, struct lvm_past p, const struct ring *r, size_t at)
 {
 	for (size_t i = 0; i < d->n; i++)
-		if (d->past[i]->text.n == p.text.n &&
+		if (d->past[i]->text.n == p.text.n && d->past[i]->sum == p.sum &&
 		    !memcmp(d->past[i]->text.p, p.text.p, p.text.n)) {
 			d->past[i]->committed |= p.committed;
 			d->past[i]->announced |= p.announced;
@@ -149,6 +150,7 @@ static void dig_text(struct digger *d, const struct ring *r, size_t at)
 	memcpy(text, r->p + at, n);
 	memcpy(text + n, r->p, more);
 	p.text = (struct view){ text, n + more };
+	p.sum = crc32_lvm2(CRC32_LVM2, text, n + more);
 	if (!lvm_vg_summary(d->set->arena, p.text, &p.is) && is_wanted(d, &p.is)) {
 		if (p.committed)
 			p.damaged = !is_sum_right(r, &slot[0]);

@@ -23,6 +23,7 @@ struct lvm_past {
 	struct lvm_past *next;
 	struct lvm_summary is;
 	struct view text;
+	uint32_t sum;			/* of the text as it is, to tell it from others */
 	const char *why;		/* what is wrong with it; NULL: whole and readable */
 	const char *cause;		/* "Created *after* executing ...", or "" */
 	const char *host;		/* where it was written, or "" */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -126,6 +127,58 @@ static uint32_t highest(const struct lvm_restore *r)
 	return n;
 }
 
+/* --- thin pools ------------------------------------------------------------------------------- */
+
+/* A pool counts its changes twice: in the VG's text, and in metadata of its own that stays as it is. */
+static int transaction_of(const struct lvm_lv *pool, uint64_t *id)
+{
+	struct arena tmp = { 0 };
+	struct lvm_text t;
+	struct lvm_node n;
+	int err = -ENOENT;
+
+	if (pool->seg[0].kind == LVM_SEG_THIN_POOL && pool->seg[0].raw.n &&
+	    !lvm_text_open(&t, pool->seg[0].raw) && lvm_text_next(&t, &n) == 1 &&
+	    !lvm_text_body(&t, &tmp, &n))
+		err = lvm_get_u64(&n, "transaction_id", id);
+	arena_free(&tmp);
+	return err;
+}
+
+/* The newest state of the VG that is known, to compare with; NULL: none is. */
+static const struct lvm_vg *newest_known(const struct lvm_restore *r)
+{
+	const char *why;
+
+	if (r->now)
+		return r->now;
+	for (const struct lvm_past *p = r->past; p; p = p->next) {
+		struct lvm_vg *vg;
+
+		if (!strcmp(p->is.id.s, r->vg->id.s) && lvm_past_is_good(p) &&
+		    !lvm_vg_decode(r->set->arena, p->text, &vg, &why))
+			return vg;
+	}
+	return NULL;
+}
+
+static int check_pools(struct lvm_restore *r)
+{
+	const struct lvm_vg *known = r->force ? NULL : newest_known(r);
+
+	for (const struct lvm_lv *lv = known ? r->vg->first : NULL; lv; lv = lv->next) {
+		const struct lvm_lv *is = lvm_lv_by_id(known, lv->id.s);
+		uint64_t then, last = 0;
+
+		if (transaction_of(lv, &then) || (is && !transaction_of(is, &last) && then == last))
+			continue;
+		return lvm_restore_refuse(r, -E_LVM_BAD, "--force, and thin_restore of the pool's metadata",
+					  "the thin pool %s has changed since, in its own metadata too",
+					  lv->name);
+	}
+	return 0;
+}
+
 /* --- what changes for people ------------------------------------------------------------------ */
 
 static bool same_place(const struct lvm_lv *a, const struct lvm_lv *b)
@@ -222,6 +275,8 @@ int lvm_restore_plan(struct lvm_restore *r)
 
 	if (!err)
 		err = find_now(r);
+	if (!err)
+		err = check_pools(r);
 	if (!err)
 		err = lvm_restore_bind(r);
 	if (err)

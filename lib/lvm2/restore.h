@@ -41,7 +41,7 @@ struct lvm_restore {
 		const char *path;	/* of a device of the set, without a label */
 	} *said;			/* what the caller knows of such devices */
 	size_t n_said;
-	bool force;			/* PVs may be missing, signatures go, the text be odd */
+	bool force;			/* PVs may be missing, signatures go, pools be older, the text odd */
 
 	struct lvm_vg *vg;		/* what is to be; vg->dev are the devices it is written to */
 	const struct lvm_vg *now;	/* the good VG that is there now, or NULL */

@@ -347,7 +347,10 @@ static void print_human(const struct out *o)
 		print_plan(o);
 		break;
 	case REPLY_TEXT:
-		buf_printf(o->b, "%s\n", o->rp->text);
+		if (IS_ENABLED(CONFIG_CLI_VG) && o->term.is_tty)
+			vg_out_text(&o->ctx->arena, o->rp->text, o->b);
+		else
+			buf_printf(o->b, "%s\n", o->rp->text);
 		break;
 	case REPLY_IMAGE:
 	case REPLY_MAP:

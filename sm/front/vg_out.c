@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <stdio.h>
+#include <string.h>
 
 #include "lib/arena.h"
 #include "lib/buf.h"
@@ -9,6 +9,7 @@
 #include "lib/text/json.h"
 #include "lib/text/size.h"
 #include "lib/time.h"
+#include "lib/utf8.h"
 #include "sm/front/cli.h"
 #include "sm/front/table.h"
 #include "sm/front/vg_out.h"
@@ -307,6 +308,19 @@ void vg_out_print(struct arena *a, const struct cli *c, const struct reply *rp,
 	vgs(&o, rp->vgs);
 	pvs(&o, rp->vgs);
 	lvs(&o, rp->vgs);
+}
+
+void vg_out_text(struct arena *a, const char *text, struct buf *b)
+{
+	while (*text) {
+		size_t n = strcspn(text, "\n\t");
+
+		utf8_show(b, arena_strndup(a, text, n));
+		if (text[n])
+			buf_putc(b, text[n++]);
+		text += n;
+	}
+	buf_putc(b, '\n');
 }
 
 bool vg_out_has_ids(const struct reply *rp)

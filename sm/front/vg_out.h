@@ -14,6 +14,8 @@ struct term;
 
 void vg_out_print(struct arena *a, const struct cli *c, const struct reply *rp,
 		  const struct term *term, struct buf *b);
+/* A text from a disk may hold anything, and a terminal would obey. */
+void vg_out_text(struct arena *a, const char *text, struct buf *b);
 /* --minimal: uuids of VGs, seqnos of versions. */
 bool vg_out_has_ids(const struct reply *rp);
 void vg_out_ids(const struct reply *rp, struct buf *b);

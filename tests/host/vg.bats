@@ -144,6 +144,12 @@ the_report() {
 	[[ $stderr == *"nowhere: No such file or directory"* ]]
 	run sm vg show nowhere neither
 	[ "$status" -eq 4 ]
+	run --separate-stderr sm vg show --json pv0 nowhere
+	[ "$status" -eq 7 ]
+	jq -e '.problems == [{"path": "nowhere", "what": "No such file or directory", "severity": "error"}]' <<<"$output"
+	run --separate-stderr sm vg check pv0 nowhere
+	[ "$status" -eq 7 ]
+	[[ $output == *"error: nowhere: No such file or directory"* ]]
 }
 
 @test "vg show of several VGs, one of them damaged: 7" {
@@ -391,6 +397,7 @@ data_sum() {
 	refused 2 "*what to restore: --from or --seqno*" pv0 --from backup --seqno 3
 	refused 4 "*no text with seqno 99 is left*" pv0 --seqno 99
 	refused 4 "*nowhere: No such file*" pv0 --from nowhere
+	refused 4 "*nowhere: No such file*" pv0 nowhere --seqno 8 --force
 	refused 4 "*no metadata of a VG other is on pv0*" pv0 --seqno 8 --vg other
 	head -c 700 backup >half
 	refused 2 "*half: the text is no good: *" pv0 --from half
@@ -406,6 +413,10 @@ data_sum() {
 	refused 1 "*the VG is exported" pv0 --seqno 2
 	unpack 16-fields
 	refused 1 "*the VG belongs to another host" pv0 pv1 --seqno 13
+	unpack 06-thin
+	refused 6 "*the thin pool pool has changed since, in its own metadata too (try: --force*" pv0 pv1 --seqno 10
+	run sm vg restore pv0 pv1 --seqno 10 --force --dry-run
+	[ "$status" -eq 0 ]
 	unpack 18-duplicate-pv
 	refused 1 "*pv0 and pv1 are both the PV *" pv0 pv1 --seqno 2
 	unpack 11a-partial
