@@ -335,17 +335,24 @@ int image_copy(struct image_copy *c)
 	return y.err;
 }
 
-int image_estimate(struct image *im, uint64_t *bytes)
+int image_estimate(struct image *im, uint64_t *bytes, uint64_t *chunks)
 {
+	uint64_t next = 0;		/* the first chunk that is not counted */
 	struct image_run r;
 
-	*bytes = 0;
+	*bytes = *chunks = 0;
 	for (uint64_t at = 0; at < im->size; at += r.length) {
+		uint64_t first = at / IMAGE_CHUNK, end;
 		int err = image_map(im, at, IMAGE_MAP_COARSE, &r);
 
 		if (err)
 			return err;
-		*bytes += r.data ? r.length : 0;
+		if (!r.data)
+			continue;
+		end = (at + r.length - 1) / IMAGE_CHUNK + 1;
+		*bytes += r.length;
+		*chunks += end - (first > next ? first : next);
+		next = end;
 	}
 	return 0;
 }

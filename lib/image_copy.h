@@ -92,9 +92,9 @@ struct image_copy {
 int image_copy(struct image_copy *c);
 
 /*
- * How much data there is to copy, at most: no bitmap is read, so a VHD block
- * in use counts as a whole.
+ * How much data there is to copy, at most, and in how many chunks it lies: no
+ * bitmap is read, so a VHD block in use counts as a whole.
  */
-int image_estimate(struct image *im, uint64_t *bytes);
+int image_estimate(struct image *im, uint64_t *bytes, uint64_t *chunks);
 
 #endif

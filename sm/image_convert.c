@@ -32,7 +32,8 @@ struct convert {
 	bool null;		/* /dev/null: read all, keep nothing */
 	bool keyed;
 	uint64_t size;		/* of the new disk */
-	uint64_t data;		/* bytes to copy, at most */
+	uint64_t data;		/* bytes to copy, at most, and 2 MiB blocks with any of them */
+	uint64_t blocks;
 	struct io *io, *small;	/* of the destination, borrowed */
 };
 
@@ -82,8 +83,7 @@ static uint64_t overhead(const struct convert *c)
 
 	if (c->dst.format != IMAGE_VHD)
 		return 0;
-	return vhd_overhead_empty(max < VHD_MSIZE ? max : VHD_MSIZE) + vhd_overhead_bitmap(c->data) +
-	       VHD_BLOCK;
+	return vhd_overhead_empty(max < VHD_MSIZE ? max : VHD_MSIZE) + c->blocks * 4096;
 }
 
 static int check_format(struct convert *c)
@@ -131,8 +131,9 @@ static int check_room(struct convert *c)
 		err = blk_info(fd, &blk);
 		if (err)
 			return fail(c->r->ctx, err, "%s", c->dst.path);
-		if (c->dst.format == IMAGE_RAW)
-			need = c->size;
+		/* A volume has no holes: its blocks are whole ones. */
+		need = c->dst.format == IMAGE_RAW ? c->size :
+			c->blocks * VHD_BLOCK + overhead(c) + VHD_SECTOR;
 		if (blk.size < need && (c->dst.format == IMAGE_RAW || !c->r->rq->force))
 			return fail_say(c->r->ctx, -E_SR_NO_SPACE, "%s is too small: %s needed, it has %s",
 					c->dst.path, SIZE_STR(need), SIZE_STR(blk.size));
@@ -272,7 +273,7 @@ static int prepare(struct convert *c)
 		err = check_format(c);
 	if (err)
 		return err;
-	err = image_estimate(c->im, &c->data);
+	err = image_estimate(c->im, &c->data, &c->blocks);
 	if (!err)
 		return check_room(c);
 	hint(c->r->ctx, "sm image check %s", c->src.path);
