@@ -140,7 +140,9 @@ $O/uapi/.made: $O/.cc
 $O/obj/%.o: $(srctree)/%.c $O/.cc | $(uapi) $O/include/version.h
 	@mkdir -p $(@D)
 	$(if $(COV),@rm -f $(@:.o=.gcda))
-	$(call say,CC)$(CC) $(ccflags) $(CFLAGS) $(includes) -MMD -MP -c -o $@ $<
+	$(call say,CC)$(CC) $(ccflags) $(cold) $(CFLAGS) $(includes) -MMD -MP -c -o $@ $<
+# What waits for the kernel or for a person gains nothing from a longer program.
+$O/obj/sm/%.o $O/obj/drivers/%.o: cold := $(if $(CONFIG_OPTIMIZE_SIZE)$(SAN)$(COV),,-Os)
 $O/bin/smbox: $(objs) $O/.ld
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(ldflags) -o $@ $(objs) $(LDFLAGS)
