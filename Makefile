@@ -55,7 +55,7 @@ $O/.config:
 $O/auto.conf: $O/.config $(wildcard $(srctree)/Kconfig $(srctree)/*/Kconfig) $(srctree)/configs/kconfig.sh
 	$(kconfig) sync
 
-unconfigured := %config clean help deps deps-install layers lint check check-cross fuzz demo bench
+unconfigured := %config clean help deps deps-install layers lint check check-long check-cross fuzz demo bench
 ifneq ($(filter-out $(unconfigured),$(or $(MAKECMDGOALS),all)),)
 include $O/auto.conf
 endif
@@ -187,6 +187,8 @@ size: $O/bin/smbox.stripped
 	$Q$(tests)/build/size.sh $O/size
 check: deps-install
 	$Q$(tests)/check.sh $O/check $(STAGES)
+check-long: deps-install
+	$QLONG=1 $(tests)/check.sh $O/check-long $(STAGES)
 check-cross:
 	$Q$(tests)/cross/check.sh $O/cross
 lint:
@@ -212,7 +214,7 @@ clean:
 	$Qrm -rf $O
 
 FORCE:
-.PHONY: FORCE all install unit size check check-cross lint layers fuzz demo bench deps deps-install \
+.PHONY: FORCE all install unit size check check-long check-cross lint layers fuzz demo bench deps deps-install \
 	help clean defconfig menuconfig olddefconfig savedefconfig allnoconfig allyesconfig
 .DELETE_ON_ERROR:
 endif

@@ -6,6 +6,8 @@
 # then its exit status is the one test.  What failed is shown at once; whole
 # logs are O/STAGE.log.  The last line is "N passed, N failed, N skipped".
 #
+# With LONG=1 the long variants instead, which take hours.
+#
 # A stage whose tools are missing is skipped, but with CI=true it has failed.
 . "$(dirname "$0")/tap.bash"
 cd "$srctree" || exit
@@ -107,15 +109,34 @@ host() {
 	cat "$tap"/*.tap
 	return $status
 }
-lab() {	# lab FOLDER: its own report is a comment here, its TAP files count
+lab() {	# lab FOLDER [FILE...]: its own report is a comment here, its TAP files count
 	local status tap=$O/$1/lab/tap
 
 	rm -rf "$tap"
-	tests/lab/run.sh -b "$O/$1" --tap-dir "$tap" tests/*.bats | sed 's/^/# /'
+	tests/lab/run.sh -b "$O/$1" --tap-dir "$tap" "${@:2}" | sed 's/^/# /'
 	status=${PIPESTATUS[0]}
 	cat "$tap"/*.tap
 	return "$status"
 }
+
+result() {
+	echo
+	printf '%s\n' "${table[@]}"
+	printf '%-14s %5d s\n\n' "in all" $SECONDS
+	echo "$passed passed, $failed failed, $skipped skipped"
+	[ $failed -eq 0 ]
+	exit
+}
+
+# LONG=1, make check-long: more of what looks for the unexpected, for hours nobody
+# waits.  Each stage is a test of the others with its own measure of length.
+if [ -n "${LONG:-}" ]; then
+	stage build build musl
+	needs turns bats && STEPS=2000 stage turns lab musl tests/lvm_turns.bats
+	needs ring bats && SECS=120 stage ring lab musl tests/lvm_ring.bats
+	needs fuzz clang && stage fuzz tests/fuzz/fuzz.sh "$O/fuzz" "${FUZZ_SECONDS:-120}"
+	result
+fi
 
 stage unit-musl unit musl
 stage unit-gcc unit gcc CC=gcc SAN=address,undefined
@@ -123,8 +144,8 @@ needs unit-clang clang && stage unit-clang unit clang CC=clang SAN=address,undef
 stage unit-ubsan unit ubsan SAN=undefined
 stage fuzz tests/fuzz/replay.sh "$O/gcc"
 needs host bats && stage host host
-needs lab bats && stage lab lab musl
-needs lab-ubsan bats && stage lab-ubsan lab ubsan
+needs lab bats && stage lab lab musl tests/*.bats
+needs lab-ubsan bats && STEPS=40 stage lab-ubsan lab ubsan tests/*.bats
 needs driver bats && stage driver tests/driver_readme.sh "$O/driver"
 stage layers tests/layers.sh
 stage writable tests/lint/writable.sh "$O/musl"
@@ -135,8 +156,4 @@ stage size tests/build/size.sh "$O/size"
 stage reproducible tests/build/reproducible.sh "$O/reproducible" "$O/musl"
 needs lint clang-tidy cppcheck shellcheck && stage lint tests/lint/lint.sh "$O/lint"
 
-echo
-printf '%s\n' "${table[@]}"
-printf '%-14s %5d s\n\n' "in all" $SECONDS
-echo "$passed passed, $failed failed, $skipped skipped"
-[ $failed -eq 0 ]
+result

@@ -57,14 +57,15 @@ static inline __attribute__((always_inline)) bool skip(struct cursor *c, const c
 /* As LVM2 writes it: no sign, and no zero in front, which would make it octal. */
 static bool number(struct cursor *c, uint64_t *v)
 {
-	const char *from = c->p;
+	const char *from = c->p, *p = from;
+	const char *most = c->end - p > DIGITS ? p + DIGITS : c->end;
+	uint64_t n = 0;
 
-	for (*v = 0; c->p < c->end && (uint8_t)(*c->p - '0') <= 9; c->p++)
-		if (c->p - from == DIGITS)
-			return false;
-		else
-			*v = *v * 10 + (uint8_t)(*c->p - '0');
-	return c->p > from && (*from != '0' || c->p - from == 1);
+	for (; p < most && (uint8_t)(*p - '0') <= 9; p++)
+		n = n * 10 + (uint8_t)(*p - '0');
+	*v = n;
+	c->p = p;
+	return p > from && (*from != '0' || p - from == 1);
 }
 
 static bool number32(struct cursor *c, uint32_t *v)
@@ -80,11 +81,12 @@ static bool number32(struct cursor *c, uint32_t *v)
 /* Printable, with nothing in it that would have to be escaped, and the quote behind it. */
 static bool string(struct cursor *c, struct view *v)
 {
-	const char *from = c->p;
+	const char *from = c->p, *p = from, *end = c->end;
 
-	while (c->p < c->end && *c->p >= ' ' && *c->p < 0x7f && *c->p != '"' && *c->p != '\\')
-		c->p++;
-	*v = (struct view){ from, (size_t)(c->p - from) };
+	while (p < end && *p >= ' ' && *p < 0x7f && *p != '"' && *p != '\\')
+		p++;
+	c->p = p;
+	*v = (struct view){ from, (size_t)(p - from) };
 	return SKIP(c, "\"");
 }
 

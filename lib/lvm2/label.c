@@ -58,19 +58,20 @@ int lvm_id_parse(struct lvm_id *id, const char *s, size_t n)
 
 bool lvm_id_copy(struct lvm_id *id, const char *s)
 {
-	/* What may stand where: 1 a character of the id, 2 a dash. */
-	static const char form[] = "11111121111211112111121111211112111111";
-	static const char kind[256] = {
-		['0' ... '9'] = '1', ['A' ... 'Z'] = '1', ['a' ... 'z'] = '1', ['!'] = '1',
-		['#'] = '1', ['-'] = '2',
+	/* 32 characters and six dashes, those in their places: no other sum of 38 is this. */
+	static const uint8_t weight[256] = {
+		['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1, ['!'] = 1, ['#'] = 1,
+		['-'] = 64,
 	};
-	int bad = 0;
+	unsigned int sum = 0, dashes = 0;
 
-	for (int i = 0; i < LVM_ID_LEN; i++)
-		bad |= kind[(uint8_t)s[i]] ^ form[i];
+	for (size_t i = 0; i < LVM_ID_LEN; i++)
+		sum += weight[(uint8_t)s[i]];
+	for (size_t i = 6; i < LVM_ID_LEN - 6; i += 5)
+		dashes += s[i] == '-';
 	memcpy(id->s, s, LVM_ID_LEN);
 	id->s[LVM_ID_LEN] = '\0';
-	return !bad;
+	return sum == 32 + 6 * 64 && dashes == 6;
 }
 
 void lvm_id_make(struct lvm_id *id, const uint8_t random[32])

@@ -75,32 +75,40 @@ void json_arr_end(struct json *j)
 	end(j, ']');
 }
 
-/* How many characters need nothing done to them; the NUL at the end does. */
-static size_t as_it_is(const char *s)
+/* Nearly all strings, and all our keys: nothing in them has to be looked at twice. */
+static bool quoted_at_once(struct buf *b, const char *s)
 {
 	const char *p = s;
+	size_t n;
+	char *to;
 
 	while (*p >= ' ' && *p < 0x7f && *p != '"' && *p != '\\')
 		p++;
-	return (size_t)(p - s);
+	if (*p)
+		return false;
+	n = (size_t)(p - s);
+	to = buf_room(b, n + 2);
+	to[0] = '"';
+	memcpy(to + 1, s, n);
+	to[n + 1] = '"';
+	to[n + 2] = '\0';
+	b->n += n + 2;
+	return true;
 }
 
 static void quote(struct buf *b, const char *s)
 {
 	static const char plain[] = "\b\t\n\f\r\"\\", escaped[] = "btnfr\"\\";
-	size_t n = strlen(s), len;
+	size_t n, len;
 
+	if (FAST && quoted_at_once(b, s))
+		return;
+	n = strlen(s);
 	buf_putc(b, '"');
 	for (; n; s += len, n -= len) {
-		const char *hit;
+		const char *hit = strchr(plain, *s);
 		uint32_t cp = 0;
 
-		len = FAST ? as_it_is(s) : 0;
-		if (len) {
-			buf_add(b, s, len);
-			continue;
-		}
-		hit = strchr(plain, *s);
 		len = utf8_decode(s, n, &cp);
 		if (!len) {
 			utf8_put(b, 0xfffd);

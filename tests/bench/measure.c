@@ -60,7 +60,10 @@ static uint64_t micro(struct timeval t)
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_usec;
 }
 
-/* Fields 1, 5 and 16 of /sys/block/DISK/stat; old kernels do not count flushes. */
+/*
+ * Fields 1, 5 and 16 of /sys/block/DISK/stat; old kernels do not count flushes.
+ * A flush by itself is a write of nothing and counts as one too.
+ */
 static struct count disks(void)
 {
 	struct count sum = { 0 };
@@ -78,7 +81,7 @@ static struct count disks(void)
 			;
 		fclose(f);
 		sum.reads += v[0];
-		sum.writes += v[4];
+		sum.writes += v[4] > v[15] ? v[4] - v[15] : 0;
 		sum.flushes += v[15];
 	}
 	return sum;

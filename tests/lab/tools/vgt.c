@@ -15,14 +15,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "arch/clock.h"
+#include "arch/dm.h"
 #include "arch/lvmhost.h"
 #include "lib/arena.h"
 #include "lib/buf.h"
+#include "lib/cleanup.h"
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/lvm2/commit.h"
+#include "lib/lvm2/dm.h"
 #include "lib/lvm2/ops.h"
 #include "lib/lvm2/scan.h"
 #include "lib/lvm2/show.h"
@@ -198,6 +202,63 @@ static int do_tag_many(struct run *r)	/* TAG COUNT */
 	return err ? err : left ? -E_LVM_LV_MISSING : 0;
 }
 
+/* --- devices of logical volumes ------------------------------------------------------ */
+
+static const char *node_of(void *arg, const struct lvm_pv *pv)
+{
+	struct run *r = arg;
+	struct stat st;
+
+	if (!pv->dev || fstat(pv->dev->io->fd, &st))
+		return NULL;
+	return arena_printf(&r->a, "%u:%u", major(st.st_rdev), minor(st.st_rdev));
+}
+
+/* What device-mapper shall have for it. */
+static int device_of(struct run *r, const struct lvm_lv *lv, struct dm_device *d)
+{
+	struct dm_table *table = arena_alloc(&r->a, sizeof(*table));
+	char *name = arena_alloc(&r->a, LVM_DM_NAME), *uuid = arena_alloc(&r->a, LVM_DM_UUID);
+	_buf_free_ struct buf b = { 0 };
+	int err = lvm_dm_name(name, r->vg->name, lv->name, NULL);
+
+	lvm_dm_uuid(uuid, r->vg, lv, NULL);
+	if (!err)
+		err = lvm_dm_table(r->vg, lv, node_of, r, &b);
+	if (!err)
+		err = dm_table_parse(&r->a, arena_strdup(&r->a, buf_str(&b)), table);
+	*d = (struct dm_device){
+		.name = name, .uuid = uuid, .read_only = !(lv->flags & LVM_LV_WRITE),
+		.table = table, .group = r->vg->name, .volume = lv->name,
+		.deadline = clock_now_mono() + 10 * NS_PER_S,
+	};
+	return err;
+}
+
+static int with_device(struct run *r, bool on)
+{
+	_close_ int ctl = dm_open();
+	struct dm_device d;
+	struct lvm_lv *lv;
+	int err = ctl < 0 ? ctl : the_lv(r, &lv);
+
+	if (!err)
+		err = device_of(r, lv, &d);
+	if (err)
+		return err;
+	return on ? dm_activate(ctl, &d, NULL) : dm_deactivate(ctl, &d);
+}
+
+static int do_activate(struct run *r)	/* NAME */
+{
+	return with_device(r, true);
+}
+
+static int do_deactivate(struct run *r)
+{
+	return with_device(r, false);
+}
+
 /* --- volume groups ------------------------------------------------------------------- */
 
 static int make_pv(struct lvm_dev *d, uint64_t metadata)
@@ -339,6 +400,7 @@ static const struct {
 	{ "resize", 2, READS | COMMITS, do_resize }, { "tag", 2, READS | COMMITS, do_tag },
 	{ "untag", 2, READS | COMMITS, do_untag },
 	{ "tag_many", 2, READS | COMMITS, do_tag_many },
+	{ "activate", 1, READS, do_activate }, { "deactivate", 1, READS, do_deactivate },
 	{ "writable", 2, READS | COMMITS, do_writable }, { "new", 2, COMMITS, do_new },
 	{ "extend", 1, READS | COMMITS | LOOKS, do_extend },
 	{ "reduce", 1, READS | COMMITS | LOOKS, do_reduce },
