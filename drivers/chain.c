@@ -117,8 +117,9 @@ int chain_release(struct sr *sr, const struct vdi *vdi)
 		if (bad && !err)
 			err = bad;
 		if (!up.s[0] || !--left || l->find(sr, &up, &at))
-			return err;
+			break;
 	}
+	return err || !l->volume_deflate ? err : l->volume_deflate(sr, vdi);
 }
 
 /* --- for another process ------------------------------------------------------ */

@@ -190,6 +190,12 @@ struct layout {
 	 * -E_SR_NO_SPACE.  NULL = volumes grow by themselves.
 	 */
 	int (*volume_inflate)(struct sr *sr, const struct vdi *vdi);
+	/*
+	 * And once nobody writes it any more: take back what it does not need, where
+	 * the SR is to be thin.  Nothing to do, or somebody who has it active, is no
+	 * error.
+	 */
+	int (*volume_deflate)(struct sr *sr, const struct vdi *vdi);
 	/* An open descriptor of the volume; owned by the caller. */
 	int (*volume_open)(struct sr *sr, const struct vdi *vdi, bool writable, int *fd);
 	/* What sr_check finds beyond list(); repair what can be when asked to. */

@@ -169,6 +169,18 @@ shows() {
 	[ "$output" = 8388608 ]
 	jsonof sm vdi list
 	is '[.vdis[] | select(.hidden | not).virtual_size] == [209715200, 209715200]'
+	if grep -q ^CONFIG_DATAPATH_NBD=y "$SM_BUILD/.config"; then
+		guest_ok "sm vdi attach $one" >/dev/null
+		dev=$output
+		lv "VHD-$one" lv_size
+		[ "$output" = 218103808 ]
+		guest_ok "dd if=/dev/urandom of=$dev bs=1M count=9 seek=50 conv=fsync 2>/dev/null; md5sum <$dev; sm vdi detach $one" >/dev/null
+		sum=${lines[0]}
+		lv "VHD-$one" lv_size
+		[ "$output" = 16777216 ]
+		guest_ok "sm vdi attach $one; md5sum <$dev; sm vdi detach $one" >/dev/null
+		[ "${lines[1]}" = "$sum" ]
+	fi
 	judged "$one"
 	guest_ok 'sm sr check disks'
 }

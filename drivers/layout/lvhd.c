@@ -252,6 +252,29 @@ int lvhd_volume_inflate(struct sr *sr, const struct vdi *vdi)
 	return is_done(err) ? 0 : err;
 }
 
+/* The footer is where the end will be; then the size (commit). */
+int lvhd_volume_deflate(struct sr *sr, const struct vdi *vdi)
+{
+	struct lvm_lv *lv = lv_of(sr, vdi);
+	struct lvhd h;
+	uint32_t extents;
+	int err;
+
+	if (!lv || strcmp(vdi->format, "vhd") || (lvhd_is_thick(sr) && !vdi->snapshot_of.s[0]) ||
+	    in_use(sr, lv))
+		return 0;
+	err = begin(sr, &vdi->uuid, &h);
+	if (err)
+		return err;
+	extents = lv->extents;
+	err = lvhd_shrink(&h, lv, 0);
+	if (err)
+		return lvhd_failed(sr, &h, err);
+	if (lv->extents != extents)
+		err = lvm_commit_now(sr, "vdi detach");		/* commit */
+	return is_done(err) ? 0 : err;
+}
+
 /*
  * Room first, in one commit with the journal if there has to be one, then the
  * image's own numbers (commit).  A death between leaves a disk of the old size

@@ -41,6 +41,7 @@ int lvhd_children(struct sr *sr, const struct uuid *of, struct uuid **v, size_t 
 int lvhd_volume_create(struct sr *sr, struct vdi *vdi, const struct volume_spec *spec);
 int lvhd_volume_resize(struct sr *sr, struct vdi *vdi, uint64_t virtual_size);
 int lvhd_volume_inflate(struct sr *sr, const struct vdi *vdi);
+int lvhd_volume_deflate(struct sr *sr, const struct vdi *vdi);
 int lvhd_volume_split(struct sr *sr, struct volume_split *split);
 int lvhd_split_space(struct sr *sr, const struct volume_split *split, uint64_t *bytes);
 int lvhd_volume_compose(struct sr *sr, const struct vdi *child, const struct vdi *parent);

@@ -129,5 +129,6 @@ const struct layout layout_lvm = {
 	.volume_map = lvm_volume_map,
 	.volume_used = lvm_volume_used,
 	.volume_inflate = IF_LVHD(lvhd_volume_inflate),
+	.volume_deflate = IF_LVHD(lvhd_volume_deflate),
 	.check = lvm_sr_check,
 };
