@@ -283,7 +283,7 @@ int do_vdi_resize(struct run *r)
 	/* What another tool made need not be a multiple of anything. */
 	size = r->rq->size;
 	err = !f ? -E_VDI_TYPE : size == vdi->virtual_size ? 0 : round_size(r, f, size, &size);
-	if (IS_ENABLED(CONFIG_SNAPSHOTS) && !err)
+	if (IS_ENABLED(CONFIG_SNAPSHOTS) && !err && size != vdi->virtual_size)
 		err = may_resize(r, f);
 	if (err)
 		return err;

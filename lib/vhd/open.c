@@ -37,6 +37,21 @@ static bool is_no_footer(int err)
 	return err == -E_VHD_MAGIC || err == -E_VHD_SUM || err == -E_SHORT;
 }
 
+/*
+ * While an image is written the sector at the end of its file is the guest's,
+ * who may have made a footer of it: another size, another place of a header
+ * that names any parent.  One that does not know the image's id is none.  (The
+ * start of a fixed image is the guest's too, and says nothing; nobody can take
+ * the footer of that from its place.)
+ */
+static bool is_forged(const struct vhd_footer_disk *primary, const void *head)
+{
+	struct vhd_footer copy;
+
+	return be32_get(primary->type) != VHD_FIXED && !vhd_footer_decode(&copy, head, 512) &&
+	       copy.type != VHD_FIXED && memcmp(primary->uuid, copy.uuid, sizeof(copy.uuid));
+}
+
 /* The footer that counts, in the order in which libvhd looks for it. */
 static int find_footer(struct vhd *v, struct vhd_footer_disk *primary, const void *head)
 {
@@ -60,6 +75,11 @@ static int find_footer(struct vhd *v, struct vhd_footer_disk *primary, const voi
 		err = vhd_footer_decode(&v->footer, primary, 512);
 		v->footer_at = err ? size : size - 511;
 		v->short_footer = !err;
+	}
+	if (!is_no_footer(err) && is_forged(primary, head)) {
+		err = -E_VHD_MAGIC;
+		v->footer_at = size;
+		v->short_footer = false;
 	}
 	if (!is_no_footer(err))
 		return err;

@@ -170,6 +170,26 @@ ns() {
 	END
 }
 
+@test "SMAPIv1: requests as xapi sends them, answers to the byte" {
+	export DATA=$BATS_TEST_DIRNAME/../data/smapi1
+	ns <<-'END'
+		sm sr destroy S
+		SR=6f0c1a52-3b7e-4d0a-9a51-0d2c4b8f7e11 VDI=2b1f7c90-0c3d-4a6f-8e55-1d0a9c7e4f21
+		sm sr create S --type file --dconf location="$T/sr" --uuid $SR
+		sm vdi create root --sr S --size 8M --format vhd --uuid $VDI
+		location="<member><name>location</name><value>$T/sr</value></member>"
+		doc() { sed "s|<name>SRmaster</name><value>true</value></member>|&$location|" "$DATA/$1.call"; }
+		for verb in vdi_snapshot vdi_clone; do
+			sm vdi list --sr S --minimal | tr , '\n' | sort >"$T/before"
+			FileSR "$(doc $verb)" >"$T/reply"
+			copy=$(sm vdi list --sr S --minimal | tr , '\n' | sort | comm -13 "$T/before" -)
+			sed "s/@COPY@/$copy/g" "$DATA/$verb.FileSR" | diff - "$T/reply"
+		done
+		# A reference is xapi's to resolve, and xapi is not here.
+		FileSR "$(doc vdi_compose)" | grep -q '<int>1</int>.*OpaqueRef:'
+	END
+}
+
 @test "compose: a disk stands on another, which is hidden" {
 	ns <<-'END'
 		call() {

@@ -419,3 +419,43 @@ TEST(vhd_repair_mends_footers_batmap_and_id)
 		arena_free(&a);
 	}
 }
+
+/* What a guest writes last lies where the footer was, until the image is closed. */
+TEST(vhd_footer_written_by_the_guest)
+{
+	static const uint64_t sizes[] = { 1 * TiB, UINT64_MAX };
+	struct vhd_create how = { .type = VHD_DYNAMIC, .size = 4 * MiB, .uuid = "0123456789abcde" };
+	struct io *io = io_mem(0, 16 * MiB);
+	struct vhd_footer_disk d;
+	struct vhd *v = NULL;
+
+	EQ(vhd_create(io, &how), 0);
+	EQ(vhd_open(&v, io, VHD_RDWR), 0);
+	EQ(vhd_write(v, VHD_BLOCK - 512, (char[512]){ 1 }, 512), 0);
+	EQ(vhd_finish(v), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct vhd_footer f = v->footer;
+
+		memcpy(f.uuid, "somebody else's", 16);
+		f.size = sizes[i];
+		f.header_at = 4096;
+		vhd_footer_encode(&f, &d);
+		EQ(io_resize(io, vhd_physical_size(v) - 512), 0);
+		EQ(io_write(io, io->size - 512, &d, 512), 0);
+		vhd_close(v);
+		v = NULL;
+		EQ(vhd_open(&v, io, VHD_RDWR), -E_VHD_FOOTERS);
+		if (!EQ(vhd_open(&v, io, 0), 0))
+			return;
+		EQ(v->footer.size, 4 * MiB);
+		EQ(v->footer.header_at, 512);
+		OK(v->degraded);
+	}
+	vhd_close(v);
+	EQ(vhd_repair(io, NULL), 0);
+	EQ(vhd_open(&v, io, VHD_RDWR), 0);
+	MEM_EQ(v->footer.uuid, how.uuid, 16);
+	EQ(v->footer.size, 4 * MiB);
+	vhd_close(v);
+	io_close(io);
+}
