@@ -61,7 +61,7 @@ int scan_devices(struct arena *a, const char *root, struct scan *s);
 /*
  * The same for one device alone, with its disk, its partitions, what it is made
  * of and some of what is made of it: enough for scan_refuses(), whatever else
- * the host has.  Mounts and swap are not looked at.
+ * the host has.  Mounts, swap, wwids and sectors are not looked at.
  */
 int scan_around(struct arena *a, const char *root, dev_t dev, struct scan *s);
 

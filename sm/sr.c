@@ -499,7 +499,9 @@ static int probe_one(struct run *r, struct sr *sr)
 		sr->uuid = found.uuid;
 		sr->name = found.name;
 		sr->description = found.description;
-		fill_static(sr, &rp->srs[rp->n_srs++]);
+		fill_static(sr, &rp->srs[rp->n_srs]);
+		rp->srs[rp->n_srs].size = found.size;
+		rp->srs[rp->n_srs++].used = found.used;
 	}
 	sr_close(sr);
 	return err;

@@ -173,6 +173,7 @@ marked() {
 		is clustered|$words, "CLUSTERED"/
 		belongs to the host 'other'|${after}system_id = "other"/
 		is exported|$words, "EXPORTED"/
+		the lock manager sanlock|${after}lock_type = "sanlock"\nlock_args = "1.0.0:lvmlock"/
 	EOF
 	# Our own system id is none of another's.
 	marked "${after}system_id = \"us\"/"
@@ -194,7 +195,7 @@ marked() {
 	SR=5a4f6c1e-27b0-4b5c-8e2b-90f3a1b2c3d4 VDI=77777777-8888-4999-aaaa-bbbbccccdddd TYPE=lvm
 	VG=VG_XenStorage-$SR
 	guest_ok 'sm sr probe --json' >/dev/null
-	[ "$(jq -r '.srs[0] | .uuid + " " + .dconf.device' <<<"$output")" = "$SR /dev/ubda" ]
+	[ "$(jq -r '.srs[0] | "\(.uuid) \(.dconf.device) \(.size)"' <<<"$output")" = "$SR /dev/ubda $((244 << 20))" ]
 	people_dconf() { echo device=/dev/ubda; }
 	old_dconf() { echo /dev/ubda; }
 	guest_ok "sm sr introduce $SR --type lvm --dconf device=/dev/ubda" >/dev/null

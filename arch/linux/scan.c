@@ -27,6 +27,7 @@ struct reader {
 	const char *root;
 	struct scan *s;
 	size_t room;
+	bool brief;		/* only what the rules ask of a device: many verbs want one */
 };
 
 /* --- files of a device ------------------------------------------------------- */
@@ -134,16 +135,19 @@ static bool is_name(const char *name, const char *prefix, const char *next)
 
 static void read_disk(struct reader *r, int dir, struct scan_device *d)
 {
-	d->removable = number_of(r, dir, "removable");
+	if (!r->brief)
+		d->removable = number_of(r, dir, "removable");
 	d->hidden = number_of(r, dir, "hidden");
 	d->cdrom = is_name(d->name, "sr", DIGITS) || is_name(d->name, "fd", DIGITS) ||
 		   number_of(r, dir, "device/type") == 5;
 	if (d->cdrom)
 		return;
-	d->wwid = one_word(line_of(r, dir, "device/wwid"));
-	if (!d->wwid)
+	if (!r->brief)
+		d->wwid = one_word(line_of(r, dir, "device/wwid"));
+	if (!r->brief && !d->wwid)
 		d->wwid = one_word(line_of(r, dir, "wwid"));	/* NVMe */
-	d->md_level = line_of(r, dir, "md/level");
+	if (is_name(d->name, "md", DIGITS "_"))
+		d->md_level = line_of(r, dir, "md/level");
 	if (is_name(d->name, "loop", DIGITS))
 		d->loop_file = line_of(r, dir, "loop/backing_file");
 	if (is_name(d->name, "dm-", DIGITS))
@@ -161,6 +165,16 @@ static char *device_path(struct reader *r, const char *name)
 	return path;
 }
 
+static struct scan_device *add(struct reader *r, const struct scan_device *d)
+{
+	if (r->s->n == r->room) {
+		r->room = r->room ? r->room * 2 : 32;
+		r->s->dev = arena_grow(r->a, r->s->dev, r->s->n, r->room, sizeof(*d));
+	}
+	r->s->dev[r->s->n] = *d;
+	return &r->s->dev[r->s->n++];
+}
+
 /* dir is the device's own; disk is NULL for a whole one. */
 static struct scan_device *read_device(struct reader *r, int dir, const char *name,
 				       const struct scan_device *disk)
@@ -175,7 +189,8 @@ static struct scan_device *read_device(struct reader *r, int dir, const char *na
 	d.path = device_path(r, name);
 	if (!mul_ok(number_of(r, dir, "size"), 512, &d.size))
 		d.size = 0;
-	d.read_only = number_of(r, dir, "ro");
+	if (!r->brief)
+		d.read_only = number_of(r, dir, "ro");
 	d.n_holders = names_in(r, dir, "holders", &d.holders);
 	if (disk) {
 		d.disk = disk->name;
@@ -185,16 +200,12 @@ static struct scan_device *read_device(struct reader *r, int dir, const char *na
 		d.hidden = disk->hidden;
 		d.wwid = disk->wwid;
 	} else {
-		d.sector = (uint32_t)number_of(r, dir, "queue/logical_block_size");
+		if (!r->brief)
+			d.sector = (uint32_t)number_of(r, dir, "queue/logical_block_size");
 		d.n_slaves = names_in(r, dir, "slaves", &d.slaves);
 		read_disk(r, dir, &d);
 	}
-	if (r->s->n == r->room) {
-		r->room = r->room ? r->room * 2 : 32;
-		r->s->dev = arena_grow(r->a, r->s->dev, r->s->n, r->room, sizeof(d));
-	}
-	r->s->dev[r->s->n] = d;
-	return &r->s->dev[r->s->n++];
+	return add(r, &d);
 }
 
 /* Partitions are directories within their disk's, "sda1" in "sda". */
@@ -354,45 +365,58 @@ int scan_devices(struct arena *a, const char *root, struct scan *s)
 /* --- one device, and what has to do with it ---------------------------------------- */
 
 /* A device below thousands of others is no path and no member of anything. */
-#define HOLDERS_READ	8
+#define HOLDERS_READ	4
 #define STACK_MOST	16
 
-static bool is_read(const struct scan *s, const char *name)
+static struct scan_device *is_read(const struct scan *s, const char *name)
 {
 	for (size_t i = 0; i < s->n; i++)
 		if (!strcmp(s->dev[i].name, name))
-			return true;
-	return false;
+			return &s->dev[i];
+	return NULL;
+}
+
+/* What a link in sysfs leads to, from its end: the device, or with above its disk. */
+static const char *link_end(struct reader *r, const char *link, bool above)
+{
+	char at[PATH_MAX];
+	ssize_t n = readlink(link, at, sizeof(at) - 1);
+	char *slash;
+
+	if (n <= 0)
+		return NULL;
+	at[n] = '\0';
+	slash = strrchr(at, '/');
+	if (above && slash) {
+		*slash = '\0';
+		slash = strrchr(at, '/');
+	}
+	return arena_strdup(r->a, slash ? slash + 1 : at);
 }
 
 /* A device by name; a partition's disk before it, and what it is made of behind it. */
 static int read_stack(struct reader *r, const char *name, int depth)
 {
-	const char *link = arena_printf(r->a, "%s/sys/class/block/%s", r->root, name);
-	struct scan_device whole = { 0 }, d;
+	const char *link = arena_printf(r->a, "%s/sys/class/block/%s", r->root, name), *above;
+	struct scan_device *disk = NULL, whole, d;
 	_close_ int dir = -1;
-	char at[PATH_MAX];
 	int err;
 
 	if (depth > STACK_MOST || is_read(r->s, name))
 		return 0;
-	if (!realpath(link, at))
-		return errno == ENOENT ? -ENODEV : -errno;
-	dir = open(at, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = open(link, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
-		return -errno;
+		return errno == ENOENT ? -ENODEV : -errno;
 	if (!faccessat(dir, "partition", F_OK, 0)) {	/* its directory is within its disk's */
-		*strrchr(at, '/') = '\0';
-		err = read_stack(r, arena_strdup(r->a, strrchr(at, '/') + 1), depth + 1);
-		if (err)
+		above = link_end(r, link, true);
+		err = above ? read_stack(r, above, depth + 1) : -ENODEV;
+		if (err || is_read(r->s, name))		/* with the disk */
 			return err;
-		for (size_t i = 0; i < r->s->n; i++)
-			if (!strcmp(r->s->dev[i].name, strrchr(at, '/') + 1))
-				whole = r->s->dev[i];
-		if (is_read(r->s, name))
-			return 0;		/* with the disk */
+		disk = is_read(r->s, above);
 	}
-	if (!read_device(r, dir, name, whole.name ? &whole : NULL))
+	if (disk)
+		whole = *disk;
+	if (!read_device(r, dir, name, disk ? &whole : NULL))
 		return -ENODEV;
 	d = r->s->dev[r->s->n - 1];
 	if (!d.disk && d.size && !d.dm_name)
@@ -402,22 +426,37 @@ static int read_stack(struct reader *r, const char *name, int depth)
 	return 0;
 }
 
+/* Of what is made of it only the kind counts. */
+static void read_holder(struct reader *r, const char *name)
+{
+	struct scan_device d = { .name = name, .path = device_path(r, name) };
+	_close_ int dir = open(arena_printf(r->a, "%s/sys/class/block/%s", r->root, name),
+			       O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (dir < 0 || is_read(r->s, name))
+		return;
+	if (is_name(name, "md", DIGITS "_"))
+		d.md_level = line_of(r, dir, "md/level");
+	else if (is_name(name, "dm-", DIGITS))
+		read_dm(r, dir, &d);
+	add(r, &d);
+}
+
 int scan_around(struct arena *a, const char *root, dev_t dev, struct scan *s)
 {
-	struct reader r = { .a = a, .root = root, .s = s };
+	struct reader r = { .a = a, .root = root, .s = s, .brief = true };
 	const char *link = arena_printf(a, "%s/sys/dev/block/%u:%u", root, major(dev), minor(dev));
+	const char *name;
 	struct scan_device d = { 0 };
-	char at[PATH_MAX];
 	int err;
 
 	*s = (struct scan){ 0 };
-	if (!realpath(link, at))
-		return errno == ENOENT ? -ENODEV : -errno;
-	err = read_stack(&r, arena_strdup(a, strrchr(at, '/') + 1), 0);
-	if (!err && scan_find(s, dev))
-		d = *scan_find(s, dev);
+	name = link_end(&r, link, false);
+	err = name ? read_stack(&r, name, 0) : -ENODEV;
+	if (!err && is_read(s, name))
+		d = *is_read(s, name);
 	for (size_t i = 0; i < d.n_holders && i < HOLDERS_READ; i++)
-		read_stack(&r, d.holders[i], STACK_MOST);
+		read_holder(&r, d.holders[i]);
 	sort(&r);
 	scan_conclude(s);
 	return err;

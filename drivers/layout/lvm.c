@@ -72,7 +72,7 @@ static void lvm_close(struct sr *sr)
 		lvm_unlock(lvm_of(sr));
 }
 
-static int lvm_stat(struct sr *sr, struct sr_info *info)
+int lvm_stat(struct sr *sr, struct sr_info *info)
 {
 	const struct lvm_vg *vg = lvm_of(sr)->vg;
 

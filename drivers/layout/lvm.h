@@ -91,6 +91,7 @@ int mgt_recover(struct sr *sr);
 /* A fresh MGT for a VG that is not committed yet. */
 int mgt_format(struct sr *sr, struct lvm_vg *vg);
 
+int lvm_stat(struct sr *sr, struct sr_info *info);
 int lvm_sr_check(struct sr *sr, bool repair, struct vdis *found);
 
 int lvm_volume_create(struct sr *sr, struct vdi *vdi, const struct volume_spec *spec);

@@ -210,7 +210,10 @@ int lvm_probe(struct sr *sr, struct sr_info *found)
 	if (!name)
 		return -E_SR_MISSING;
 	found->type = sr->type->names[0];
-	if (!lvm_vg_get(&l->set, name, &l->vg) && !mgt_read_head(sr)) {
+	if (lvm_vg_get(&l->set, name, &l->vg))
+		return 0;		/* what is wrong with it, who uses it is told */
+	lvm_stat(sr, found);
+	if (!mgt_read_head(sr)) {
 		found->name = l->mgt.name;
 		found->description = l->mgt.description;
 	}
