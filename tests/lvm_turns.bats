@@ -83,11 +83,11 @@ model_as_lines() {
 	cd "$BATS_TEST_TMPDIR"
 	{ ours_as_lines ours; model_as_lines model; } | sort >want
 	lvm2_as_lines lvm2 | sort >got
-	if ! diff want got >diff || [ $status_of -ne 0 ]; then
+	if ! diff want got >differ || [ $status_of -ne 0 ]; then
 		# The first step at which they differ, and what led to it.
-		first=$(sed -n 's/^[<>] \([0-9]*\)|.*/\1/p' diff | sort -n | head -1)
+		first=$(sed -n 's/^[<>] \([0-9]*\)|.*/\1/p' differ | sort -n | head -1)
 		echo "seed $seed: with <: ours, with >: lvm2"
-		grep -E "^[<>] ${first:-0}\|" diff
+		grep -E "^[<>] ${first:-0}\|" differ
 		head -n $((${first:-$steps} + 1)) log | tail -n 12
 		tail -n 1 log
 		return 1
