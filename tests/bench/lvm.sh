@@ -95,4 +95,21 @@ for n in $sizes; do
 	times=0
 	changes "$n" 3 '/sm/bin/vgt /dev/ubda' 'judge lvm' measure_guest -d ubda
 done
+
+# The verbs themselves, which also keep names in MGT and wipe what they make.
+sr=6f0c1a52-3b7e-4d0a-9a51-0d2c4b8f7e11 vdi=6f0c1a52-3b7e-4d0a-9a51-0d2c4b8f7e12
+vg=VG_XenStorage-$sr
+guest_ok -t 60 'dd if=/dev/zero of=/dev/ubda bs=1M count=16 2>/dev/null' >/dev/null
+guest_ok -t 60 "sm sr create disks --type lvm --dconf device=/dev/ubda --uuid $sr &&
+	vgt /dev/ubda fill LV-00000000-0000-4000-8000- 4194304 1000 100000000000" >/dev/null
+head_line "SR of 1,000 VDIs, a guest's disk" wall
+measure_guest -n 3 -d ubda \
+	--- sm vdi create one --sr disks --size 8M --uuid $vdi --- judge lvm lvcreate -qq -y -L 8m -n peer "$vg" \
+	--- sm vdi resize $vdi 16M --- judge lvm lvextend -qq -L 16m "$vg/peer" \
+	--- sm vdi list --sr disks --- judge lvm lvs -o lv_name,lv_size,lv_tags "$vg" \
+	--- sm vdi delete $vdi --- judge lvm lvremove -qq -y "$vg/peer"
+row 'create' 0 1
+row 'resize' 2 3
+row 'list' 4 5
+row 'delete' 6 7
 verdict

@@ -132,12 +132,13 @@ static int do_create(struct run *r)	/* NAME BYTES */
 	return create(r, r->arg[0], number(r, 1));
 }
 
-static int do_fill(struct run *r)	/* PREFIX BYTES COUNT: that many in one commit */
+static int do_fill(struct run *r)	/* PREFIX BYTES COUNT [FROM]: that many in one commit */
 {
 	int err = 0;
 
 	for (uint64_t i = 0; i < number(r, 2) && !err; i++)
-		err = create(r, arena_printf(&r->a, "%s%" PRIu64, r->arg[0], i), number(r, 1));
+		err = create(r, arena_printf(&r->a, "%s%" PRIu64, r->arg[0], number(r, 3) + i),
+			     number(r, 1));
 	return err;
 }
 
