@@ -240,7 +240,9 @@ in_ns() {
 		code 101 FileSR vdi_resize $D $SR $NEW 9
 		code 101 FileSR vdi_attach $D $SR $NEW
 		code 102 FileSR sr_delete $D $SR
-		code 1   FileSR vdi_clone $D $SR $VDI $NEW
+		code 0   FileSR vdi_clone $D $SR $VDI $NEW
+		code 103 FileSR vdi_clone $D $SR $VDI $NEW
+		code 0   FileSR vdi_delete $D $SR $NEW
 		code 0   FileSR vdi_delete $D $SR $VDI
 		code 0   FileSR vdi_delete $D $SR $VDI
 		code 0   FileSR sr_detach $D $SR
