@@ -212,6 +212,8 @@ const struct op_row ops[] = {
 	  NULL, NULL, NULL, "vdi_update", NULL, "Take over the names that xapi keeps", NULL },
 	{ OP_VDI_INTRODUCE, SR_OPEN | CHANGES | LOCKS_SR,
 	  NULL, NULL, NULL, "vdi_introduce", NULL, "Make a VDI of something that lies there", NULL },
+	{ OP_VDI_FORGET, VDI,
+	  NULL, NULL, NULL, "vdi_forget", NULL, "Leave a VDI that lies there to nobody", NULL },
 	{ OP_VDI_COMPOSE, VDI | CHANGES | LOCKS_SR,
 	  NULL, NULL, NULL, "vdi_compose", NULL, "Layer one VDI on top of another", NULL },
 	{ OP_VDI_GENERATE_CONFIG, VDI,

@@ -50,6 +50,7 @@ enum op {
 	OP_VDI_SNAPSHOT,
 	OP_VDI_CLONE,
 	OP_VDI_INTRODUCE,
+	OP_VDI_FORGET,
 	OP_VDI_LOCK,
 	OP_VDI_UNLOCK,
 	OP_VDI_COMPOSE,
@@ -90,7 +91,7 @@ struct request {
 
 	/* Which SR and VDI, as given; sm_run() resolves them into the uuids. */
 	const char *sr;			/* uuid, unique prefix or name; NULL = not given */
-	const char *vdi;
+	const char *vdi;		/* vdi_introduce: its location */
 	const char *other;		/* vdi_compose: the parent; vdi_revert: the disk */
 	struct uuid sr_uuid, vdi_uuid;	/* also set by doors that only know uuids */
 	bool by_uuid;			/* sr and vdi must be whole uuids: the machines' doors */

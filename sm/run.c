@@ -78,6 +78,8 @@ static int (*const handlers[])(struct run *r) = {
 	[OP_VDI_TREE] = IF_SNAPSHOTS(do_vdi_list),
 	[OP_VDI_SNAPSHOT] = IF_SNAPSHOTS(do_vdi_snapshot),
 	[OP_VDI_CLONE] = IF_SNAPSHOTS(do_vdi_clone),
+	[OP_VDI_INTRODUCE] = IF_SNAPSHOTS(do_vdi_introduce),
+	[OP_VDI_FORGET] = IF_SNAPSHOTS(do_vdi_forget),
 	[OP_VDI_COMPOSE] = IF_SNAPSHOTS(do_vdi_compose),
 	[OP_VDI_REVERT] = IF_SNAPSHOTS(do_vdi_revert),
 	[OP_VDI_GENERATE_CONFIG] = do_vdi_config,
@@ -123,6 +125,9 @@ bool sr_can(const struct sr_type *t, enum op op)
 
 	if (!handler(op))
 		return false;
+	/* Where scans find what others put there; what a driver makes up itself it knows. */
+	if (IS_ENABLED(CONFIG_SNAPSHOTS) && (op == OP_VDI_INTRODUCE || op == OP_VDI_FORGET))
+		return child_format(t);
 	if (IS_ENABLED(CONFIG_SNAPSHOTS) && is_of_trees(op))
 		return child_format(t) &&
 			(op == OP_VDI_COMPOSE ? !!l->volume_compose : !!l->volume_split);
@@ -237,8 +242,9 @@ static int run_row(struct run *r)
 		err = take_locks(r);
 	if (!err && with_sr)
 		err = open_and_find(r);
-	/* Deleting what is not there has been done. */
-	if (err == -E_VDI_MISSING && rq->op == OP_VDI_DELETE && rq->idempotent) {
+	/* Deleting or forgetting what is not there has been done. */
+	if (err == -E_VDI_MISSING && rq->idempotent &&
+	    (rq->op == OP_VDI_DELETE || (IS_ENABLED(CONFIG_SNAPSHOTS) && rq->op == OP_VDI_FORGET))) {
 		fail_clear(r->ctx);
 		return 0;
 	}

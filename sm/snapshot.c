@@ -275,6 +275,47 @@ int do_vdi_clone(struct run *r)
 	return split(r, true);
 }
 
+/* --- introduce and forget ------------------------------------------------------ */
+
+/*
+ * A disk that lies there already, by itself or put there by others: looked at
+ * as a scan does, with all that it stands on, and told of.  Nothing is written.
+ */
+int do_vdi_introduce(struct run *r)
+{
+	const struct request *rq = r->rq;
+	struct vdi *vdi = &r->vdi;
+	struct uuid u;
+	size_t depth;
+	int err;
+
+	if (!rq->vdi || uuid_parse(&u, rq->vdi)) {
+		hint(r->ctx, "the location of a disk is its uuid, and its file or volume has it too");
+		return fail(r->ctx, -E_UUID, "the location '%.64s'", rq->vdi ? rq->vdi : "");
+	}
+	if (rq->new_uuid.s[0] && !uuid_equal(&rq->new_uuid, &u))
+		return fail_say(r->ctx, -E_ARG, "VDI %s cannot be introduced as VDI %s: its uuid is "
+				"its location", u.s, rq->new_uuid.s);
+	err = r->sr.type->layout->find(&r->sr, &u, vdi);
+	if (!err)
+		err = vdi_complete(&r->sr, vdi);
+	if (!err && vdi->hidden)
+		err = -E_VDI_HIDDEN;
+	if (!err && rq->format && strcmp(rq->format, vdi->format))
+		return fail_say(r->ctx, -E_VDI_TYPE, "VDI %s is %s, not %.32s", u.s, vdi->format,
+				rq->format);
+	if (err)
+		return fail(r->ctx, err, "VDI %s", u.s);
+	err = chain_depth(r, vdi, &depth);
+	return err ? err : reply_vdi(r, REPLY_VDI);
+}
+
+/* Who remembers disks is the caller: here they are what lies there. */
+int do_vdi_forget(struct run *r)
+{
+	return must_be_idle(r, &r->vdi);
+}
+
 /* --- compose ----------------------------------------------------------------- */
 
 /* The other VDI of the call, whole. */

@@ -189,7 +189,8 @@ static int read_names(struct ctx *ctx, const struct xval *st, const struct op_ro
 	case OP_VDI_CREATE:
 		return get_uuid(ctx, st, "vdi_uuid", &rq->new_uuid);
 	case OP_VDI_INTRODUCE:
-		return get_uuid(ctx, st, "new_uuid", &rq->new_uuid);
+		err = need_text(ctx, st, "vdi_location", &rq->vdi);
+		return err ? err : get_uuid(ctx, st, "new_uuid", &rq->new_uuid);
 	default:
 		return 0;
 	}

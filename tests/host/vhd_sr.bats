@@ -190,6 +190,31 @@ ns() {
 	END
 }
 
+@test "introduce and forget: a disk that lies there is looked at, and nothing is written" {
+	ns <<-'END'
+		member() { echo "<member><name>$1</name><value>$2</value></member>"; }
+		call() {
+			FileSR "<methodCall><methodName>$1</methodName><params><param><value><struct>$(member command $1; member args '<array><data/></array>'; member device_config "<struct>$(member location $T/sr)</struct>"; member sr_uuid $sr)$2</struct></value></param></params></methodCall>"
+		}
+		introduce() { call vdi_introduce "$(member vdi_location "$1"; member new_uuid "$2"; member vdi_sm_config "<struct>${3-}</struct>")"; }
+		vector chain3-base ${U}1; vector chain3-mid ${U}2; vector chain3-leaf ${U}3
+		rm -r .sm; ls -lAi --time-style=full-iso >"$T/before"
+		introduce ${U}3 ${U}3 | grep -q "<name>location</name><value><string>${U}3</string>.*<name>uuid</name><value><string>${U}3</string>"
+		introduce ${U}3 "" "$(member type vhd)" | grep -q "<string>${U}3</string>"
+		introduce ${U}3 ${U}3 "$(member type raw)" | grep -q '<int>66</int>.*is vhd, not raw'
+		introduce ${U}3 ${U}4 | grep -q '<int>1</int>.*cannot be introduced as'
+		introduce ../x.vhd ${U}4 | grep -q "<int>1</int>.*'../x.vhd'"
+		introduce ${U}2 ${U}2 | grep -q '<int>46</int>.*hidden'
+		introduce ${U}9 ${U}9 | grep -q '<int>46</int>'
+		call vdi_forget "$(member vdi_uuid ${U}3)" | grep -q '<nil/>'
+		call vdi_forget "$(member vdi_uuid ${U}9)" | grep -q '<nil/>'
+		ls -lAi --time-style=full-iso | diff "$T/before" -
+		# A chain with a hole is no disk.
+		mv ${U}1.vhd "$T/away"
+		introduce ${U}3 ${U}3 | grep -q '<fault>'
+	END
+}
+
 @test "compose: a disk stands on another, which is hidden" {
 	ns <<-'END'
 		call() {
