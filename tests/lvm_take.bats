@@ -165,5 +165,7 @@ hold_excl() {
 	# One bad device of several, and none is touched.
 	guest_ok 'judge mkfs.ext4 -qF /dev/ubdc'
 	untouched /dev/ubdb 1 '*/dev/ubdc holds an ext4*' sm sr create x --type lvm --dconf device=/dev/ubdb,/dev/ubdc
+	guest_ok 'losetup -d /dev/loop4; truncate -s 14M /tmp/small && losetup /dev/loop4 /tmp/small'
+	untouched /dev/ubdc 2 '*/dev/loop4: *' sm sr create x --type lvm --dconf device=/dev/ubdc,/dev/loop4 --force
 	guest_ok 'losetup -d /dev/loop4; [ -z "$(judge pvs --noheadings)" ]'
 }

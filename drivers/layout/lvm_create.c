@@ -31,27 +31,47 @@ static void new_id(struct lvm_id *id)
 	lvm_id_make(id, random);
 }
 
-/* The old contents go first, and the label last: a death leaves an empty disk or a PV of none. */
-static int make_pv(struct sr *sr, struct lvm_dev *d)
+/* All are planned before the first one is touched: none is emptied for an SR that cannot be. */
+static int plan_pv(struct sr *sr, const struct lvm_dev *d, struct lvm_label *label)
 {
 	struct lvm_pv_spec spec = {
 		.device_size = d->io->size, .metadata_size = METADATA_SIZE, .n_mdas = 1,
 	};
-	struct lvm_label label;
 	struct lvm_id id;
 	int err;
 
 	new_id(&id);
-	err = lvm_pv_plan(&spec, &id, &label);
-	if (!err)
-		err = io_zero(d->io, 0, d->io->size < WIPE ? d->io->size : WIPE);
+	err = lvm_pv_plan(&spec, &id, label);
+	if (!err && d->io->size - label->data[0].at < EXTENT)
+		err = -E_LVM_PV_SIZE;
+	return err ? fail(sr->ctx, err, "make a PV of %s", d->path) : 0;
+}
+
+/* The old contents go first, and the label last: a death leaves an empty disk or a PV of none. */
+static int make_pv(struct sr *sr, struct lvm_dev *d, const struct lvm_label *label)
+{
+	int err = io_zero(d->io, 0, d->io->size < WIPE ? d->io->size : WIPE);
+
 	if (!err && d->io->size > 2 * WIPE)	/* GPT and md keep copies at the end */
 		err = io_zero(d->io, d->io->size - MiB, MiB);
 	if (!err)
 		err = io_flush(d->io);
 	if (!err)
-		err = lvm_pv_create(d->io, &label);
+		err = lvm_pv_create(d->io, label);
 	return err ? fail(sr->ctx, err, "make a PV of %s", d->path) : 0;
+}
+
+static int make_pvs(struct sr *sr, struct lvm_sr *l)
+{
+	size_t n = sr_devices(sr)->n;
+	struct lvm_label *label = arena_array(&sr->ctx->arena, n, sizeof(*label));
+	int err = 0;
+
+	for (size_t i = 0; i < n && !err; i++)
+		err = plan_pv(sr, &l->dev[i], &label[i]);
+	for (size_t i = 0; i < n && !err; i++)
+		err = make_pv(sr, &l->dev[i], &label[i]);
+	return err;
 }
 
 static int make_mgt(struct sr *sr, struct lvm_vg *vg, const struct lvm_stamp *stamp)
@@ -144,8 +164,7 @@ int lvm_create(struct sr *sr)
 	if (err)
 		return err;
 	lvm_read(sr, l);
-	for (size_t i = 0; !err && i < sr_devices(sr)->n; i++)
-		err = make_pv(sr, &l->dev[i]);
+	err = make_pvs(sr, l);
 	if (err)
 		return err;
 	forget_partitions(sr);
