@@ -76,11 +76,9 @@ static bool is_wanted(const struct digger *d, const struct lvm_summary *is)
 
 static void add_place(struct digger *d, struct lvm_past *p, const struct ring *r, size_t at)
 {
-	struct lvm_place **end = &p->place;
+	struct lvm_place **end = p->last ? &p->last->next : &p->place;
 
-	while (*end)
-		end = &(*end)->next;
-	*end = arena_alloc(d->set->arena, sizeof(**end));
+	p->last = *end = arena_alloc(d->set->arena, sizeof(**end));
 	**end = (struct lvm_place){ .dev = r->dev, .area = r->site->mda.start, .at = at + RING };
 }
 

@@ -32,6 +32,7 @@ struct lvm_past {
 	bool damaged;			/* and its checksum is wrong: do not go back to this one */
 	bool announced;			/* a header says that it was about to be committed */
 	struct lvm_place *place;	/* at least one */
+	struct lvm_place *last;		/* of them: a ring may hold one text in every sector */
 };
 
 /*
