@@ -231,6 +231,24 @@ static void tell(struct lvm_restore *r)
 					 SIZE_STR(lvm_lv_bytes(r->now, lv)));
 }
 
+/*
+ * A PV of today's VG that the text does not know and that was not named: it keeps
+ * a text of this VG, and may know a newer seqno than was found here.
+ */
+static int all_are_here(struct lvm_restore *r)
+{
+	for (uint32_t i = 0; r->now && !r->force && i < r->now->n_pvs; i++) {
+		const struct lvm_pv *pv = r->now->pv[i];
+
+		if (!pv->dev && !lvm_pv_by_id(r->vg, pv->id.s))
+			return lvm_restore_refuse(r, -E_LVM_PARTIAL,
+						  "its path too, so that it leaves the VG; --force without it",
+						  "the PV %s, in the VG now, is on none of the devices (last seen as %s)",
+						  pv->id.s, pv->device ? pv->device : "nothing");
+	}
+	return 0;
+}
+
 /* Devices of the VG that the text does not know. */
 static void leave(struct lvm_restore *r)
 {
@@ -279,6 +297,8 @@ int lvm_restore_plan(struct lvm_restore *r)
 		err = check_pools(r);
 	if (!err)
 		err = lvm_restore_bind(r);
+	if (!err)
+		err = all_are_here(r);
 	if (err)
 		return err;
 	lvm_vg_mark_partial(r->vg);

@@ -238,6 +238,27 @@ the_report() {
 	[ "$(sm vg history pv0 two/pv0 --minimal --vg FNwjdG-a9Ty-zDEK-rRJd-azXI-jsBj-4qqETE)" = 5,4,3,2,1 ]
 }
 
+@test "vg history: one text in every sector of 32 MiB takes no longer than reading them" {
+	perl -e '
+	sub crc {
+		my $c = 0xf597a6cf;
+		for my $b (unpack "C*", $_[0]) {
+			$c ^= $b;
+			$c = $c & 1 ? $c >> 1 ^ 0xedb88320 : $c >> 1 for 1 .. 8;
+		}
+		return $c;
+	}
+	my $size = 32 << 20;
+	my $h = " LVM2 x[5A%r0N*>" . pack("L<Q<Q<", 1, 4096, $size) . "\0" x 472;
+	my $t = "vg {\nid = \"abcdef-abcd-abcd-abcd-abcd-abcd-abcdef\"\nseqno = 1\n}\n";
+	open my $f, ">", "pv0" or die; binmode $f;
+	seek $f, 4096, 0; print $f pack("L<", crc($h)), $h;
+	print $f $t . "\0" x (512 - length $t) for 2 .. $size / 512;'
+	run timeout 10 sm vg history --json pv0
+	[ "$status" -eq 0 ]
+	[ "$(jq -c '[.versions[] | .seqno, (.copies | length)]' <<<"$output")" = '[1,65535]' ]
+}
+
 @test "vg backup is what vgcfgbackup writes: the text with tabs, behind who saved it" {
 	local s
 
@@ -421,6 +442,14 @@ data_sum() {
 	refused 1 "*pv0 and pv1 are both the PV *" pv0 pv1 --seqno 2
 	unpack 11a-partial
 	refused 1 "*is on none of the devices (last seen as /dev/loop1)*" pv0 --seqno 4
+	# A PV that the text does not know keeps a text of the VG, where nobody names it.
+	unpack 04-two-pvs
+	sm vg backup pv0 pv1 --seqno 1 | sed '/^\t\tpv1 {/,/^\t\t}/d' >alone
+	refused 1 "*alone: the PV ucjvzk-*, in the VG now, is on none of the devices*" pv0 --from alone
+	run sm vg restore pv0 pv1 --from alone --dry-run
+	[ "$status" -eq 0 ] && [[ $output == *"pv1: the PV ucjvzk-"*" leaves the VG"* ]]
+	run sm vg restore pv0 --from alone --force --dry-run
+	[ "$status" -eq 0 ]
 	unpack 09-striped
 	refused 1 "*is on none of the devices*" pv0 pv1 --seqno 5
 	# The wrong VG's backup; and nothing of it is here.
