@@ -100,6 +100,11 @@ int dir_scan_list(struct sr *sr, struct dir_scan *scan, int records, struct vdis
  * the SR that has the right id, or -E_VDI_LOAD.
  */
 int dir_find_parent(struct sr *sr, struct vdi *vdi);
+/*
+ * -E_VDI_LOAD when another VDI is the same file, by a hard link: what is written
+ * to one, or marks it as hidden, changes both.
+ */
+int dir_must_be_one(struct sr *sr, const struct vdi *vdi);
 int dir_children(struct sr *sr, const struct uuid *of, struct uuid **v, size_t *n, bool *whole);
 
 /* --- dir_volume.c --- */

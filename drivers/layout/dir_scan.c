@@ -291,3 +291,32 @@ int dir_children(struct sr *sr, const struct uuid *of, struct uuid **v, size_t *
 	}
 	return err;
 }
+
+/* --- hard links ----------------------------------------------------------------- */
+
+int dir_must_be_one(struct sr *sr, const struct vdi *vdi)
+{
+	_closedir_ DIR *d = NULL;
+	struct fs_id this, id;
+	struct dirent *e;
+	struct stat st;
+
+	/* Other names are rare, and may lie outside of the SR: copies that a backup keeps. */
+	if (fstatat(sr->dir, vdi->volume, &st, AT_SYMLINK_NOFOLLOW) || st.st_nlink < 2 ||
+	    fs_id(sr->dir, vdi->volume, &this))
+		return 0;
+	d = dir_entries(sr->dir);
+	if (!d)
+		return fail(sr->ctx, -errno, "read the directory");
+	while (errno = 0, (e = readdir(d))) {
+		struct uuid u;
+
+		if (!dir_volume_name(sr, e->d_name, &u) || !strcmp(e->d_name, vdi->volume) ||
+		    fs_id(sr->dir, e->d_name, &id) || !fs_id_equal(&id, &this))
+			continue;
+		hint(sr->ctx, "remove one of the two names, or put a copy there");
+		return fail_say(sr->ctx, -E_VDI_LOAD, "%s and %s are one file, by a hard link",
+				vdi->volume, e->d_name);
+	}
+	return errno ? fail(sr->ctx, -errno, "read the directory") : 0;
+}

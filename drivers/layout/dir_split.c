@@ -383,6 +383,7 @@ static void finish_later(struct work *w)
 int dir_volume_split(struct sr *sr, struct volume_split *s)
 {
 	struct work w = { .sr = sr, .leaf = s->leaf->uuid, .base = s->base->uuid };
+	char why[sizeof(sr->ctx->why)];
 	_close_ int tmp = -1;
 	int err;
 
@@ -392,6 +393,9 @@ int dir_volume_split(struct sr *sr, struct volume_split *s)
 	s->base->format = s->leaf->format;
 	s->base->hidden = true;
 	dir_set_volume(s->base, s->base->format);
+	err = dir_must_be_one(sr, s->leaf);
+	if (err)
+		return err;
 	err = dir_open_tmp(sr, &tmp);
 	if (!err)
 		err = prepare(&w, tmp, s);
@@ -404,7 +408,9 @@ int dir_volume_split(struct sr *sr, struct volume_split *s)
 	if (!err)
 		err = put_in_place(&w, tmp, s);			/* commit */
 	if (err) {
-		undo(&w);			/* err is what matters */
+		memcpy(why, sr->ctx->why, sizeof(why));
+		undo(&w);			/* err is what matters, and what was said of it */
+		memcpy(sr->ctx->why, why, sizeof(why));
 		return err == -ENOSPC || err == -EDQUOT ? -E_SR_NO_SPACE :
 		       err == -EROFS ? -E_SR_READ_ONLY : err;
 	}
@@ -463,8 +469,10 @@ int dir_volume_compose(struct sr *sr, const struct vdi *child, const struct vdi 
 	const struct format *pf = sr_format(sr->type, parent->format);
 	_io_close_ struct io *io = NULL, *pio = NULL;
 	const char *path = arena_printf(&sr->ctx->arena, "./%s", parent->volume);
-	int err = dir_volume_io(sr, parent, false, &pio);
+	int err = dir_must_be_one(sr, parent);
 
+	if (!err)
+		err = dir_volume_io(sr, parent, false, &pio);
 	if (!err)
 		err = dir_volume_io(sr, child, true, &io);
 	if (!err)

@@ -260,7 +260,9 @@ int dir_volume_resize(struct sr *sr, struct vdi *vdi, uint64_t virtual_size)
 	uint64_t journal = 0;
 	int err;
 
-	err = io_open(&io, sr->dir, vdi->volume, IO_RDWR | IO_NOFOLLOW);
+	err = WITH_TREES ? dir_must_be_one(sr, vdi) : 0;
+	if (!err)
+		err = io_open(&io, sr->dir, vdi->volume, IO_RDWR | IO_NOFOLLOW);
 	if (err)
 		return fail(sr->ctx, err, "open %s", vdi->volume);
 	if (!f->resize)
@@ -283,18 +285,20 @@ int dir_volume_resize(struct sr *sr, struct vdi *vdi, uint64_t virtual_size)
 int dir_volume_open(struct sr *sr, const struct vdi *vdi, bool writable, int *fd)
 {
 	struct stat st;
+	int err = 0;
 
 	*fd = openat(sr->dir, vdi->volume,
 		     (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (*fd < 0)
 		return fail(sr->ctx, errno == ENOENT ? -E_VDI_MISSING : -errno, "open %s", vdi->volume);
 	/* It may have been replaced since it was listed. */
-	if (fstat(*fd, &st) || !S_ISREG(st.st_mode)) {
-		close(*fd);
-		*fd = -1;
-		return fail_say(sr->ctx, -E_VDI_LOAD, "%s is not an image file", vdi->volume);
-	}
-	return 0;
+	if (fstat(*fd, &st) || !S_ISREG(st.st_mode))
+		err = fail_say(sr->ctx, -E_VDI_LOAD, "%s is not an image file", vdi->volume);
+	else if (WITH_TREES && writable)
+		err = dir_must_be_one(sr, vdi);
+	if (err)
+		close(take_fd(fd));
+	return err;
 }
 
 int dir_volume_io(struct sr *sr, const struct vdi *vdi, bool writable, struct io **io)

@@ -190,6 +190,36 @@ ns() {
 	END
 }
 
+@test "two disks that are one file: nothing is written to either" {
+	ns <<-'END'
+		sm vdi create root --sr S --size 8M --format vhd --uuid ${U}1
+		sm vdi create data --sr S --size 8M --format raw --uuid ${U}3
+		head -c 8M /dev/urandom >"$T/rnd.raw"
+		sm image convert "$T/rnd.raw" ${U}1.vhd
+		ln ${U}1.vhd "$T/kept"			# outside of the SR: nobody's disk
+		is '.problems == []' sm sr check S
+		ln ${U}1.vhd ${U}2.vhd; ln ${U}3.raw ${U}4.raw
+		sum=$(sha256sum <${U}1.vhd)
+		sm sr check S --json >"$T/doc" || [ $? -eq 6 ]
+		jq -e '[.problems[].object[-1:]] | sort == ["1","2","3","4"]' "$T/doc"
+		fails 6 "*1.vhd and *2.vhd are one file*" sm vdi snapshot ${U}1
+		fails 6 "*2.vhd and *1.vhd are one file*" sm vdi resize ${U}2 16M
+		fails 6 "*3.raw and *4.raw are one file*" sm vdi clone ${U}3
+		fails 6 "*4.raw and *3.raw are one file*" sm vdi serve ${U}4 --socket "$T/sock"
+		fails 6 "*1.vhd and *2.vhd are one file*" sm vdi serve ${U}1 --socket "$T/sock"
+		sm sr scan S
+		test "$(sha256sum <${U}2.vhd)" = "$sum"
+		test -z "$(ls -A .sm/tmp)"
+		test "$(ls | wc -l)" -eq 4
+		# The way out, and all is as ever.
+		sm vdi delete ${U}2
+		# What is undone does not hide why.
+		fails 2 "*make ${U}1.vhd*" bash -c "trap '' XFSZ; ulimit -f 2; exec sm vdi snapshot ${U}1"
+		test -z "$(ls -A .sm/tmp)"
+		sm vdi snapshot ${U}1
+	END
+}
+
 @test "introduce and forget: a disk that lies there is looked at, and nothing is written" {
 	ns <<-'END'
 		member() { echo "<member><name>$1</name><value>$2</value></member>"; }
