@@ -38,6 +38,12 @@ static void sort_moves(const struct vhd *v, struct plan *p)
 	}
 }
 
+/* What lies below the table stays, whatever it is. */
+static bool is_moved(const struct vhd *v, const struct vhd_locator *l)
+{
+	return l->code && l->at >= v->header.table_at;
+}
+
 static int make_plan(const struct vhd *v, uint64_t size, struct plan *p)
 {
 	uint64_t end;
@@ -56,7 +62,7 @@ static int make_plan(const struct vhd *v, uint64_t size, struct plan *p)
 	for (int i = 0; i < VHD_LOCATORS; i++) {
 		struct vhd_locator *l = &p->header.locators[i];
 
-		if (!l->code || l->at < v->header.table_at)
+		if (!is_moved(v, l))
 			continue;
 		if (!vhd_locator_is_usable(v, l) || l->space > TEXT_MAX)
 			return -E_VHD_LOCATOR;
@@ -85,7 +91,7 @@ static int write_journal(const struct vhd *v, const struct plan *p, struct io *i
 	if (!err)
 		err = vhd_journal_add(&j, JOURNAL_HEADER, v->io, v->footer.header_at, 1024);
 	for (int i = 0; i < VHD_LOCATORS && !err; i++)
-		if (v->header.locators[i].code)
+		if (is_moved(v, &v->header.locators[i]))
 			err = vhd_journal_add(&j, JOURNAL_LOCATOR, v->io, v->header.locators[i].at,
 					      v->header.locators[i].space);
 	if (!err && v->header.max_bat)

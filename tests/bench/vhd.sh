@@ -11,7 +11,7 @@
 [ -n "${INSIDE:-}" ] || INSIDE=1 exec unshare -rm "$0" "$@"	# an SR mounts its folder
 . "$(dirname "$0")/common.bash"
 vhdt=$("$bench/../lab/tools/build.sh" "$build" vhdt)
-cd "$tmp"
+cd "$tmp" || exit
 rounds=${RUNS:-5}
 
 # --- small things -----------------------------------------------------------------
