@@ -367,6 +367,9 @@ int do_vdi_compose(struct run *r)
 		err = must_be_idle(r, vdi);
 	if (!err)
 		err = must_be_idle(r, &parent);
+	/* What stands on it would show other data from now on. */
+	if (!err)
+		err = must_be_leaf(r);
 	if (!err)
 		err = must_not_be_above(r, vdi, &parent);
 	if (!err)

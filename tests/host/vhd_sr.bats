@@ -263,6 +263,10 @@ ns() {
 		sm image info ${U}1.vhd --json | jq -e '.parent.path | endswith("'${U}3'.vhd")'
 		call ${U}1 ${U}1 | grep -q '<fault>'
 		call ${U}1 ${U}3 | grep -q '<fault>'
+		# Nor may the data change under those that stand on it.
+		sm vdi create other --sr S --size 8M --format vhd --uuid ${U}4
+		call ${U}4 ${U}3 | grep -q "inner node"
+		is '.vdi.hidden | not' sm vdi show other
 	END
 }
 
