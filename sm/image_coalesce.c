@@ -3,15 +3,14 @@
  * sm image coalesce: a child's data merged into its parent.
  *
  * The child is only read, and overrides what is being merged until its user
- * lets it stand on the parent's parent, or removes it.  So stopping or dying
+ * lets its children stand on the parent, or removes it.  So stopping or dying
  * anywhere costs nothing but doing it again.  Whoever else stands on the
- * parent would see it change, which is why the neighbours are asked first.
+ * parent sees it change; that nobody does is for the caller, as no verb opens
+ * more than an image and its chain.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "arch/fs.h"
 #include "lib/bytes.h"
@@ -19,8 +18,6 @@
 #include "lib/err.h"
 #include "lib/text/size.h"
 #include "lib/vhd/coalesce.h"
-#include "lib/vhd/open.h"
-#include "lib/vhd/parent.h"
 #include "sm/image.h"
 
 struct merge {
@@ -28,53 +25,8 @@ struct merge {
 	struct image_place child, parent;
 	struct io *child_io, *parent_io;
 	struct vhd *c, *p;		/* p is NULL for a raw parent */
+	struct stat found;		/* which file the chain calls the parent */
 };
-
-/* --- neighbours ------------------------------------------------------------ */
-
-/* Does the image of this name stand on our parent too? */
-static bool is_sibling(struct merge *m, int dir, const char *name)
-{
-	_io_close_ struct io *io = NULL;
-	_vhd_close_ struct vhd *v = NULL;
-	char parent[VHD_NAME_MAX];
-	int flags = m->child.device ? IO_RDONLY : IO_RDONLY | IO_NOFOLLOW;
-
-	if (io_open(&io, dir, name, flags) || vhd_open(&v, io, VHD_HEADERS) || !vhd_has_parent(v) ||
-	    !memcmp(v->footer.uuid, m->c->footer.uuid, 16) ||
-	    memcmp(v->header.parent_uuid, m->c->header.parent_uuid, 16))
-		return false;
-	if (m->p)
-		return true;
-	return !vhd_header_name(&v->header, parent) && strstr(parent, m->parent.name);
-}
-
-static bool may_be_vhd(struct merge *m, const char *name)
-{
-	const char *dot = strrchr(name, '.');
-
-	return m->child.device ? strstr(name, "VHD") != NULL : dot && strstr(dot, "vhd");
-}
-
-static int ask_neighbours(struct merge *m)
-{
-	DIR *d = opendir(m->child.dir);
-	struct dirent *e;
-	int err = 0;
-
-	if (!d)
-		return fail(m->r->ctx, -errno, "%s", m->child.dir);
-	while (!err && (e = readdir(d))) {
-		if (!strcmp(e->d_name, m->child.name) || !may_be_vhd(m, e->d_name) ||
-		    !is_sibling(m, dirfd(d), e->d_name))
-			continue;
-		hint(m->r->ctx, "--force, if that one is not needed");
-		err = fail_say(m->r->ctx, -E_VDI_IN_USE, "%.200s stands on %s as well and would change",
-			       e->d_name, m->parent.path);
-	}
-	closedir(d);
-	return err;
-}
 
 /* --- opening --------------------------------------------------------------- */
 
@@ -89,12 +41,12 @@ static int find_parent(struct merge *m)
 	if (m->child.format != IMAGE_VHD)
 		return fail_say(r->ctx, -E_ARG, "%s: only VHDs are merged", m->child.path);
 	err = image_place_open(&m->child, 0, &im);
+	if (!err && im->n < 2)
+		err = fail_say(r->ctx, -E_ARG, "%s has no parent", m->child.path);
+	if (!err && fstat(im->levels[1].io->fd, &m->found))
+		err = fail(r->ctx, -errno, "%s", m->child.files[1].path);
 	image_close(im);
-	if (err)
-		return err;
-	if (m->child.n < 2)
-		return fail_say(r->ctx, -E_ARG, "%s has no parent", m->child.path);
-	return image_place(r, m->child.files[1].path,
+	return err ? err : image_place(r, m->child.files[1].path,
 			   image_format_name(m->child.files[1].format), &m->parent);
 }
 
@@ -105,6 +57,15 @@ static int open_vhd(struct run *r, struct image_place *p, struct io *io, int fla
 	if (err == -E_VHD_FOOTERS || err == -E_VHD_ENTRY)
 		hint(r->ctx, "sm image repair %s", p->path);
 	return err ? fail(r->ctx, err, "%s", p->path) : 0;
+}
+
+/* Between looking and opening for writing another may have taken its name. */
+static bool is_same(struct merge *m)
+{
+	struct stat st;
+
+	return !fstat(m->parent_io->fd, &st) && st.st_dev == m->found.st_dev &&
+	       st.st_ino == m->found.st_ino && st.st_rdev == m->found.st_rdev;
 }
 
 static int open_both(struct merge *m)
@@ -118,8 +79,7 @@ static int open_both(struct merge *m)
 		err = image_edit_open(m->r, &m->parent, &m->parent_io);
 	if (!err && vhd)
 		err = open_vhd(m->r, &m->parent, m->parent_io, VHD_RDWR, &m->p);
-	/* Between looking and opening another may have taken its name. */
-	if (!err && vhd && memcmp(m->p->footer.uuid, m->c->header.parent_uuid, 16))
+	if (!err && (!is_same(m) || (vhd && memcmp(m->p->footer.uuid, m->c->header.parent_uuid, 16))))
 		err = fail(m->r->ctx, -E_VHD_PARENT_UUID, "%s", m->parent.path);
 	return err;
 }
@@ -200,8 +160,6 @@ static int merge(struct merge *m)
 					vhd_allocated(m->c), m->child.path, m->parent.path);
 	}
 	err = open_both(m);
-	if (!err && !m->r->rq->force)
-		err = ask_neighbours(m);
 	if (!err)
 		err = make_room(m);
 	if (err)

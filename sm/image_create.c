@@ -124,8 +124,6 @@ static int check_beside(struct run *r, struct image_place *parent, struct image_
 	    (child->device ? strcmp(child->vg, parent->vg) : strcmp(child->dir, parent->dir)))
 		return fail_say(r->ctx, -E_ARG, "%s must be in the same %s as %s", child->path, where,
 				parent->path);
-	if (child->device && !strcmp(child->path, parent->path))
-		return fail_say(r->ctx, -E_ARG, "%s would stand on itself", child->path);
 	if (child->format != IMAGE_VHD)
 		return fail_say(r->ctx, -E_ARG, "%s: only a VHD can stand on another image",
 				child->path);
@@ -155,6 +153,19 @@ static int name_parent(struct run *r, struct image_place *p, struct vhd_create *
 	}
 	if (!stat(p->path, &st))
 		how->parent_time = image_vhd_time(st.st_mtime);
+	return 0;
+}
+
+/* A volume that the parent stands on, or the parent by another name, is no place for a child. */
+static int check_apart(struct run *r, const struct image_place *child, struct image *im)
+{
+	struct stat a, b;
+
+	if (!child->device || stat(child->path, &b))
+		return 0;
+	for (size_t i = 0; i < im->n; i++)
+		if (!fstat(im->levels[i].io->fd, &a) && a.st_rdev == b.st_rdev)
+			return fail_say(r->ctx, -E_ARG, "%s would stand on itself", child->path);
 	return 0;
 }
 
@@ -197,6 +208,8 @@ int do_image_snapshot(struct run *r)
 		err = check_beside(r, &parent, &child);
 	if (!err)
 		err = image_place_open(&parent, 0, &im);
+	if (!err)
+		err = check_apart(r, &child, im);
 	if (!err)
 		err = take_snapshot(r, &parent, &child, im);
 	image_close(im);

@@ -161,6 +161,12 @@ static int too_small(struct run *r, uint64_t has)
 			r->rq->paths[0], (unsigned long long)has);
 }
 
+static int too_large(struct run *r, uint64_t wish)
+{
+	return fail_say(r->ctx, -E_VDI_SIZE, "%s asked, and a VHD has at most 2040 GiB",
+			SIZE_STR(wish));
+}
+
 static int resize_vhd(struct run *r, struct image_place *p, struct io *io, uint64_t size)
 {
 	_vhd_close_ struct vhd *v = NULL;
@@ -173,8 +179,7 @@ static int resize_vhd(struct run *r, struct image_place *p, struct io *io, uint6
 		return fail(r->ctx, err, "%s", p->path);
 	}
 	if (vhd_round_size(&rounded))
-		return fail_say(r->ctx, -E_VDI_SIZE, "%s asked, and a VHD has at most 2040 GiB",
-				SIZE_STR(size));
+		return too_large(r, size);
 	/* An odd size of others is no reason to grow: what is asked for is there. */
 	if (size == v->footer.size)
 		return 0;
@@ -198,19 +203,36 @@ static int resize_raw(struct run *r, struct image_place *p, struct io *io, uint6
 }
 
 /* An image whose chain does not hold is not worth a larger size. */
-static int check_chain(struct image_place *p)
+static int check_chain(struct image_place *p, uint64_t *size)
 {
 	struct image *im = NULL;
 	int err = image_place_open(p, IMAGE_HEADERS, &im);
 
+	if (!err)
+		*size = im->size;
 	image_close(im);
 	return err;
+}
+
+static int plan_only(struct run *r, struct image_place *p)
+{
+	uint64_t size, wish = r->rq->size;
+	int err = check_chain(p, &size);
+
+	if (err)
+		return err;
+	if (wish < size)
+		return too_small(r, size);
+	if (p->format == IMAGE_VHD && vhd_round_size(&wish))
+		return too_large(r, wish);
+	return plan(r, 0, "grow %s to %llu bytes", p->path, (unsigned long long)wish);
 }
 
 int do_image_resize(struct run *r)
 {
 	_io_close_ struct io *io = NULL;
 	struct image_place p;
+	uint64_t size;
 	int err = image_place(r, r->rq->paths[0], r->rq->format, &p);
 
 	if (err)
@@ -218,10 +240,10 @@ int do_image_resize(struct run *r)
 	if (p.format == IMAGE_QCOW2)
 		return fail_say(r->ctx, -E_ARG, "%s: qcow2 images are read here, not written", p.path);
 	if (r->ctx->dry_run)
-		return plan(r, 0, "grow %s to %llu bytes", p.path, (unsigned long long)r->rq->size);
+		return plan_only(r, &p);
 	err = image_edit_open(r, &p, &io);
 	if (!err)
-		err = check_chain(&p);
+		err = check_chain(&p, &size);
 	if (!err)
 		err = p.format == IMAGE_VHD ? resize_vhd(r, &p, io, r->rq->size) :
 			resize_raw(r, &p, io, r->rq->size);

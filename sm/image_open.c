@@ -348,6 +348,8 @@ int image_place_open(struct image_place *p, int flags, struct image **im)
 	err = image_open(im, io, p->format, flags, find_parent, p);
 	if (err && !p->ctx->why[0] && p->n > 1)
 		fail(p->ctx, err, "the parent %s", p->files[p->n - 1].path);
+	if (err == -E_VHD_POISON && p->n == 1)
+		hint(p->ctx, "sm image repair %s", p->path);
 	if (err_kind(err) == -EUCLEAN && p->format == IMAGE_VHD && p->n == 1 && !p->device)
 		hint(p->ctx, "sm image check %s", p->path);
 	return err ? fail(p->ctx, err, "%s", p->path) : 0;

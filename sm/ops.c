@@ -174,7 +174,7 @@ const struct op_row ops[] = {
 	  "sm image resize root.vhd 40G" },
 	{ OP_IMAGE_COALESCE, CHANGES,
 	  "image", "coalesce", "PATH [-f=FMT] [--force]", NULL, NULL,
-	  "Merge the data of an image into its parent; may be repeated",
+	  "Merge the data of an image into its parent, on which nothing else may stand",
 	  "sm image coalesce root-new.vhd" },
 #endif
 #if IS_ENABLED(CONFIG_CLI_VG)

@@ -86,7 +86,9 @@ static void print_map(struct ctx *ctx, const struct image_map *m, const struct t
 void image_out(struct ctx *ctx, const struct cli *cli, const struct request *rq,
 	       const struct reply *rp, const struct term *term, struct buf *b)
 {
-	if (rp->kind == REPLY_MAP)
+	if (rp->kind == REPLY_IMAGE && cli->minimal)
+		buf_printf(b, "%s\n", rp->image->info.has_uuid ? id(ctx, rp->image->info.uuid) : "");
+	else if (rp->kind == REPLY_MAP)
 		print_map(ctx, rp->map, term, b);
 	else if (rq->op == OP_IMAGE_INFO)	/* what changes an image says nothing when it is done */
 		print_info(ctx, cli, rp->image, b);

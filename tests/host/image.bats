@@ -103,6 +103,10 @@ same_map() {	# same_map KIND NAME
 	[ $bad -eq 0 ]
 }
 
+@test "image info --minimal: its uuid" {
+	[ "$(sm image info --minimal chain3-leaf.vhd)" = "$(told vhd chain3-leaf uuid)" ]
+}
+
 @test "image check: the document, and what mends it" {
 	run --separate-stderr sm image check --json footer-killed.vhd
 	[ "$status" -eq 6 ]
