@@ -307,7 +307,7 @@ static void nothing_left(struct world *w, const char *name)
 	while ((e = readdir(d)))
 		if (e->d_name[0] != '.' || !strncmp(e->d_name, ".journal", 8))
 			if (strcmp(name, ".") || !strncmp(e->d_name, "clone_", 6))
-				OK(!e->d_name);
+				OK(!*e->d_name);
 	closedir(d);
 }
 
