@@ -61,12 +61,13 @@ told() {
 }
 
 @test "create, snapshot, convert in place, grow, coalesce: all within volumes" {
-	lv VHD-a 32M && lv VHD-b 32M && lv LV-c 20M && lv LV-d 16M
-	guest_ok "dd if=/dev/urandom of=$D/LV-c bs=1M count=3 conv=fsync 2>/dev/null
-		tr '\\0' x </dev/zero | dd of=$D/VHD-a bs=1M count=32 2>/dev/null
+	lv VHD-a 20M && lv VHD-b 20M && lv LV-c 12M && lv LV-d 8M
+	# The new image lies where an old one was.
+	guest_ok "dd if=/dev/urandom of=$D/LV-c bs=256K count=5 conv=fsync 2>/dev/null
+		dd if=/share/child.lv of=$D/VHD-a bs=1M 2>/dev/null
 		sm image convert $D/LV-c $D/VHD-a && sm image check $D/VHD-a && sm image convert $D/VHD-a -O raw /tmp/i && cmp /tmp/i $D/LV-c" >/dev/null
 	guest_ok "sm image snapshot $D/VHD-a $D/VHD-b && sm image info --json $D/VHD-b" >/dev/null
-	jq -e --arg p "$D/VHD-a" '.parent.path == $p and .virtual_size == 20971520' <<<"$output"
+	jq -e --arg p "$D/VHD-a" '.parent.path == $p and .virtual_size == 12582912' <<<"$output"
 	guest_ok "sm image convert $D/VHD-b -O raw /tmp/i && cmp /tmp/i $D/LV-c && sm image resize $D/VHD-b 40M && sm image coalesce $D/VHD-b &&
 		sm image check $D/VHD-b" >/dev/null
 	guest_ok "sm image info --json $D/VHD-a" >/dev/null
@@ -76,7 +77,7 @@ told() {
 	# What does not fit is known before, and a mounted or used volume is not touched.
 	guest "sm image convert $D/LV-c $D/LV-d" || true
 	[ "$status" -eq 5 ]
-	[[ "$output" == *"$D/LV-d is too small: 20 MiB needed, it has 16 MiB"* ]]
+	[[ "$output" == *"$D/LV-d is too small: 12 MiB needed, it has 8 MiB"* ]]
 	guest_ok "judge mkfs.ext4 -qF $D/LV-d && mount $D/LV-d /mnt"
 	guest "sm image create $D/LV-d --size 2M -f vhd" || true
 	[ "$status" -eq 3 ]
@@ -87,7 +88,7 @@ told() {
 	lv LV-g 16M && lv VHD-x 16M
 	guest_ok "sm image create $D/VHD-x --size 4M && dd if=$D/VHD-x of=$D/LV-g bs=1M 2>/dev/null && sm image info --json $D/LV-g" >/dev/null
 	jq -e '.format == "raw" and .virtual_size == 16777216' <<<"$output"
-	guest_ok "tr '\\0' x </dev/zero | dd of=$D/LV-g bs=1M count=16 2>/dev/null; truncate -s 8M /tmp/i
+	guest_ok "cat /share/base.lv /share/child.lv 2>/dev/null | dd of=$D/LV-g bs=64K count=256 2>/dev/null; truncate -s 8M /tmp/i
 		echo data | dd of=/tmp/i bs=1 seek=5000000 conv=notrunc 2>/dev/null
 		sm image convert -f raw /tmp/i $D/LV-g && head -c 8388608 $D/LV-g | cmp - /tmp/i"
 	# A parent is looked for in the VG of its child and nowhere else.
