@@ -42,6 +42,7 @@ struct scan_device {
 	bool dm_suspended;
 	const char *md_level;		/* NULL if it is none */
 	const char *loop_file;		/* what a loop device shows; NULL if it is none */
+	const char *nbd_label;		/* what an nbd's maker calls it; NULL if nothing */
 	const char *wwid;		/* "naa.…", "eui.…", "t10.…"; NULL if unknown */
 	const char *mounted;		/* where, in the words of mountinfo; NULL if it is not, here */
 	bool swap;

@@ -150,6 +150,8 @@ static void read_disk(struct reader *r, int dir, struct scan_device *d)
 		d->md_level = line_of(r, dir, "md/level");
 	if (is_name(d->name, "loop", DIGITS))
 		d->loop_file = line_of(r, dir, "loop/backing_file");
+	if (is_name(d->name, "nbd", DIGITS))
+		d->nbd_label = line_of(r, dir, "backend");
 	if (is_name(d->name, "dm-", DIGITS))
 		read_dm(r, dir, d);
 }

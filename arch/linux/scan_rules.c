@@ -7,6 +7,7 @@
 #include "arch/scan.h"
 #include "lib/arena.h"
 #include "lib/bytes.h"
+#include "lib/uuid.h"
 
 /* Deeper stacks are not believed: two devices that hold each other have no end. */
 #define DEPTH_MOST	16
@@ -50,9 +51,17 @@ static void mark_root(struct scan *s, const struct scan_device *d, int depth)
 	}
 }
 
-/* A device of ours on top: then an nbd below it shows a VDI. */
-static bool is_under_vdi(const struct scan *s, const struct scan_device *d)
+/*
+ * An nbd shows a VDI if it is labelled with its uuid, as ours are from the start
+ * and when they are all that a death has left; or with a device of ours on top,
+ * where the kernel has no labels.
+ */
+static bool is_nbd_of_vdi(const struct scan *s, const struct scan_device *d)
 {
+	struct uuid u;
+
+	if (d->nbd_label && !uuid_parse(&u, d->nbd_label))
+		return true;
 	for (size_t i = 0; i < d->n_holders; i++) {
 		const struct scan_device *h = scan_find_name(s, d->holders[i]);
 
@@ -70,7 +79,7 @@ static bool is_guest(const struct scan *s, const struct scan_device *d)
 		return true;
 	if (begins(d->name, "td") && d->name[2] >= 'a' && d->name[2] <= 'z')
 		return true;		/* blktap's */
-	return begins(d->name, "nbd") && is_under_vdi(s, d);
+	return begins(d->name, "nbd") && is_nbd_of_vdi(s, d);
 }
 
 /* What is made of a guest's disk is one: its partitions, kpartx's, a RAID in it. */

@@ -235,6 +235,10 @@ TEST(scan_knows_what_is_a_guests)
 	dm("dm-2", "254:2\n", "sm-1234\n", "", "nbd0");
 	device("nbd0", "43:0\n", 100);
 	device("nbd1", "43:1\n", 100);
+	device("nbd2", "43:2\n", 100);
+	put("6f0c1a52-3b7e-4d0a-9a51-0d2c4b8f7e11\n", "sys/block/nbd2/backend");
+	device("nbd3", "43:3\n", 100);
+	put("a disk of mine\n", "sys/block/nbd3/backend");
 	device("loop0", "7:0\n", 100);
 	put("/run/sr-mount/1/2.raw\n", "sys/block/loop0/loop/backing_file");
 	device("loop0/loop0p1", "259:0\n", 10);
@@ -249,6 +253,9 @@ TEST(scan_knows_what_is_a_guests)
 	STR_EQ(refused(&s, "dm-2"), "a guest's disk");
 	STR_EQ(refused(&s, "nbd0"), "a guest's disk");
 	STR_EQ(refused(&s, "nbd1"), "(no)");
+	STR_EQ(refused(&s, "nbd2"), "a guest's disk");
+	STR_EQ(refused(&s, "nbd3"), "(no)");
+	STR_EQ(alone(&a, 43, 2), "a guest's disk");
 	STR_EQ(refused(&s, "loop0"), "a guest's disk");
 	STR_EQ(refused(&s, "loop0p1"), "a guest's disk");
 	STR_EQ(refused(&s, "tda"), "a guest's disk");
