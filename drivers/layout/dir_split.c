@@ -229,9 +229,22 @@ static int hide_image(struct sr *sr, const char *volume, bool hidden)
 	return err ? fail(sr->ctx, err, "%s", volume) : 0;
 }
 
+/*
+ * A journal that a backup brought back, or a stranger wrote, may call any disk
+ * a base: it is one if the leaf was it, or stands on it.
+ */
+static bool is_base(struct work *w)
+{
+	struct vdi leaf;
+	int err = w->old_leaf[0] ? 0 : dir_find(w->sr, &w->leaf, &leaf);
+
+	fail_clear(w->sr->ctx);
+	return w->old_leaf[0] || (err ? err != -E_VDI_MISSING : uuid_equal(&leaf.parent, &w->base));
+}
+
 static int finish(struct work *w)
 {
-	int err = hide_image(w->sr, w->base_name, true);
+	int err = is_base(w) ? hide_image(w->sr, w->base_name, true) : 0;
 
 	/* Its record says it too.  A damaged image is for sr check to tell. */
 	if (err && err_kind(err) == -EUCLEAN) {

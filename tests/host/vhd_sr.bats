@@ -220,6 +220,18 @@ ns() {
 	END
 }
 
+@test "a snapshot's journal that is not of this time hides nobody's disk" {
+	ns <<-'END'
+		sm vdi create one --sr S --size 8M --format vhd --uuid ${U}1
+		sm vdi create two --sr S --size 8M --format vhd --uuid ${U}2
+		printf %s_%s ${U}2 ${U}3 >clone_${U}1		# it stands on no other
+		printf %s_ ${U}2 >clone_${U}4			# it is not here
+		sm sr scan S
+		is '.problems == [] and [.vdis[].hidden] == [false, false]' sm vdi list --sr S
+		test -z "$(ls | grep clone || :)"
+	END
+}
+
 @test "introduce and forget: a disk that lies there is looked at, and nothing is written" {
 	ns <<-'END'
 		member() { echo "<member><name>$1</name><value>$2</value></member>"; }
