@@ -9,6 +9,17 @@
 #include "lib/lvm2/ops.h"
 #include "lib/lvm2/scan.h"
 
+/* A header that was made up may reach over data: its checksum says nothing about that. */
+static bool is_clear_of_data(const struct lvm_vg *vg, const struct lvm_dev *d,
+			     const struct lvm_mda *m)
+{
+	uint64_t data = d->pv->pe_start * LVM_SECTOR;
+	uint64_t end = data + d->pv->pe_count * lvm_extent_bytes(vg);
+
+	return range_ok(m->start, m->size, d->io->size) &&
+	       (m->start + m->size <= data || m->start >= end);
+}
+
 /* Every area that takes part: not the ignored ones, and none whose header we cannot trust. */
 static void targets(struct lvm_commit *c)
 {
@@ -22,7 +33,8 @@ static void targets(struct lvm_commit *c)
 		for (uint32_t k = 0; k < vg->dev[i]->label.n_mda; k++) {
 			struct lvm_copy *copy = &vg->dev[i]->copy[k];
 
-			if (copy->err != -E_LVM_MDA && !lvm_mda_is_ignored(&copy->mda))
+			if (copy->err != -E_LVM_MDA && !lvm_mda_is_ignored(&copy->mda) &&
+			    is_clear_of_data(vg, vg->dev[i], &copy->mda))
 				c->target[c->n_targets++] = (struct lvm_target){
 					.dev = vg->dev[i], .copy = copy, .mda = &copy->mda,
 				};
@@ -46,10 +58,11 @@ static void mark_missing(struct lvm_vg *vg)
 static void compose(struct lvm_commit *c, const struct lvm_stamp *stamp)
 {
 	static const char zeroes[LVM_TEXT_PAD + 1];
+	const struct lvm_mda *m = c->n_targets ? c->target[0].mda : NULL;
 
 	/* One allocation, mostly: the new text is about as long as the old one. */
-	if (c->n_targets)
-		buf_pages(&c->text, c->target[0].mda->slot[0].size + 2 * LVM_TEXT_PAD);
+	if (m && !lvm_slot_check(m, &m->slot[0]))
+		buf_pages(&c->text, m->slot[0].size + 2 * LVM_TEXT_PAD);
 	lvm_vg_print(c->vg, stamp, &c->text);
 	buf_add(&c->text, zeroes, sizeof(zeroes));	/* the NUL at its end, and the pad */
 	c->text.n -= LVM_TEXT_PAD;
@@ -97,19 +110,48 @@ static int flush_all(const struct lvm_commit *c)
 	return err;
 }
 
+static int make_label(struct lvm_label *l, bool used, uint8_t buf[LVM_SECTOR])
+{
+	l->ext_flags = used ? l->ext_flags | LVM_LABEL_USED : l->ext_flags & ~LVM_LABEL_USED;
+	l->ext_version = l->ext_version > 2 ? l->ext_version : 2;
+	return lvm_label_encode(l, buf);
+}
+
 static int write_label(struct lvm_dev *d, bool used)
 {
 	uint8_t buf[LVM_SECTOR];
 	struct lvm_label l = d->label;
-	int err;
+	int err = make_label(&l, used, buf);
 
-	l.ext_flags = used ? l.ext_flags | LVM_LABEL_USED : l.ext_flags & ~LVM_LABEL_USED;
-	l.ext_version = l.ext_version > 2 ? l.ext_version : 2;
-	err = lvm_label_encode(&l, buf);
 	if (!err)
 		err = io_write(d->io, (uint64_t)l.sector * LVM_SECTOR, buf, sizeof(buf));
 	if (!err)
 		d->label = l;
+	return err;
+}
+
+static bool is_claimed(const struct lvm_dev *d)
+{
+	return d->label.ext_version >= 2 && (d->label.ext_flags & LVM_LABEL_USED);
+}
+
+/* Could we write the labels that have to be written?  Not those that know more than we do. */
+static int check_labels(const struct lvm_vg *vg)
+{
+	uint8_t buf[LVM_SECTOR];
+	int err = 0;
+
+	for (uint32_t i = 0; i < vg->n_devs && !err; i++) {
+		struct lvm_label l = vg->dev[i]->label;
+
+		if (!is_claimed(vg->dev[i]))
+			err = make_label(&l, true, buf);
+	}
+	for (uint32_t i = 0; i < vg->n_leaving && !err; i++) {
+		struct lvm_label l = vg->leaving[i]->label;
+
+		err = make_label(&l, false, buf);
+	}
 	return err;
 }
 
@@ -121,7 +163,7 @@ static int claim_labels(const struct lvm_vg *vg)
 	for (uint32_t i = 0; i < vg->n_devs && !err; i++) {
 		struct lvm_dev *d = vg->dev[i];
 
-		if (d->label.ext_version >= 2 && (d->label.ext_flags & LVM_LABEL_USED))
+		if (is_claimed(d))
 			continue;
 		err = write_label(d, true);
 		if (!err)
@@ -145,6 +187,9 @@ static int begin(struct lvm_commit *c, struct lvm_vg *vg, const struct lvm_stamp
 		return err;
 	if (vg->seqno == UINT32_MAX)
 		return -E_LVM_FULL;
+	err = check_labels(vg);
+	if (err)
+		return err;
 	mark_missing(vg);
 	vg->seqno++;
 	targets(c);

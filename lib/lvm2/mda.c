@@ -210,7 +210,7 @@ int lvm_mda_place_beside(const struct lvm_mda *m, uint64_t size, uint32_t sector
 		*s = usual;
 		return 0;
 	}
-	behind.slot[0] = *keep;
+	behind.slot[0] = (struct lvm_slot){ .at = keep->at, .size = keep->size };
 	if (!err && !lvm_mda_place(&behind, size, sector, &other) &&
 	    (keep_first || !would_hit(m, &other, &m->slot[0])))
 		usual = other;

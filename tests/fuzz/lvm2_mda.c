@@ -39,6 +39,29 @@ static void next_text(struct lvm_mda *m, struct io *io, const char *old, uint32_
 	free(text);
 }
 
+static bool apart(const struct lvm_mda *m, const struct lvm_slot *a, const struct lvm_slot *b)
+{
+	uint64_t ring = m->size - LVM_SECTOR, gap = (a->at + ring - b->at) % ring;
+
+	return gap >= b->size && ring - gap >= a->size;
+}
+
+/* Beside two texts: never over the committed one, unless the other comes first. */
+static void beside(const struct lvm_mda *m, const struct lvm_slot *keep, bool keep_first)
+{
+	struct lvm_slot usual = { 0 }, s = { 0 };
+	int err = lvm_mda_place(m, 1000, 512, &usual);
+
+	CHECK(lvm_mda_place_beside(m, 1000, 512, keep, keep_first, &s) == err);
+	if (err)
+		return;
+	CHECK(s.at >= 512 && s.at < m->size && s.size == 1000);
+	if (!keep_first && m->slot[0].size && !lvm_mda_is_ignored(m))
+		CHECK(apart(m, &s, &m->slot[0]));
+	if (keep_first && keep->size && !lvm_slot_check(m, keep) && s.at != usual.at)
+		CHECK(apart(m, &s, keep));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	uint8_t sector[LVM_SECTOR] = { 0 }, out[LVM_SECTOR];
@@ -69,6 +92,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				text = NULL;
 			}
 		}
+		beside(&m, &m.slot[1], false);
+		beside(&m, &m.slot[1], true);
 		next_text(&m, io, text, 512);
 		next_text(&m, io, text, 4096);
 		free(text);

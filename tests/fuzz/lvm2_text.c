@@ -4,6 +4,7 @@
 
 #include "lib/arena.h"
 #include "lib/buf.h"
+#include "lib/lvm2/backup.h"
 #include "lib/lvm2/decode.h"
 #include "lib/lvm2/tree.h"
 #include "lib/lvm2/vg.h"
@@ -144,6 +145,29 @@ static void as_vg(struct view text)
 	arena_free(&a);
 }
 
+/* As a file: the same VG, and the same as a file of that. */
+static void as_backup(struct view text)
+{
+	const struct lvm_stamp stamp = { .program = "fuzz", .cause = "", .host = "" };
+	_buf_free_ struct buf file = { 0 }, again = { 0 }, was = { 0 }, is = { 0 };
+	struct arena a = { 0 };
+	struct lvm_vg *vg;
+	const char *why;
+
+	if (!lvm_vg_decode(&a, text, &vg, &why)) {
+		describe(vg, &was);
+		CHECK(!lvm_backup_print(&file, text, &stamp));
+		CHECK(!lvm_vg_decode(&a, (struct view){ file.p, file.n }, &vg, &why));
+		describe(vg, &is);
+		CHECK(!strcmp(buf_str(&was), buf_str(&is)));
+		CHECK(!lvm_backup_print(&again, (struct view){ file.p, file.n }, &stamp));
+		CHECK(!strcmp(file.p, again.p));
+	} else {
+		lvm_backup_print(&file, text, &stamp);
+	}
+	arena_free(&a);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	/* A text need not end in a NUL, and nothing may be read behind it. */
@@ -153,6 +177,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	as_tree(text);
 	as_vg(text);
+	as_backup(text);
 	both_ways(text);
 	lvm_vg_summary(&a, text, &is);
 	arena_free(&a);
