@@ -137,7 +137,8 @@ static int copy_header(struct scanner *s, struct lvm_copy *c, struct io *cached,
 static void copy_read(struct scanner *s, struct lvm_dev *d, struct lvm_copy *c, uint64_t at)
 {
 	struct cached cached = {
-		.io = { .ops = &cached_ops, .size = d->io->size, .fd = -1 },
+		.io = { .ops = &cached_ops, .size = d->io->size, .sector = d->io->sector,
+			.fd = -1 },
 		.of = d->io, .head = s->head, .n = s->n_head,
 	};
 	struct lvm_slot before;
