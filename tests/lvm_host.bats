@@ -6,7 +6,7 @@
 setup_file() {
 	load helpers/lab
 	load helpers/sm
-	lab_start --disk a:256M --disk b:64M --disk c:64M
+	lab_start --mem 384M --disk a:256M --disk b:64M --disk c:64M
 }
 
 teardown_file() {
@@ -223,7 +223,7 @@ marked() {
 
 @test "two of ours and an lvm2 change one VG at once: all that they made is there" {
 	sr /dev/ubda
-	guest_ok 'mkdir -p /tmp/disks; for w in 1 2; do for i in $(seq 12); do sm vdi create w$w-$i --sr disks --size 4M --timeout 60 >>/tmp/disks/w$w 2>&1; done & done
+	guest_ok -t 120 'mkdir -p /tmp/disks; for w in 1 2; do for i in $(seq 12); do sm vdi create w$w-$i --sr disks --size 4M --timeout 60 >>/tmp/disks/w$w 2>&1; done & done
 		for i in 1 2 3 4; do judge lvcreate -qy -Wn -Zn -an -L 4M -n lvm2-$i VG_XenStorage-$(sm sr list --minimal) || echo failed; judge lvchange --addtag t$i VG_XenStorage-$(sm sr list --minimal)/lvm2-1 || echo failed; done >/tmp/disks/lvm2 2>&1; wait; cat /tmp/disks/w*; grep failed /tmp/disks/lvm2; true' >/dev/null
 	[ "$(wc -l <<<"$output")" -eq 24 ]
 	guest_ok "judge vgck $VG && judge lvs --noheadings -o lv_name $VG | sort -u | wc -l; judge lvs --noheadings -o lv_tags $VG/lvm2-1; judge vgs --noheadings -o vg_seqno $VG; sm vdi list --minimal | tr , '\n' | wc -l" >/dev/null
