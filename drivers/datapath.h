@@ -31,7 +31,10 @@ struct datapath {
 	/* Make the device.  Idempotent for the same mode. */
 	int (*activate)(struct sr *sr, const struct vdi *vdi, bool writable,
 			struct attachment *at);
-	/* Remove it; -E_VDI_IN_USE while somebody has it open. */
+	/*
+	 * Remove it, and, also when it is not active any more, what a removal that
+	 * died has left; -E_VDI_IN_USE while somebody has it open.
+	 */
 	int (*deactivate)(struct sr *sr, const struct vdi *vdi, const struct attachment *at);
 	/* The volume has grown: show the new size. */
 	int (*refresh)(struct sr *sr, const struct vdi *vdi, const struct attachment *at);

@@ -47,6 +47,8 @@ static inline bool sr_can_survey(const struct sr_type *t)
 }
 /* -E_SR_MISSING when the staged storage holds another SR than sr->uuid, or (must) none. */
 int sr_identify(struct sr *sr, bool must);
+/* What is known of an SR without looking at its storage. */
+void sr_fill_static(const struct sr *sr, struct sr_info *info);
 /* Everything that sr list and sr show tell.  A detached SR is no error. */
 int sr_describe(struct sr *sr, struct sr_info *info, struct vdis *l);
 /* All VDIs with parents, attachments and the SR's uuid filled in. */

@@ -329,7 +329,7 @@ static int deactivate(struct run *r)
 	struct vdi *vdi = &r->vdi;
 	int err = 0;
 
-	if (vdi->at.active && d)
+	if (d && (vdi->at.active || vdi->at.attached))	/* a death may have left a node */
 		err = d->deactivate(&r->sr, vdi, &vdi->at);
 	if (err)
 		return err;

@@ -6,7 +6,9 @@
 setup_file() {
 	load helpers/lab
 	load helpers/sm
+	load helpers/dm
 	lab_start --mem 384M --disk a:256M --disk b:64M --disk c:64M
+	dm_tool dieat
 }
 
 teardown_file() {
@@ -256,4 +258,11 @@ marked() {
 	guest_ok "rm $dev /dev/mapper/VG_*; sm vdi attach v --read-only && [ -b $dev ] && sm vdi detach v && ! ls /dev/mapper/VG_* /dev/VG_* 2>/dev/null" >/dev/null
 	guest_ok "sm vdi attach v >/dev/null; rm -r /dev/VG_* /dev/mapper/VG_*; sm vdi detach v && sm vdi delete v && sm sr destroy disks"
 	nothing_left
+}
+
+@test "killed in the middle of a verb on an SR or a raw disk: the next one finds all in order" {
+	guest_put "$BATS_TEST_DIRNAME/sweep/lvm.sh" /tmp/lvm.sh
+	every=${SWEEP_EVERY:-397} first=${SWEEP_FIRST:-$(($(date +%-j) * 7 % ${SWEEP_EVERY:-397} + 1))}
+	echo "SWEEP_FIRST=$first SWEEP_EVERY=$every"
+	guest_ok -t 3600 "bash /tmp/lvm.sh $every $first /dev/ubdb"
 }

@@ -159,9 +159,13 @@ static int deactivate(struct sr *sr, const struct vdi *vdi, const struct attachm
 {
 	struct volume_map map = { 0 };
 	struct dm_device d;
-	_close_ int ctl = open_dm(sr);
+	_close_ int ctl = at->active ? open_dm(sr) : dm_open();
 	int err = ctl < 0 ? ctl : map_of(sr, vdi, &map);
 
+	if (err && !at->active) {
+		fail_clear(sr->ctx);
+		return 0;
+	}
 	if (err)
 		return err;
 	describe(sr, &map, &d);

@@ -180,12 +180,16 @@ static int activate(struct sr *sr, const struct vdi *vdi, bool writable, struct 
 
 static int deactivate(struct sr *sr, const struct vdi *vdi, const struct attachment *at)
 {
-	_close_ int ctl = open_dm(sr);
+	_close_ int ctl = at->active ? open_dm(sr) : dm_open();
 	struct server_note note;
 	struct dm_info info;
 	struct dm_device d;
 	int n = -1, alive, err = ctl < 0 ? ctl : look_dm(sr, vdi, ctl, &info, &n);
 
+	if (err && !at->active) {
+		fail_clear(sr->ctx);
+		return 0;
+	}
 	if (err)
 		return err;
 	alive = server_find(sr, &vdi->uuid, &note);
@@ -194,7 +198,7 @@ static int deactivate(struct sr *sr, const struct vdi *vdi, const struct attachm
 	if (n < 0 && alive)
 		n = number(note.device);
 	describe(sr, vdi, &d);
-	err = info.dev ? dm_deactivate(ctl, &d) : 0;	/* commit */
+	err = dm_deactivate(ctl, &d);	/* commit */
 	if (err == -EBUSY) {
 		hint(sr->ctx, "see who has it open: fuser %s", at->device);
 		return fail(sr->ctx, -E_VDI_IN_USE, "%s is open", at->device);

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* sr probe: which SRs are in a place, or on any device of this host. */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/err.h"
+#include "sm/core.h"
+
+/* Does the key of a type that names the storage fit what lies at target? */
+static const char *key_for(const struct sr_type *t, const char *target)
+{
+	struct stat st;
+
+	if (stat(target, &st))
+		return NULL;
+	for (const struct key *k = t->keys; k && k->name; k++)
+		if (k->flags & KEY_MUST && ((k->flags & KEY_PATH && S_ISDIR(st.st_mode)) ||
+					    (k->flags & KEY_DEVICE && S_ISBLK(st.st_mode))))
+			return k->name;
+	return NULL;
+}
+
+static int probe_one(struct run *r, struct sr *sr)
+{
+	struct reply *rp = r->rp;
+	struct sr_info found = { 0 };
+	int err = sr_stage(sr, false);
+
+	if (!err)
+		err = sr->type->layout->probe(sr, &found);
+	if (!err) {
+		rp->srs = arena_grow(&r->ctx->arena, rp->srs, rp->n_srs, rp->n_srs + 1,
+				     sizeof(*rp->srs));
+		sr->uuid = found.uuid;
+		sr->name = found.name;
+		sr->description = found.description;
+		sr_fill_static(sr, &rp->srs[rp->n_srs]);
+		rp->srs[rp->n_srs].size = found.size;
+		rp->srs[rp->n_srs++].used = found.used;
+	}
+	sr_close(sr);
+	return err;
+}
+
+/* One place of several: that it is no SR is the usual answer, what is wrong with one is told. */
+static int probe_next(struct run *r, struct sr *sr, const char *where)
+{
+	int err = sr_check_dconf(r->ctx, sr->type, &sr->dconf, true);
+
+	if (!err)
+		err = probe_one(r, sr);
+	if (err == -E_SR_MISSING)
+		err = 0;
+	if (err)
+		vdis_problem(&r->ctx->arena, &r->rp->vdis, &(struct problem){
+			.object = where, .severity = "error",
+			.what = arena_strdup(&r->ctx->arena, r->ctx->why) });
+	fail_clear(r->ctx);
+	return err;
+}
+
+static int probe_target(struct run *r)
+{
+	const char *target = r->rq->sr;
+	int err, first = 0;
+
+	if (access(target, F_OK))
+		return fail(r->ctx, -errno, "%s", target);
+	for_each_registered(sr_types, t) {
+		const char *key = (*t)->layout->probe ? key_for(*t, target) : NULL;
+		struct sr sr = { .ctx = r->ctx, .type = *t, .dir = -1 };
+
+		if (!key)
+			continue;
+		kv_set(&r->ctx->arena, &sr.dconf, key, target);
+		err = probe_next(r, &sr, target);
+		first = first ? first : err;
+	}
+	return first;
+}
+
+/* Has one of the SRs that were found this among its storage? */
+static bool is_covered(const struct reply *rp, const char *key, const char *value)
+{
+	for (size_t i = 0; i < rp->n_srs; i++) {
+		const char *list = kv_get(&rp->srs[i].dconf, key);
+		size_t n = strlen(value);
+
+		for (const char *p = list; p; p = strchr(p, ','), p = p ? p + 1 : NULL)
+			if (!strncmp(p, value, n) && (!p[n] || p[n] == ','))
+				return true;
+	}
+	return false;
+}
+
+/* Everything on this host that might hold an SR of the type. */
+static int probe_host(struct run *r, const struct sr_type *t)
+{
+	struct sr host = { .ctx = r->ctx, .type = t, .dir = -1 };
+	const char *key = t->keys[0].name, **values;
+	size_t n;
+	int one, err = sr_can_survey(t) ? t->transport->survey(&host, &values, &n) : -E_UNSUPPORTED;
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < n; i++) {
+		struct sr sr = { .ctx = r->ctx, .type = t, .dir = -1 };
+
+		if (is_covered(r->rp, key, values[i]))
+			continue;
+		kv_set(&r->ctx->arena, &sr.dconf, key, values[i]);
+		one = probe_next(r, &sr, values[i]);
+		err = err ? err : one;
+	}
+	return err;
+}
+
+static int probe_everything(struct run *r)
+{
+	int err = -E_UNSUPPORTED, one;
+
+	if (!IS_ENABLED(CONFIG_TRANSPORT_DEVICES))
+		return err;
+	for_each_registered(sr_types, t) {
+		one = (*t)->layout->probe ? probe_host(r, *t) : -E_UNSUPPORTED;
+		err = one == -E_UNSUPPORTED || (err && err != -E_UNSUPPORTED) ? err : one;
+	}
+	return err;
+}
+
+int do_sr_probe(struct run *r)
+{
+	const struct sr_type *t = r->sr.type;
+	int err;
+
+	r->rp->kind = REPLY_PROBE;
+	r->rp->type = t;
+	r->sr.uuid = r->rq->sr_uuid;	/* whichever is there, unless one is asked for */
+	if (r->rq->type && sr_can_survey(t) && !kv_get(&r->sr.dconf, t->keys[0].name))
+		err = probe_host(r, t);
+	else if (r->rq->type)
+		err = probe_one(r, &r->sr);
+	else if (r->rq->sr)
+		err = probe_target(r);
+	else
+		err = probe_everything(r);
+	if (err == -E_UNSUPPORTED) {
+		hint(r->ctx, "sm sr probe /dev/sdb, or --type and --dconf");
+		return fail_say(r->ctx, -E_USAGE, "what to probe is missing");
+	}
+	if (err == -E_SR_MISSING || (!err && !r->rp->n_srs && !r->rp->vdis.n_problems)) {
+		/* An agent asks for a list, which may be empty; a person for an SR. */
+		if (r->rq->by_uuid)
+			return 0;
+		return fail(r->ctx, -E_SR_MISSING, "%s", r->rq->sr ? r->rq->sr :
+			    r->rq->type ? r->rq->type : "on the devices of this host");
+	}
+	if (r->rp->n_srs)
+		return 0;
+	if (r->rp->vdis.n_problems) {
+		r->rp->vdis.n_problems--;	/* the sentence itself, then */
+		fail_say(r->ctx, err, "%s", r->rp->vdis.problems[0].what);
+	}
+	return err;
+}
