@@ -4,9 +4,11 @@
 
 #include "lib/arena.h"
 #include "lib/err.h"
+#include "lib/kconfig.h"
 #include "lib/qcow2/header.h"
 #include "lib/qcow2/inflate.h"
 #include "lib/qcow2/qcow2.h"
+#include "lib/qcow2/zstd.h"
 
 /* What the tables say about one subcluster; without extended entries a cluster is one. */
 struct answer {
@@ -184,7 +186,7 @@ int qcow2_unpack(const struct qcow2 *q, uint64_t entry, uint8_t *out)
 	uint8_t *in;
 	int err;
 
-	if (q->zstd)
+	if (q->zstd && !IS_ENABLED(CONFIG_QCOW2_ZSTD))
 		return -E_QCOW2_ZSTD;
 	if (!at || at >= q->io->size)
 		return -E_QCOW2_TABLE;
@@ -192,7 +194,9 @@ int qcow2_unpack(const struct qcow2 *q, uint64_t entry, uint8_t *out)
 		n = q->io->size - at;
 	in = must_alloc((size_t)n);
 	err = io_read(q->io, at, in, (size_t)n);
-	if (!err)
+	if (!err && IS_ENABLED(CONFIG_QCOW2_ZSTD) && q->zstd)
+		err = zstd_decode(in, (size_t)n, out, (size_t)cluster(q));
+	else if (!err)
 		err = inflate(in, (size_t)n, out, (size_t)cluster(q));
 	free(in);
 	return err;

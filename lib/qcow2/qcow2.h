@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A QCOW2 image, read only: versions 2 and 3, extended L2 entries, deflate.
+ * A QCOW2 image, read only: versions 2 and 3, extended L2 entries, deflate; and
+ * zstd where it was configured.
  *
  * The virtual disk is cut into clusters of 512 bytes to 2 MiB.  The L1 table
  * is held in memory, L2 tables are read in pieces of 4 KiB.  Reference counts
