@@ -213,6 +213,8 @@ static _Noreturn void live(struct keeper *k, int tell)
 		keep(k, pid);
 	else if (pid > 0)
 		reap(pid);
+	/* Who waits for the lock then wants the volumes for himself. */
+	chain_drop(&k->chain);
 	server_unlock(k->sr, &k->vdi->uuid, &k->lock);
 	_exit(0);
 }
