@@ -75,7 +75,7 @@ after() {
 	must "0 4" vdi detach $one --sr $sr
 	must "0 4" vdi delete $one --sr $sr
 	must 0 sr destroy $sr
-	[ -z "$(judge pvs --noheadings; ls /dev/mapper | grep -v control; ls -d /dev/VG_* 2>/dev/null)" ] ||
+	[ -z "$(judge pvs --noheadings; find /dev/mapper -mindepth 1 ! -name control; ls -d /dev/VG_* 2>/dev/null)" ] ||
 		complain "left: $(judge pvs --noheadings; ls /dev/mapper)"
 }
 
