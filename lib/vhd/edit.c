@@ -99,15 +99,17 @@ static int write_texts(struct vhd *v, struct vhd_header *h, const char *path, bo
 	return n_texts ? 0 : -E_VHD_LOCATOR;
 }
 
-/* Only the sectors that changed. */
+/* Only the sectors that change, by what stands there: the checksum is of all that. */
 static int write_header(struct vhd *v, const struct vhd_header *h)
 {
 	struct vhd_header_disk old, new;
 	const char *from = (const char *)&new;
 	uint64_t at = v->footer.header_at;
 	bool first, second;
+	int err = io_read(v->io, at, &old, sizeof(old));
 
-	vhd_header_encode(&v->header, &old);
+	if (err)
+		return err;
 	vhd_header_encode(h, &new);
 	first = memcmp(&old, &new, 512);
 	second = memcmp((char *)&old + 512, from + 512, 512);

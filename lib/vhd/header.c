@@ -30,6 +30,8 @@ static int locator_decode(struct vhd_locator *l, const struct vhd_locator_disk *
 		.space = space_bytes(be32_get(d->space)),
 		.len = be32_get(d->len),
 		.at = be64_get(d->at),
+		.space_field = d->space,
+		.reserved = d->reserved,
 	};
 	switch (l->code) {
 	case VHD_CODE_NONE:
@@ -59,6 +61,7 @@ int vhd_header_decode(struct vhd_header *h, const void *buf, size_t len)
 		.table_at = be64_get(d->table_at),
 		.max_bat = be32_get(d->max_bat),
 		.parent_time = be32_get(d->parent_time),
+		.reserved1 = d->reserved1,
 	};
 	memcpy(h->parent_uuid, d->parent_uuid, sizeof(h->parent_uuid));
 	memcpy(h->parent_name, d->parent_name, sizeof(h->parent_name));
@@ -83,6 +86,7 @@ void vhd_header_encode(const struct vhd_header *h, struct vhd_header_disk *d)
 		.max_bat = be32_put(h->max_bat),
 		.block_size = be32_put(VHD_BLOCK),
 		.parent_time = be32_put(h->parent_time),
+		.reserved1 = h->reserved1,
 	};
 	memcpy(d->cookie, cookie, sizeof(cookie));
 	memcpy(d->parent_uuid, h->parent_uuid, sizeof(d->parent_uuid));
@@ -92,7 +96,10 @@ void vhd_header_encode(const struct vhd_header *h, struct vhd_header_disk *d)
 		const struct vhd_locator *l = &h->locators[i];
 
 		d->locators[i].code = be32_put(l->code);
-		d->locators[i].space = be32_put(l->space);
+		/* What was read as sectors, or makes no sense, stays as it was. */
+		d->locators[i].space = space_bytes(be32_get(l->space_field)) == l->space ?
+			l->space_field : be32_put(l->space);
+		d->locators[i].reserved = l->reserved;
 		d->locators[i].len = be32_put(l->len);
 		d->locators[i].at = be64_put(l->at);
 	}

@@ -59,6 +59,7 @@ struct vhd_locator {
 	uint32_t space;			/* bytes; 0 when the field is unusable */
 	uint32_t len;
 	uint64_t at;
+	be32 space_field, reserved;	/* as they stand on disk, carried through */
 };
 
 struct vhd_header {
@@ -68,7 +69,8 @@ struct vhd_header {
 	uint32_t parent_time;
 	be16 parent_name[VHD_NAME_UNITS];
 	struct vhd_locator locators[VHD_LOCATORS];
-	uint8_t reserved[256];
+	be32 reserved1;			/* carried through */
+	uint8_t reserved[256];		/* likewise */
 };
 
 /*

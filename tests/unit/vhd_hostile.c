@@ -9,6 +9,7 @@
 #include "lib/vhd/batmap.h"
 #include "lib/vhd/check.h"
 #include "lib/vhd/create.h"
+#include "lib/vhd/edit.h"
 #include "lib/vhd/locator.h"
 #include "lib/vhd/parent.h"
 #include "lib/vhd/resize.h"
@@ -271,6 +272,31 @@ TEST(vhd_whose_last_block_ends_with_the_disk_grows_all_the_same)
 		io_close(io);
 		io_close(journal);
 		free(p);
+	}
+}
+
+/* Relinking writes one sector of the header, and the checksum is of both. */
+TEST(vhd_with_odd_reserved_fields_is_relinked_and_keeps_them)
+{
+	static const size_t at[] = { 60, 576 + 24 + 12, 576 + 24 + 4, 1000 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(at); i++) {
+		struct hostile h = { .part = HEADER, .at = at[i], .n = 4, .value = 0x12345 };
+		struct io *io = new_victim();
+		struct vhd *v = NULL;
+		be32 got;
+
+		apply(io, &h);
+		EQ(vhd_open(&v, io, VHD_RDWR), 0);
+		EQ(vhd_reparent(v, "./tnerap.vhd", (uint8_t[16]){ 9 }, 1),
+		   at[i] == 604 ? -E_VHD_LOCATOR : 0);
+		vhd_close(v);
+		EQ(vhd_open(&v, io, VHD_RDWR), 0);
+		EQ(v && v->header.parent_uuid[0] == 9, at[i] != 604);
+		vhd_close(v);
+		EQ(io_read(io, 512 + at[i], &got, sizeof(got)), 0);
+		EQ(be32_get(got), 0x12345);
+		io_close(io);
 	}
 }
 
