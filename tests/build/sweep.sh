@@ -40,10 +40,20 @@ options() {
 	END {
 		for (i = 1; i <= n; i++) {
 			line = order[i]
-			m = split(deps[order[i]], d, " ")
-			for (k = 1; k <= m; k++)
-				line = line " " (visible[d[k]] ? d[k] : by[d[k]])
+			split("", seen)
+			add(order[i])
 			print line
+		}
+	}
+	function add(of,  d, k, m, need) {	# and what those depend on
+		m = split(deps[of], d, " ")
+		for (k = 1; k <= m; k++) {
+			need = visible[d[k]] ? d[k] : by[d[k]]
+			if (need == "" || need in seen)
+				continue
+			seen[need]
+			line = line " " need
+			add(need)
 		}
 	}' Kconfig */Kconfig) | grep -vwFf <(printf '%s\n' "${flags[@]}")
 }
