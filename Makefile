@@ -117,12 +117,20 @@ ccflags += --coverage -O0
 ldflags += --coverage
 endif
 
+# What waits for the kernel or for a person gains nothing from a longer program;
+# what goes over every byte or every volume does.
+hot := lib/serve/% lib/qcow2/% arch/x86_64/% \
+       $(patsubst %,lib/%.o,arena buf crc32 image_copy image_read io io_file io_keep io_sparse num refcount \
+       utf8 uuid zero text/json_write text/text $(addprefix vhd/,bat batch batmap bitmap coalesce discard read write) \
+       $(addprefix lvm2/,alloc commit decode decode_lv decode_plain lv map mda ops print text tree vg))
+cold = $(if $(CONFIG_OPTIMIZE_SIZE)$(SAN)$(COV)$(filter $(hot),$(@:$O/obj/%=%)),,-Os)
+
 # What was used last time: a change of flags rebuilds what it touches.
 differs = cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 $O/.cc: FORCE
 	@command -v $(firstword $(CC)) >/dev/null || { echo '$(firstword $(CC)) is missing:' \
 		'apt-get install $(if $(musl),musl-tools,$(firstword $(CC))) (or: make deps-install)' >&2; exit 1; }
-	$(file >$@.new,$(CC) $(ccflags) $(CFLAGS) $(includes)) @$(differs)
+	$(file >$@.new,$(CC) $(ccflags) $(CFLAGS) $(includes) $(hot)) @$(differs)
 $O/.ld: FORCE
 	$(file >$@.new,$(CC) $(ldflags) $(LDFLAGS) $(objs)) @$(differs)
 $O/include/version.h: FORCE
@@ -141,8 +149,6 @@ $O/obj/%.o: $(srctree)/%.c $O/.cc | $(uapi) $O/include/version.h
 	@mkdir -p $(@D)
 	$(if $(COV),@rm -f $(@:.o=.gcda))
 	$(call say,CC)$(CC) $(ccflags) $(cold) $(CFLAGS) $(includes) -MMD -MP -c -o $@ $<
-# What waits for the kernel or for a person gains nothing from a longer program.
-$O/obj/sm/%.o $O/obj/drivers/%.o: cold := $(if $(CONFIG_OPTIMIZE_SIZE)$(SAN)$(COV),,-Os)
 $O/bin/smbox: $(objs) $O/.ld
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(ldflags) -o $@ $(objs) $(LDFLAGS)
