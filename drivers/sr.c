@@ -146,14 +146,18 @@ int sr_check_dconf(struct ctx *ctx, const struct sr_type *t, const struct kvs *d
 	return 0;
 }
 
+void vdis_expect(struct arena *a, struct vdis *l, size_t n)
+{
+	if (l->room - l->n >= n)
+		return;
+	l->room = l->n + n;
+	l->v = arena_grow(a, l->v, l->n, l->room, sizeof(*l->v));
+}
+
 struct vdi *vdis_add(struct arena *a, struct vdis *l)
 {
-	if (l->n == l->room) {
-		size_t room = l->room ? l->room * 2 : 16;
-
-		l->v = arena_grow(a, l->v, l->n, room, sizeof(*l->v));
-		l->room = room;
-	}
+	if (l->n == l->room)
+		vdis_expect(a, l, l->n ? l->n : 16);
 	return &l->v[l->n++];
 }
 

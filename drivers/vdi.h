@@ -18,7 +18,7 @@ struct attachment {
 	bool active;		/* and there is a block device */
 	bool writable;
 	char device[256];	/* that device, /dev/loop3; "" while not active */
-	char link[256];		/* /dev/sm/backend/<SR>/<VDI>, under SM_ROOT */
+	const char *link;	/* /dev/sm/backend/<SR>/<VDI>, under SM_ROOT; or NULL */
 	const char *backend;	/* name of the datapath that serves it: "loop" */
 };
 
@@ -73,6 +73,8 @@ struct arena;
 
 /* A new zeroed member; the pointer holds until the next one is added. */
 struct vdi *vdis_add(struct arena *a, struct vdis *l);
+/* There will be so many more; it grows without this too, by copying what is there. */
+void vdis_expect(struct arena *a, struct vdis *l, size_t n);
 void vdis_problem(struct arena *a, struct vdis *l, const struct problem *p);
 struct vdi *vdis_find(const struct vdis *l, const struct uuid *u);
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "lib/arena.h"
@@ -18,6 +19,7 @@ struct arena_chunk {
 #define CHUNK_FIRST	((size_t)4 << 10)
 #define CHUNK_MOST	((size_t)1 << 20)
 #define PAGE		((size_t)4096)
+#define LARGE_PAGE	((size_t)2 << 20)
 
 static void out_of_memory(void)
 {
@@ -45,22 +47,47 @@ void *must_alloc(size_t n)
 	return p;
 }
 
+/* What does not fill a large page lies in small ones, so that no memory is taken for nothing. */
+void *large_alloc(size_t n)
+{
+	size_t whole = n / LARGE_PAGE * LARGE_PAGE;
+	void *p = NULL;
+
+	if (posix_memalign(&p, whole ? LARGE_PAGE : PAGE, n))
+		return NULL;
+	if (whole)
+		madvise(p, whole, MADV_HUGEPAGE);
+	return p;
+}
+
+static void put_on_top(struct arena *a, struct arena_chunk *c, size_t room)
+{
+	if (!c)
+		out_of_memory();
+	c->below = a->top;
+	c->room = room;
+	a->top = c;
+	a->used = 0;
+}
+
 static void push(struct arena *a, size_t need)
 {
 	size_t room = a->top ? a->top->room * 2 : CHUNK_FIRST;
-	struct arena_chunk *c;
 
 	if (room > CHUNK_MOST)
 		room = CHUNK_MOST;
 	if (room < need)
 		room = need;
-	if (room > SIZE_MAX - sizeof(*c))
+	if (room > SIZE_MAX - sizeof(struct arena_chunk))
 		out_of_memory();
-	c = must_realloc(NULL, sizeof(*c) + room);
-	c->below = a->top;
-	c->room = room;
-	a->top = c;
-	a->used = 0;
+	put_on_top(a, malloc(sizeof(struct arena_chunk) + room), room);
+}
+
+void arena_expect(struct arena *a, size_t n)
+{
+	if (n < LARGE_PAGE || n > SIZE_MAX / 2 || (a->top && a->top->room - a->used >= n))
+		return;
+	put_on_top(a, large_alloc(sizeof(struct arena_chunk) + n), n);
 }
 
 static void *take(struct arena *a, size_t n)

@@ -29,6 +29,12 @@ struct arena {
 void *arena_alloc(struct arena *a, size_t n);
 /* The same, but on a page boundary and not zeroed: for large transfers. */
 void *arena_pages(struct arena *a, size_t n);
+/*
+ * So many bytes will be wanted soon: make room for them at once.  A large room
+ * lies in large pages where the kernel has such, which costs a tenth of
+ * meeting its pages one by one.
+ */
+void arena_expect(struct arena *a, size_t n);
 /* n elements of the given size; the product is checked. */
 void *arena_array(struct arena *a, size_t n, size_t size);
 /* A larger copy of an array that has grown from n_old to n elements. */
@@ -47,5 +53,7 @@ void arena_free(struct arena *a);
 /* malloc() and realloc() by the same rule: they return memory or do not return. */
 void *must_alloc(size_t n);
 void *must_realloc(void *p, size_t n);
+/* Not zeroed, on a page boundary, in large pages as above; for free().  NULL: there is no memory. */
+void *large_alloc(size_t n);
 
 #endif

@@ -31,11 +31,12 @@ char *buf_room(struct buf *b, size_t more)
 
 void buf_pages(struct buf *b, size_t room)
 {
-	void *p = NULL;
+	void *p;
 
 	buf_free(b);
 	/* When there is no memory, whoever adds to the buffer finds that out. */
-	if (room == SIZE_MAX || posix_memalign(&p, 4096, room + 1))
+	p = room < SIZE_MAX ? large_alloc(room + 1) : NULL;
+	if (!p)
 		return;
 	*b = (struct buf){ .p = p, .room = room + 1 };
 	b->p[0] = '\0';

@@ -151,6 +151,18 @@ static void count_broken(struct hits *h, const struct vdis *l, const struct uuid
 			*h = (struct hits){ .n = 1, .vdi = u, .sr = *sr };
 }
 
+/* All that it could be, of one SR: by its uuid, which needs no list, or else everything. */
+static int candidates(struct sr *sr, const char *text, struct vdis *l)
+{
+	struct uuid u;
+	struct vdi one;
+
+	if (IS_ENABLED(CONFIG_OPTIMIZE_SIZE) || uuid_parse(&u, text) || sr->type->layout->find(sr, &u, &one))
+		return sr->type->layout->list(sr, l);
+	*vdis_add(&sr->ctx->arena, l) = one;
+	return 0;
+}
+
 static int judge(struct ctx *ctx, const struct hits *h, const char *text)
 {
 	if (h->n == 1)
@@ -204,7 +216,7 @@ int find_sr_of_vdi(struct run *r)
 		/* An SR that cannot be read is not the one, unless none is. */
 		if (!bind_sr(&one) && !sr_open(&one.sr, false)) {
 			some = true;
-			if (!one.sr.type->layout->list(&one.sr, &l)) {
+			if (!candidates(&one.sr, r->rq->vdi, &l)) {
 				for (size_t k = 0; k < l.n; k++)
 					l.v[k].sr = one.sr.uuid;
 				fail_clear(r->ctx);

@@ -33,9 +33,7 @@ static int open_state(struct sr *sr, bool make)
 
 static void set_link(struct sr *sr, const struct uuid *vdi, struct attachment *at)
 {
-	const char *path = sm_path(sr->ctx, "/dev/sm/backend/%s/%s", sr->uuid.s, vdi->s);
-
-	snprintf(at->link, sizeof(at->link), "%s", path);
+	at->link = sm_path(sr->ctx, "/dev/sm/backend/%s/%s", sr->uuid.s, vdi->s);
 }
 
 /* What a death in state_put() or link_make() leaves. */

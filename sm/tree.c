@@ -13,19 +13,28 @@ static int compare(const void *a, const void *b)
 	return strcmp((*x)->uuid.s, (*y)->uuid.s);
 }
 
-/* Members are large: sort pointers, then move each once. */
+/*
+ * Members are large: sort pointers, then move each once, to where one has just
+ * left, round each circle that begins with a member out of place.
+ */
 static void sort(struct arena *a, struct vdis *l)
 {
-	const struct vdi **p = arena_array(a, l->n, sizeof(*p));
-	struct vdi *v = arena_array(a, l->n, sizeof(*v));
+	struct vdi **p = arena_array(a, l->n, sizeof(*p)), first;
 
 	for (size_t i = 0; i < l->n; i++)
 		p[i] = &l->v[i];
 	qsort(p, l->n, sizeof(*p), compare);
-	for (size_t i = 0; i < l->n; i++)
-		v[i] = *p[i];
-	l->v = v;
-	l->room = l->n;
+	for (size_t i = 0; i < l->n; i++) {
+		size_t to = i, from = (size_t)(p[i] - l->v);
+
+		first = l->v[i];
+		for (; from != i; to = from, from = (size_t)(p[to] - l->v)) {
+			l->v[to] = l->v[from];
+			p[to] = &l->v[to];
+		}
+		l->v[to] = first;
+		p[to] = &l->v[to];
+	}
 }
 
 static int by_uuid(const void *key, const void *member)

@@ -121,6 +121,11 @@ static int list_sr(struct run *r, struct sr *sr)
 		tree_order(&r->ctx->arena, &l);
 	if (!err)
 		note_sr(r, sr);
+	/* Of the first SR it is the list itself that becomes the answer. */
+	if (!IS_ENABLED(CONFIG_OPTIMIZE_SIZE) && !err && !r->rp->vdis.room && !r->rp->vdis.n_problems) {
+		r->rp->vdis = l;
+		return 0;
+	}
 	for (size_t i = 0; !err && i < l.n; i++)
 		*vdis_add(&r->ctx->arena, &r->rp->vdis) = l.v[i];
 	for (size_t i = 0; !err && i < l.n_problems; i++)

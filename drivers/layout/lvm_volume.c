@@ -64,6 +64,7 @@ int lvm_vdi_list(struct sr *sr, struct vdis *l)
 
 	if (!lvm_of(sr) || !lvm_of(sr)->vg)	/* staged, and there is no such VG */
 		return 0;
+	vdis_expect(a, l, lvm_of(sr)->vg->n_lvs);
 	for (const struct lvm_lv *lv = lvm_of(sr)->vg->first; lv; lv = lv->next) {
 		struct vdi vdi = { 0 };
 		const char *format = lvm_volume_format(lv->name, &vdi.uuid);

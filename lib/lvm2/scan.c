@@ -102,7 +102,9 @@ static int copy_text(struct scanner *s, struct lvm_dev *d, struct lvm_copy *c, s
 		c->version = known;
 		return 0;
 	}
-	/* A copy we have is read to be checked, and forgotten. */
+	/* A copy we have is read to be checked, and forgotten.  Of a text there will be a model. */
+	if (!known)
+		arena_expect(s->set->arena, slot->size * 9 / 4);
 	text = known ? must_alloc(slot->size + LVM_TEXT_PAD)
 		     : arena_pages(s->set->arena, slot->size + LVM_TEXT_PAD);
 	err = lvm_mda_read_text(&c->mda, slot, io, text);

@@ -47,6 +47,7 @@ void json_str(struct json *j, const char *s);		/* NULL is null */
 void json_u64(struct json *j, uint64_t n);
 void json_i64(struct json *j, int64_t n);
 void json_number(struct json *j, const char *text);	/* which the caller knows to be one */
+void json_raw(struct json *j, const char *p, size_t n);	/* any value, already written as JSON */
 void json_bool(struct json *j, bool b);
 void json_null(struct json *j);
 /* The end of a document or of a line: everything is closed, a new line follows. */

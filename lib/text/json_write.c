@@ -176,6 +176,12 @@ void json_number(struct json *j, const char *text)
 	buf_puts(j->buf, text);
 }
 
+void json_raw(struct json *j, const char *p, size_t n)
+{
+	before(j);
+	buf_add(j->buf, p, n);
+}
+
 void json_bool(struct json *j, bool b)
 {
 	before(j);

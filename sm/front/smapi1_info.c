@@ -147,8 +147,8 @@ void smapi1_put_attach(struct buf *b, const struct request *rq, const struct vdi
 	const char *reason = o_direct_reason(rq, v);
 
 	buf_puts(b, "<struct>");
-	if (v->at.link[0] || v->at.device[0])
-		smapi1_put_member(b, "params", v->at.link[0] ? v->at.link : v->at.device);
+	if (v->at.link || v->at.device[0])
+		smapi1_put_member(b, "params", v->at.link ? v->at.link : v->at.device);
 	smapi1_put_member(b, "params_nbd", "");
 	buf_printf(b, "<member><name>o_direct</name><value><boolean>%d</boolean></value></member>",
 		   *reason != '\0');

@@ -6,6 +6,7 @@
 
 #include "lib/arena.h"
 #include "lib/buf.h"
+#include "lib/kconfig.h"
 #include "lib/utf8.h"
 #include "sm/front/table.h"
 
@@ -30,7 +31,12 @@ void term_of(int fd, struct term *t)
 static const char *shown(struct arena *a, const char *text)
 {
 	_buf_free_ struct buf b = { 0 };
+	const char *p = text;
 
+	while (!IS_ENABLED(CONFIG_OPTIMIZE_SIZE) && *p >= ' ' && *p < 0x7f)
+		p++;
+	if (!*p)			/* nearly always, and then nothing has to be made */
+		return arena_strdup(a, text);
 	utf8_show(&b, text);
 	return arena_strdup(a, buf_str(&b));
 }
