@@ -50,8 +50,9 @@ measure_guest() {
 	m=("${lines[@]}")
 }
 
-# head_line WHAT CLOCK: wall or cpu, the median of which the table shows; or least,
-# which is of wall, for what waits for a disk that others use as well.
+# head_line WHAT CLOCK: wall, the median of which the table shows; least, the least of
+# wall, for what waits for a disk that others use as well; or cpu, the least of that:
+# whoever else is on this machine can only add to it.
 head_line() {
 	clock=$2
 	printf '\n%-34s %9s %9s %6s %6s  %7s %7s  %s\n' "$1" "ours ms" "peer ms" times wanted \
@@ -72,7 +73,7 @@ ms() { printf '%d.%02d' $(($1 / 1000)) $(($1 % 1000 / 10)); }
 row() {
 	local k=0 ours peer times mark=
 
-	case $clock in least) k=1 ;; cpu) k=2 ;; esac
+	case $clock in least) k=1 ;; cpu) k=3 ;; esac
 	ours=$(field "$2" $k) peer=$(field "$3" $k)
 	times=$((peer * 10 / (ours > 0 ? ours : 1)))
 	if [ $times -lt $((${4:-0} * 10)) ]; then

@@ -58,7 +58,7 @@ changes() {
 	row 'create' 0 1 "$times" $most
 	row 'resize' 2 3 "$times" $most
 	row 'tag' 4 5 "$times" $most
-	row 'list' 6 7 $((times / 4)) $most
+	row 'list' 6 7 "$times" $most
 	row 'delete' 8 9 "$times" $most
 }
 
