@@ -14,6 +14,7 @@
 #include "lib/cleanup.h"
 #include "lib/err.h"
 #include "lib/io.h"
+#include "lib/kconfig.h"
 #include "lib/num.h"
 #include "lib/utf8.h"
 #include "sm/about.h"
@@ -60,7 +61,7 @@ static int by_name(const void *a, const void *b)
 static const char **applets(struct arena *a, size_t *n)
 {
 	const char **list;
-	size_t most = 1;
+	size_t most = 2;
 
 	for_each_registered(sr_types, t)
 		for (const char *const *s = (*t)->names; *s; s++)
@@ -69,6 +70,8 @@ static const char **applets(struct arena *a, size_t *n)
 	*n = 0;
 	if (is_claimed("sm", NULL) || is_claimed("sm", "sr_attach"))
 		list[(*n)++] = "sm";
+	if (IS_ENABLED(CONFIG_FRONT_BLOCK))
+		list[(*n)++] = "block-sm";
 	for_each_registered(sr_types, t)
 		for (const char *const *s = (*t)->names; *s; s++)
 			if (is_driver_applet(*s))
