@@ -38,6 +38,14 @@ int blk_name(dev_t dev, char *name, size_t n);
 /* The devices stacked on it (device-mapper, md), by those names; none is 0 of them. */
 int blk_holders(dev_t dev, struct arena *a, const char ***names, size_t *n);
 
+/* What was done with a device since it was made. */
+struct blk_stat {
+	uint64_t reads, writes;			/* requests */
+	uint64_t read_bytes, written_bytes;
+};
+/* By the kernel's counters; -ENOENT for what is no block device (any more). */
+int blk_stat(const char *path, struct blk_stat *s);
+
 /*
  * The smallest unit of the disk on which an open file lies: what direct I/O to
  * it must be a multiple of.  -ENODEV where there is no such disk, or no single

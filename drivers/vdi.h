@@ -8,9 +8,18 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
+#include "arch/blk.h"
 #include "lib/kv.h"
 #include "lib/uuid.h"
+
+/* Who serves an active disk, and how much was done with it. */
+struct usage {
+	pid_t pid;		/* of the server; 0 = the kernel does it alone */
+	bool counted;		/* the device tells that: */
+	struct blk_stat io;
+};
 
 /* How a VDI is attached to this host.  Zeroed: it is not. */
 struct attachment {
@@ -20,6 +29,7 @@ struct attachment {
 	char device[256];	/* that device, /dev/loop3; "" while not active */
 	const char *link;	/* /dev/sm/backend/<SR>/<VDI>, under SM_ROOT; or NULL */
 	const char *backend;	/* name of the datapath that serves it: "loop" */
+	const struct usage *usage;	/* for the verbs that show it; or NULL */
 };
 
 struct vdi {

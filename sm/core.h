@@ -56,6 +56,8 @@ int sr_vdis(struct sr *sr, struct vdis *l);
 /* The same for one. */
 int vdi_complete(struct sr *sr, struct vdi *vdi);
 const struct datapath *vdi_datapath(const struct sr *sr, const struct vdi *vdi);
+/* Who serves it, and its counters, for who asks. */
+void usage_fill(struct sr *sr, struct vdi *vdi);
 /* Answer with r->vdi. */
 int reply_vdi(struct run *r, enum reply_kind kind);
 /* -E_SR_NO_SPACE unless that many bytes are free. */

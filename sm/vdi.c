@@ -98,6 +98,8 @@ int do_vdi_show(struct run *r)
 
 	if (IS_ENABLED(CONFIG_SNAPSHOTS))
 		vdi->read_only |= vdi->n_children > 0;
+	if (IS_ENABLED(CONFIG_SERVE))
+		usage_fill(&r->sr, vdi);
 	return err ? err : reply_vdi(r, REPLY_VDI);
 }
 
@@ -121,6 +123,8 @@ static int list_sr(struct run *r, struct sr *sr)
 		tree_order(&r->ctx->arena, &l);
 	if (!err)
 		note_sr(r, sr);
+	for (size_t i = 0; IS_ENABLED(CONFIG_SERVE) && !err && i < l.n; i++)
+		usage_fill(sr, &l.v[i]);
 	/* Of the first SR it is the list itself that becomes the answer. */
 	if (!IS_ENABLED(CONFIG_OPTIMIZE_SIZE) && !err && !r->rp->vdis.room && !r->rp->vdis.n_problems) {
 		r->rp->vdis = l;

@@ -46,7 +46,10 @@ in_guest() {
 		[ "$(blockdev --getsize64 $D)" = 67108864 ]
 		judge mkfs.ext4 -q $D; mount $D /mnt; cp -r /bin /mnt/; rm /mnt/bin/busybox; umount /mnt; judge e2fsck -fn $D'
 	jsonof sm vdi show v
-	is ".vdi.attached == {device:\"$DEV\", mode:\"rw\", backend:\"nbd\"}"
+	is ".vdi.attached | .device == \"$DEV\" and .mode == \"rw\" and .backend == \"nbd\" and
+		.io.writes > 9 and .io.written_bytes > 1000000 and .io.reads > 9 and .io.read_bytes > 10000"
+	in_guest "sm vdi show v | grep -q \"^served by:  *process $(jq .vdi.attached.pid <<<"$doc")\$\" && sm vdi show v | grep \"^writes: .* MiB)\"
+		[ \$(keeper) = $(jq .vdi.attached.pid <<<"$doc") ]"
 	guest_ok 'sm vdi attach v' >/dev/null
 	[ "$output" = "$DEV" ]
 	in_guest 'refused sm vdi attach v --read-only; refused sm vdi delete v; refused sm sr detach disks

@@ -58,6 +58,14 @@ use() {
 		ok sr_create
 		ok sr_attach
 		ok vdi_create "$VDI" 16
+		# What is in a volume is xapi's to know, and of a file it does not ask.
+		if [ "$door" = xapi ]; then
+			jsonof sm vdi show "$VDI" --sr "$SR" --type "$TYPE" --dconf "$(people_dconf)"
+			want=$(jq -r .vdi.format <<<"$doc")
+			[ "$TYPE" = lvm ] && want=${want/raw/aio} || want=
+			xapi_op vdi_attach "$VDI" true
+			[ "$(grep -o '<name>vdi-type</name><value><string>[a-z]*' <<<"$output" | sed 's/.*>//')" = "$want" ]
+		fi
 		ok vdi_attach "$VDI"
 		dev=$output
 		guest_ok "[ -b $dev ] && [ \$(blockdev --getsize64 $dev) -eq $((16 << 20)) ]"

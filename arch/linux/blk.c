@@ -144,6 +144,37 @@ int blk_reread_partitions(int fd)
 	return ioctl(fd, BLKRRPART) ? -errno : 0;
 }
 
+int blk_stat(const char *path, struct blk_stat *s)
+{
+	/* Reads, merged ones, sectors, time; then the same of writes, and more. */
+	uint64_t field[7];
+	char file[SYSFS_PATH], text[512];
+	const char *p = text;
+	struct stat st;
+	_close_ int fd = -1;
+	ssize_t got;
+
+	*s = (struct blk_stat){ 0 };
+	if (stat(path, &st))
+		return -errno;
+	if (!S_ISBLK(st.st_mode))
+		return -ENOENT;
+	sysfs_path(file, st.st_rdev, "/stat");
+	fd = open(file, O_RDONLY | O_CLOEXEC);
+	got = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (got < 0)
+		return -errno;
+	text[got] = '\0';
+	for (size_t i = 0; i < sizeof(field) / sizeof(field[0]); i++) {
+		p += strspn(p, " ");
+		if (!num_take(&p, &field[i]))
+			return -EPROTO;
+	}
+	/* Sectors of 512 bytes, whatever the device has. */
+	*s = (struct blk_stat){ field[0], field[4], field[2] * 512, field[6] * 512 };
+	return 0;
+}
+
 int blk_node(const char *path, mode_t type, dev_t dev)
 {
 	struct stat st;

@@ -211,6 +211,24 @@ static void print_tree(const struct out *o)
 	table_print(&t, &o->term, o->b);
 }
 
+static const char *counter(const struct out *o, uint64_t requests, uint64_t n)
+{
+	return arena_printf(&o->ctx->arena, "%llu (%s)", (unsigned long long)requests, bytes(o, n));
+}
+
+static void print_usage(const struct out *o, const struct attachment *at)
+{
+	const struct usage *u = at->usage;
+
+	block_line(o->b, "backend", at->backend);
+	if (u->pid)
+		block_line(o->b, "served by", arena_printf(&o->ctx->arena, "process %d", (int)u->pid));
+	if (u->counted) {
+		block_line(o->b, "reads", counter(o, u->io.reads, u->io.read_bytes));
+		block_line(o->b, "writes", counter(o, u->io.writes, u->io.written_bytes));
+	}
+}
+
 static void print_vdi(const struct out *o)
 {
 	const struct vdi *v = &o->rp->vdis.v[0];
@@ -234,6 +252,8 @@ static void print_vdi(const struct out *o)
 	for (size_t i = 0; i < v->n_owners; i++)
 		block_line(o->b, "locked by", v->owners[i]);
 	block_line(o->b, "attached", attached(o, &v->at));
+	if (IS_ENABLED(CONFIG_SERVE) && v->at.usage)
+		print_usage(o, &v->at);
 }
 
 /* --- the rest -------------------------------------------------------------- */

@@ -47,6 +47,16 @@ static void put_sr(struct json *j, const struct sr_info *sr)
 	json_obj_end(j);
 }
 
+static void put_counters(struct json *j, const struct blk_stat *s)
+{
+	json_key_obj(j, "io");
+	json_key_u64(j, "reads", s->reads);
+	json_key_u64(j, "read_bytes", s->read_bytes);
+	json_key_u64(j, "writes", s->writes);
+	json_key_u64(j, "written_bytes", s->written_bytes);
+	json_obj_end(j);
+}
+
 static void put_attached(struct json *j, const struct attachment *at)
 {
 	json_key(j, "attached");
@@ -58,6 +68,10 @@ static void put_attached(struct json *j, const struct attachment *at)
 	json_key_str(j, "device", at->device[0] ? at->device : NULL);
 	json_key_str(j, "mode", at->writable ? "rw" : "ro");
 	json_key_str(j, "backend", at->backend);
+	if (IS_ENABLED(CONFIG_SERVE) && at->usage && at->usage->pid)
+		json_key_u64(j, "pid", (uint64_t)at->usage->pid);
+	if (IS_ENABLED(CONFIG_SERVE) && at->usage && at->usage->counted)
+		put_counters(j, &at->usage->io);
 	json_obj_end(j);
 }
 

@@ -141,22 +141,39 @@ static const char *o_direct_reason(const struct request *rq, const struct vdi *v
 	return !rq->writable && !v->parent.s[0] ? "RO_WITH_NO_PARENT" : "";
 }
 
+/*
+ * The device, which is there once the disk is active, or the socket of a disk
+ * that "sm vdi serve" gives away, which has no device.
+ */
+static void put_params(struct buf *b, const struct vdi *v)
+{
+	_buf_free_ struct buf nbd = { 0 };
+
+	if (v->at.active && !strcmp(v->at.backend, "socket"))
+		buf_printf(&nbd, "nbd:unix:%s:exportname=%s", v->at.device, v->uuid.s);
+	else if (v->at.link || v->at.device[0])
+		smapi1_put_member(b, "params", v->at.link ? v->at.link : v->at.device);
+	smapi1_put_member(b, "params_nbd", buf_str(&nbd));
+}
+
 void smapi1_put_attach(struct buf *b, const struct request *rq, const struct vdi *v)
 {
 	const struct sr_type *t = sr_type_find(rq->type);
 	const char *reason = o_direct_reason(rq, v);
 
 	buf_puts(b, "<struct>");
-	if (v->at.link || v->at.device[0])
-		smapi1_put_member(b, "params", v->at.link ? v->at.link : v->at.device);
-	smapi1_put_member(b, "params_nbd", "");
+	put_params(b, v);
 	buf_printf(b, "<member><name>o_direct</name><value><boolean>%d</boolean></value></member>",
 		   *reason != '\0');
 	smapi1_put_member(b, "o_direct_reason", reason);
 	buf_puts(b, "<member><name>xenstore_data</name><value><struct>");
 	smapi1_put_member(b, "vdi-uuid", v->uuid.s);
 	put_scsi_pages(b, &v->uuid);
-	if (t && t->storage_type)
+	if (t && t->storage_type) {
 		smapi1_put_member(b, "storage-type", t->storage_type);
+		/* Drivers of volumes tell what is in them, by the names that LVHD gave it. */
+		if (!strcmp(t->storage_type, "lvm"))
+			smapi1_put_member(b, "vdi-type", strcmp(v->format, "raw") ? v->format : "aio");
+	}
 	buf_puts(b, "</struct></value></member></struct>");
 }

@@ -29,6 +29,15 @@ in_sr() {
 		stop() { kill $pid; wait $pid; [ ! -e "$S" ]; }
 		refused() { ! "$@" 2>"$T/why" && cat "$T/why"; }
 		all_well() { if grep -i fail "$1"; then return 1; fi; }
+		id() { sm $1 list --minimal; }
+		# call COMMAND ARG: an XML-RPC call of SMAPIv1 for the one disk there is
+		call() {
+			member() { printf "<member><name>%s</name><value>%s</value></member>" "$@"; }
+			printf "<methodCall><methodName>%s</methodName><params><param><value><struct>%s</struct></value></param></params></methodCall>" \
+				$1 "$(member command $1; member args "<array><data><value>$2</value></data></array>"
+				member device_config "<struct>$(member location "$T/store")</struct>"
+				member sr_uuid "$(id sr)"; member vdi_uuid "$(id vdi)")"
+		}
 		trap "kill -9 \${pid:-} 2>/dev/null || :" EXIT
 		sm sr create disks --type file --dconf location="$T/store" >/dev/null
 		image() { echo "$T/store/$(sm vdi list --minimal --sr disks)".*; }
@@ -68,8 +77,13 @@ each_format() {
 		sm vdi create disk --sr disks --size 64M >/dev/null
 		serve disk
 		[ "$(sm vdi show disk --json | jq -r ".vdi.attached | .device, .mode, .backend" | paste -s -d" ")" = "$S rw socket" ]
+		sm vdi list --json | jq -e ".vdis[0].attached | .pid == $pid and .io == null"
 		refused sm vdi attach disk
 		refused sm vdi attach disk --read-only
+		# xapi gets the socket, and no device.
+		FileSR "$(call vdi_attach true)" >"$T/reply"
+		grep -q "<name>params_nbd</name><value><string>nbd:unix:$S:exportname=$(id vdi)</string>" "$T/reply"
+		! grep -q "<name>params</name>" "$T/reply"
 		refused sm vdi detach disk | grep "process $pid serves it on $S (try: kill $pid)"
 		refused sm vdi delete disk
 		refused sm sr detach disks
