@@ -112,6 +112,26 @@ hold_lock() {
 	guest_ok 'sm vdi detach v && sm vdi delete v && sm sr destroy disks'
 }
 
+@test "disks with a second metadata area at their end grow as lvm2 grows them" {
+	VG=VG_XenStorage-6f0c1a52-3b7e-4d0a-9a51-0d2c4b8f7e11
+	for i in 1 2 3 4; do disk $i 64M; done
+	guest_ok "judge pvcreate -q --metadatacopies 2 /dev/loop1 /dev/loop2 /dev/loop3 /dev/loop4 && judge vgcreate -q -s 4m $VG /dev/loop1 /dev/loop2 && judge vgcreate -q -s 4m twin /dev/loop3 /dev/loop4 && judge lvcreate -q -n LV-2b1f7c90-0c3d-4a6f-8e55-1d0a9c7e4f21 -L 110m -an -Zn -Wn -y $VG && judge lvcreate -q -n x -L 110m -an -Zn -Wn -y twin" >/dev/null
+	guest_ok "sm sr introduce ${VG#VG_XenStorage-} --type lvm --dconf device=/dev/loop1,/dev/loop2 && sm sr attach \$(cut -d' ' -f1 /etc/smtab | tail -1)" >/dev/null
+	# Not far enough for both areas: nothing moves.
+	guest_ok "for i in 1 2 3 4; do truncate -s 65536k /tmp/disk\$i; truncate -s +512k /tmp/disk\$i; losetup -c /dev/loop\$i; done; sm sr scan ${VG#VG_XenStorage-} && judge vgck $VG && judge vgs --noheadings -o vg_seqno $VG" >/dev/null
+	[ "$(echo ${lines[-1]})" -eq 2 ]
+	guest_ok "for i in 1 2 3 4; do truncate -s 131072k /tmp/disk\$i; losetup -c /dev/loop\$i; done; sm sr scan ${VG#VG_XenStorage-} && judge pvresize -q /dev/loop3 /dev/loop4 && judge vgck $VG && judge pvck -q /dev/loop1" >/dev/null
+	guest_ok "for v in $VG twin; do judge pvs --noheadings --units s -o pv_size,pv_free,pv_pe_count,pe_start,pv_mda_count,pv_mda_used_count,pv_mda_size -S vg_name=\$v; done" >/dev/null
+	[ "${#lines[@]}" -eq 4 ]
+	[ "${lines[0]}" = "${lines[2]}" ] && [ "${lines[1]}" = "${lines[3]}" ]
+	[[ ${lines[0]} == *" 31 "* ]]
+	# The areas lie where lvm2 puts them.
+	guest_ok "for i in 2 4; do judge pvck --dump headers /dev/loop\$i | grep -E '^ *(pv_header.disk_locn\\[[0-9]\\].(offset|size)|mda_header_[0-9].(start|size)) ' >/tmp/headers\$i; done; grep -c . /tmp/headers2; diff /tmp/headers2 /tmp/headers4" >/dev/null
+	[ "${lines[0]}" -ge 10 ]
+	# Both copies are the same, and each implementation writes to both.
+	guest_ok "sm vdi create v --sr ${VG#VG_XenStorage-} --size 100M >/dev/null && judge lvchange -q --addtag t $VG/LV-2b1f7c90-0c3d-4a6f-8e55-1d0a9c7e4f21 && judge vgck $VG && sm sr check ${VG#VG_XenStorage-}"
+}
+
 @test "one of two disks is missing: what lies on the other can be read, nothing can be made" {
 	sr /dev/ubdb,/dev/ubdc
 	guest_ok 'sm vdi create one --sr disks --size 40M; sm vdi create two --sr disks --size 40M; sm sr detach disks; dd if=/dev/ubdb of=/tmp/diskb bs=1M count=1 2>/dev/null; dd if=/dev/zero of=/dev/ubdb bs=1M count=1 2>/dev/null' >/dev/null

@@ -256,8 +256,21 @@ static uint64_t growth(const struct lvm_vg *vg, const struct lvm_pv *pv)
 {
 	uint64_t size = pv->dev ? pv->dev->io->size : 0, known = pv->dev_size * LVM_SECTOR;
 
+	if (!pv->dev || !lvm_pv_can_resize(pv, size))
+		return 0;
 	return pv->dev_size && size > known ?
 		(size - known) / lvm_extent_bytes(vg) * lvm_extent_bytes(vg) : 0;
+}
+
+/* Only one PV with an area at its end in a commit: see lib/lvm2/ops.h. */
+static int grow_pv(struct sr *sr, struct lvm_vg *vg, struct lvm_pv *pv)
+{
+	int err = lvm_pv_resize(vg, pv, pv->dev->io->size);
+
+	if (err != -E_BUSY)
+		return err;
+	err = lvm_commit_now(sr, "resize of a PV");		/* commit */
+	return err ? err : lvm_pv_resize(vg, pv, pv->dev->io->size);
 }
 
 /*
@@ -281,7 +294,7 @@ int lvm_grow(struct sr *sr)
 		return 0;
 	for (uint32_t i = 0; i < vg->n_pvs && !err; i++)
 		if (growth(vg, vg->pv[i]))
-			err = lvm_pv_resize(vg, vg->pv[i], vg->pv[i]->dev->io->size);
+			err = grow_pv(sr, vg, vg->pv[i]);
 	if (!err)
 		err = lvm_commit_now(sr, "resize of a PV");		/* commit */
 	flock_drop(&l->global, l->global_path);

@@ -144,7 +144,7 @@ static int check_labels(const struct lvm_vg *vg)
 	for (uint32_t i = 0; i < vg->n_devs && !err; i++) {
 		struct lvm_label l = vg->dev[i]->label;
 
-		if (!is_claimed(vg->dev[i]))
+		if (!is_claimed(vg->dev[i]) || vg->dev[i]->left.size)
 			err = make_label(&l, true, buf);
 	}
 	for (uint32_t i = 0; i < vg->n_leaving && !err; i++) {
@@ -163,7 +163,7 @@ static int claim_labels(const struct lvm_vg *vg)
 	for (uint32_t i = 0; i < vg->n_devs && !err; i++) {
 		struct lvm_dev *d = vg->dev[i];
 
-		if (is_claimed(d))
+		if (is_claimed(d) || d->left.size)	/* that one is the commit */
 			continue;
 		err = write_label(d, true);
 		if (!err)
@@ -295,21 +295,80 @@ static int empty_devs(struct lvm_dev **dev, uint32_t n)
 	return err;
 }
 
+/* The header of an area that moves, then the label that leads there; an ignored one holds no text. */
+static int move_one(struct lvm_commit *c, struct lvm_dev *d)
+{
+	struct lvm_mda m = d->copy[d->moves].mda;
+	struct lvm_target *t = NULL;
+	int err;
+
+	for (uint32_t i = 0; i < c->n_targets; i++)
+		if (c->target[i].mda == &d->copy[d->moves].mda)
+			t = &c->target[i];
+	if (t)
+		m.slot[0] = t->slot;
+	err = lvm_mda_write(&m, d->io);
+	if (!err)
+		err = io_flush(d->io);
+	if (!err)
+		err = write_label(d, true);		/* commit */
+	if (!err)
+		err = io_flush(d->io);
+	if (!err && t)
+		t->moved = true;
+	return err;
+}
+
+static int move_areas(struct lvm_commit *c)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < c->vg->n_devs && !err; i++)
+		if (c->vg->dev[i]->left.size)
+			err = move_one(c, c->vg->dev[i]);
+	return err;
+}
+
+/* Nothing points there any more; what looks for lost metadata shall not find it either. */
+static int clear_left(struct lvm_vg *vg)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < vg->n_devs; i++) {
+		struct lvm_dev *d = vg->dev[i];
+		int one = 0;
+
+		if (d->left.size)
+			one = io_zero(d->io, d->left.at, LVM_SECTOR);
+		if (d->left.size && !one)
+			one = io_flush(d->io);
+		d->left.size = 0;
+		err = err ? err : one;
+	}
+	return err;
+}
+
 int lvm_commit_finish(struct lvm_commit *c)
 {
 	struct lvm_vg *vg = c->vg;
 	uint32_t good = 0;
-	int err = 0, late;
+	int err = move_areas(c), late;
 
+	if (err) {
+		vg->seqno--;
+		end(c);
+		return err;
+	}
 	/* All are tried: the more copies are new, the better. */
 	for (uint32_t i = 0; i < c->n_targets; i++) {
 		struct lvm_target *t = &c->target[i];
 		struct lvm_mda m = *t->mda;
-		int one;
+		int one = 0;
 
 		m.slot[0] = t->slot;
 		m.slot[1] = (struct lvm_slot){ 0 };
-		one = lvm_mda_write(&m, t->dev->io);		/* commit */
+		if (!t->moved)
+			one = lvm_mda_write(&m, t->dev->io);	/* commit */
 		if (!one) {
 			*t->mda = m;
 			t->copy->err = 0;
@@ -323,6 +382,8 @@ int lvm_commit_finish(struct lvm_commit *c)
 		return err;
 	}
 	late = flush_all(c);
+	err = err ? err : late;
+	late = clear_left(vg);
 	err = err ? err : late;
 	late = empty_devs(vg->leaving, vg->n_leaving);
 	err = err ? err : late;

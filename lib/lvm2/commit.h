@@ -11,6 +11,13 @@
  *	           flush
  *	           resume
  *
+ * An area that moves to another place (lvm_pv_resize()) gets its text with the
+ * others, and comes first in finish: its header, flush, and then the label that
+ * says where it is, flush.  Until that sector is written nothing points there;
+ * once it is, the highest seqno is found there, so the label is the commit, and
+ * nobody writes any more to where the area was and new extents may be.  The old
+ * header is zeroed at the end.
+ *
  * A commit that is not finished is reverted, or its program dies: either way the
  * next one overwrites the same place in the ring.
  *
@@ -34,6 +41,7 @@ struct lvm_commit {
 		struct lvm_copy *copy;
 		struct lvm_mda *mda;		/* what its header says now */
 		struct lvm_slot slot;		/* what it shall say */
+		bool moved;			/* and does, since its label was written */
 	} *target;
 	uint32_t n_targets;
 	bool announced;				/* slot 1 was written */

@@ -11,6 +11,8 @@
 #include "lib/lvm2/scan.h"
 #include "lib/lvm2/tree.h"
 
+#define AREA_ALIGN	4096		/* of a metadata area, at least */
+
 int lvm_vg_may_change(const struct lvm_vg *vg, bool only_removal)
 {
 	if (vg->refuse)
@@ -99,14 +101,14 @@ static char *free_key(struct lvm_vg *vg)
 	}
 }
 
-/* Extents between the start of the data and the end, or the metadata there. */
+/* Extents between the start of the data and the end, or the metadata there; but for one that moves. */
 static int count_extents(const struct lvm_vg *vg, const struct lvm_dev *dev, uint64_t pe_start,
-			 uint64_t bytes, uint32_t *n)
+			 uint64_t bytes, uint32_t but, uint32_t *n)
 {
 	uint64_t end = bytes;
 
 	for (uint32_t i = 0; i < dev->label.n_mda; i++)
-		if (dev->label.mda[i].at > pe_start && dev->label.mda[i].at < end)
+		if (i != but && dev->label.mda[i].at > pe_start && dev->label.mda[i].at < end)
 			end = dev->label.mda[i].at;
 	if (end <= pe_start || (end - pe_start) / lvm_extent_bytes(vg) > UINT32_MAX)
 		return -E_LVM_PV_SIZE;
@@ -138,7 +140,7 @@ int lvm_vg_extend(struct lvm_vg *vg, struct lvm_dev *dev)
 	if (!err && vg->max_pv && vg->n_pvs >= vg->max_pv)
 		err = -E_LVM_LIMIT;
 	if (!err)
-		err = count_extents(vg, dev, dev->label.data[0].at, dev->io->size, &count);
+		err = count_extents(vg, dev, dev->label.data[0].at, dev->io->size, UINT32_MAX, &count);
 	if (err)
 		return err;
 
@@ -237,23 +239,90 @@ int lvm_vg_remove(struct lvm_vg *vg)
 	return err;
 }
 
+/* Where the area goes that has to be at the end, aligned as it is.  size 0: none has to move. */
+static int area_at_end(const struct lvm_pv *pv, uint64_t bytes, uint32_t *which,
+		       struct lvm_area *to)
+{
+	const struct lvm_label *l = &pv->dev->label;
+	const struct lvm_area *is = NULL;
+	uint64_t size, align;
+
+	*to = (struct lvm_area){ 0 };
+	for (uint32_t i = 0; i < l->n_mda; i++) {
+		if (l->mda[i].at < pv->pe_start * LVM_SECTOR)
+			continue;
+		if (is)
+			return -E_UNSUPPORTED;	/* nobody makes two of them */
+		is = &l->mda[i];
+		*which = i;
+	}
+	if (!is)
+		return 0;
+	align = is->at & -is->at;
+	align = align > MiB ? MiB : align < AREA_ALIGN ? AREA_ALIGN : align;
+	/* What was added to reach the end of the old size is not asked for again. */
+	size = is->size < align ? is->size : is->size / align * align;
+	if (bytes < size)
+		return -E_LVM_PV_SIZE;
+	to->at = (bytes - size) / align * align;
+	if (to->at == is->at)
+		return 0;
+	to->size = (bytes - to->at) / LVM_SECTOR * LVM_SECTOR;
+	return to->at < is->at + is->size && is->at < to->at + to->size ? -E_LVM_PV_SIZE : 0;
+}
+
+bool lvm_pv_can_resize(const struct lvm_pv *pv, uint64_t bytes)
+{
+	struct lvm_area to;
+	uint32_t which;
+
+	return pv->dev && !area_at_end(pv, bytes, &which, &to);
+}
+
+static bool moves_already(const struct lvm_vg *vg)
+{
+	for (uint32_t i = 0; i < vg->n_devs; i++)
+		if (vg->dev[i]->left.size)
+			return true;
+	return false;
+}
+
+static void move_area(struct lvm_dev *d, uint32_t which, const struct lvm_area *to)
+{
+	struct lvm_copy *c = &d->copy[which];
+
+	d->left = d->label.mda[which];
+	d->moves = which;
+	d->label.mda[which] = *to;
+	*c = (struct lvm_copy){
+		.mda = { .start = to->at, .size = to->size,
+			 .slot[0].flags = c->err == -E_LVM_MDA ? 0 : c->mda.slot[0].flags },
+	};
+}
+
 int lvm_pv_resize(struct lvm_vg *vg, struct lvm_pv *pv, uint64_t bytes)
 {
 	const struct lvm_gap *last = pv->n_gaps ? &pv->gap[pv->n_gaps - 1] : NULL;
-	uint32_t n, old = pv->pe_count;
+	uint32_t n, old = pv->pe_count, which = 0;
+	struct lvm_area to;
 	int err = lvm_vg_may_change(vg, false);
 
 	if (err)
 		return err;
 	if (!pv->dev || bytes > pv->dev->io->size)
 		return -E_LVM_PV_SIZE;
-	if (pv->dev->label.n_mda > 1)
-		return -E_UNSUPPORTED;		/* the second area would have to move */
-	err = count_extents(vg, pv->dev, pv->pe_start * LVM_SECTOR, bytes, &n);
+	err = area_at_end(pv, bytes, &which, &to);
+	if (!err && to.size && moves_already(vg))
+		err = -E_BUSY;
+	if (!err)
+		err = count_extents(vg, pv->dev, pv->pe_start * LVM_SECTOR,
+				    to.size ? to.at : bytes, to.size ? which : UINT32_MAX, &n);
 	if (err)
 		return err;
 	if (n < old && (!last || last->start > n || last->start + last->count != old))
 		return -E_LVM_PV_USED;
+	if (to.size)
+		move_area(pv->dev, which, &to);
 	if (n < old)
 		lvm_gap_take(vg, pv, n, old - n);
 	else if (n > old)

@@ -61,8 +61,15 @@ int lvm_vg_rename(struct lvm_vg *vg, const char *name);
 /* -ENOTEMPTY while there are LVs. */
 int lvm_vg_remove(struct lvm_vg *vg);
 int lvm_vg_tag(struct lvm_vg *vg, const char *tag, bool add);
-/* The device has another size now; bytes.  Extents that go must be free. */
+/*
+ * The device has another size now; bytes.  Extents that go must be free.  An area
+ * behind the data moves to the new end, if that is so far away that the two do
+ * not overlap: else -E_LVM_PV_SIZE.  Only one moves in a commit: -E_BUSY for
+ * another.
+ */
 int lvm_pv_resize(struct lvm_vg *vg, struct lvm_pv *pv, uint64_t bytes);
+/* Would there be a place for its areas? */
+bool lvm_pv_can_resize(const struct lvm_pv *pv, uint64_t bytes);
 
 /* --- logical volumes ---------------------------------------------------------- */
 

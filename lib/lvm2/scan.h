@@ -60,6 +60,12 @@ struct lvm_dev {
 	struct lvm_pv *pv;
 	bool duplicate;			/* the same PV is on another device too */
 	bool outdated;			/* it holds the text of a VG that knows it no more */
+	/*
+	 * The label and a copy above are where an area is to be after the next
+	 * commit; here it still is (lvm_pv_resize()).  Size 0: none moves.
+	 */
+	struct lvm_area left;
+	uint32_t moves;			/* which */
 };
 
 /* A VG by what its best text says of itself. */

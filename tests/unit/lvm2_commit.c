@@ -129,7 +129,10 @@ TEST(lvm_a_new_vg_is_found_again)
 
 /* --- the crash ------------------------------------------------------------------ */
 
-enum change { CREATE, REMOVE, RENAME, EXTEND, REDUCE, VGREMOVE, N_CHANGES };
+enum change { CREATE, REMOVE, RENAME, EXTEND, REDUCE, SHRINK, GROW, VGREMOVE, N_CHANGES };
+
+#define LESS (1 << 20)		/* of a disk whose PV shrinks, and its second area moves */
+
 
 static void change(struct look *l, enum change what)
 {
@@ -149,6 +152,12 @@ static void change(struct look *l, enum change what)
 	case REDUCE:
 		EQ(lvm_vg_reduce(l->vg, l->dev[1].pv), 0);
 		break;
+	case SHRINK:
+		EQ(lvm_pv_resize(l->vg, l->dev[0].pv, LESS), 0);
+		break;
+	case GROW:
+		EQ(lvm_pv_resize(l->vg, l->dev[0].pv, SIZE), 0);
+		break;
 	case VGREMOVE:
 		EQ(lvm_lv_remove(l->vg, lvm_lv_find(l->vg, "lv0")), 0);
 		EQ(lvm_vg_remove(l->vg), 0);
@@ -156,6 +165,21 @@ static void change(struct look *l, enum change what)
 	case N_CHANGES:
 		break;
 	}
+}
+
+/* Nobody who believes the label writes to data. */
+static void areas_are_clear(const struct lvm_vg *vg)
+{
+	for (uint32_t i = 0; i < vg->n_devs; i++)
+		for (uint32_t k = 0; k < vg->dev[i]->label.n_mda; k++) {
+			const struct lvm_pv *pv = vg->dev[i]->pv;
+			const struct lvm_area *area = &vg->dev[i]->label.mda[k];
+			uint64_t data = pv->pe_start * LVM_SECTOR;
+
+			OK(area->at + area->size <= data ||
+			   area->at >= data + pv->pe_count * lvm_extent_bytes(vg));
+			EQ(vg->dev[i]->copy[k].err, 0);
+		}
 }
 
 /* Everything a reader can see of the VG. */
@@ -170,7 +194,10 @@ static char *describe(struct io **io)
 		buf_printf(&b, " %s pvs %u", l->vg->name, l->vg->n_pvs);
 		for (struct lvm_lv *lv = l->vg->first; lv; lv = lv->next)
 			buf_printf(&b, " %s %u@%u", lv->name, lv->extents, lv->seg[0].leg[0].extent);
+		for (uint32_t i = 0; i < l->vg->n_pvs; i++)
+			buf_printf(&b, " %u", l->vg->pv[i]->pe_count);
 		EQ(lvm_vg_may_change(l->vg, false), 0);
+		areas_are_clear(l->vg);
 	}
 	for (size_t i = 0; i < l->set.n_found; i++)
 		EQ(l->set.found[i]->err, 0);
@@ -188,6 +215,23 @@ static void windows(struct io *all, struct io **io)
 		EQ(io_window(&io[i], all, (uint64_t)i * SIZE, SIZE), 0);
 }
 
+/* The same once more, on what a death left; then everything is new. */
+static void again(struct io **io, enum change what, const char *new)
+{
+	struct look *l = look(io, DISKS);
+	char *got;
+
+	change(l, what);
+	EQ(lvm_vg_commit(l->vg, &stamp), 0);
+	drop(l);
+	l = look(io, DISKS);
+	OK(!l->set.problem);
+	drop(l);
+	got = describe(io);
+	STR_EQ(got, new);
+	free(got);
+}
+
 static void crash_at_every_write(enum change what, bool precommit)
 {
 	struct io *all = io_mem(DISKS * SIZE, DISKS * SIZE), *log, *io[DISKS];
@@ -202,6 +246,10 @@ static void crash_at_every_write(enum change what, bool precommit)
 	l = look(io, DISKS);
 	make_lv(l->vg, "lv0", 1, 128 << 10);
 	EQ(lvm_vg_commit(l->vg, &stamp), 0);
+	if (what == GROW) {
+		change(l, SHRINK);
+		EQ(lvm_vg_commit(l->vg, &stamp), 0);
+	}
 	drop(l);
 	old = describe(io);
 	vec_close(io, DISKS);
@@ -231,6 +279,8 @@ static void crash_at_every_write(enum change what, bool precommit)
 			seen[0] += !strcmp(got, old);
 			seen[1] += !strcmp(got, new);
 			free(got);
+			if (what == SHRINK || what == GROW)
+				again(io, what, new);
 			vec_close(io, DISKS);
 			io_close(after);
 		}
@@ -244,7 +294,7 @@ static void crash_at_every_write(enum change what, bool precommit)
 TEST(lvm_metadata_is_old_or_new_wherever_we_die)
 {
 	for (enum change what = CREATE; what < VGREMOVE; what++)
-		crash_at_every_write(what, what == CREATE);
+		crash_at_every_write(what, what == CREATE || what == GROW);
 }
 
 /* A VG that goes is there, empty, or gone; and what is left of it can be removed again. */
