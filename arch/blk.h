@@ -62,6 +62,9 @@ int blk_drop_cache(int fd);
  */
 int blk_reread_partitions(int fd);
 
+/* Take its partitions away from the kernel; what is on the disk stays.  None is none. */
+int blk_forget_partitions(int fd);
+
 /*
  * The node for a device, made if it is missing and nobody else makes it
  * (no devtmpfs).  A node of this path that is another device is -EEXIST.

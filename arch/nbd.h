@@ -42,7 +42,14 @@ struct nbd_setup {
 int nbd_connect(const struct nbd_setup *s, const int *fds, size_t n_fds);
 /* New sockets in place of dead ones; -ENOSPC when none is dead (yet). */
 int nbd_reconnect(int n, const struct nbd_setup *s, const int *fds, size_t n_fds);
-/* The server's disk has grown. */
+/*
+ * Let the kernel look for partitions, which it does for whoever opens a new
+ * device first unless the module was loaded with max_part=0.  After
+ * nbd_connect(), while the server answers with zeroes: they would be devices of
+ * this host, with whatever a guest has put into them.
+ */
+int nbd_look(int n);
+/* The server's disk has grown.  The kernel looks again; what it finds, it forgets. */
 int nbd_resize(int n, const struct nbd_setup *s);
 /*
  * No requests any more: those under way end first, or fail if there is nobody to

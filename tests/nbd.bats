@@ -5,6 +5,8 @@
 setup_file() {
 	load helpers/lab
 	load helpers/sm
+	# With the module as hosts have it, which looks for partitions.
+	LAB_MODS=${LAB_MODS/max_part=0/max_part=16}
 	lab_start --disk a:1G
 	fs_disk
 	guest_put "$BATS_TEST_DIRNAME/nbd/guest.bash" /tmp/nbd.bash
@@ -61,6 +63,17 @@ in_guest() {
 		mount -r $D /mnt; [ -L /mnt/bin/sh ]; umount /mnt; judge e2fsck -fn $D
 		refused dd if=/dev/zero of=$D bs=4k count=1
 		sm vdi detach v; nothing_left'
+}
+
+@test "the partitions of a guest are not ours, not even for a moment" {
+	in_guest '[ "$(cat /sys/module/nbd/parameters/max_part)" = 31 ]
+		sm vdi attach v; printf ",16M\n,,L\n" | judge sfdisk -q $D || true; sm vdi detach v; dmesg -c >/dev/null
+		for mode in "" --read-only; do
+			sm vdi attach v $mode; exec 7</dev/nbd0; exec 7<&-
+			judge sfdisk -d $D | grep -q "start= *34816"
+			! grep "nbd0p" /proc/partitions; sm vdi detach v
+		done
+		! dmesg | grep "nbd0: *p1"'
 }
 
 @test "random writes, flushes, zeroes and trims, verified by fio, now and after the next attach" {

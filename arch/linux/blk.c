@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/blkpg.h>
 #include <linux/fs.h>
 #include <limits.h>
 #include <stdio.h>
@@ -142,6 +143,21 @@ int blk_drop_cache(int fd)
 int blk_reread_partitions(int fd)
 {
 	return ioctl(fd, BLKRRPART) ? -errno : 0;
+}
+
+int blk_forget_partitions(int fd)
+{
+	/* Numbers of msdos and GPT; a guest's may be higher, which finds no more of them. */
+	for (int i = 1; i < 256; i++) {
+		struct blkpg_partition p = { .pno = i };
+		struct blkpg_ioctl_arg arg = {
+			.op = BLKPG_DEL_PARTITION, .datalen = sizeof(p), .data = &p,
+		};
+
+		if (ioctl(fd, BLKPG, &arg) && errno != ENXIO)
+			return -errno;
+	}
+	return 0;
 }
 
 int blk_stat(const char *path, struct blk_stat *s)

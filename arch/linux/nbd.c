@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -231,17 +232,46 @@ int nbd_reconnect(int n, const struct nbd_setup *s, const int *fds, size_t n_fds
 	return call(fd, &m);
 }
 
+static int open_node(int n)
+{
+	struct nbd_now now;
+	char path[32];
+	int fd, err = nbd_info(n, &now);
+
+	snprintf(path, sizeof(path), "/dev/nbd%d", n);
+	if (!err)
+		err = blk_node(path, S_IFBLK, now.dev);
+	if (err)
+		return err;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int nbd_look(int n)
+{
+	_close_ int fd = open_node(n);
+
+	return fd < 0 ? fd : 0;
+}
+
 int nbd_resize(int n, const struct nbd_setup *s)
 {
 	struct message m;
 	_close_ int fd = begin(&m, NBD_CMD_RECONFIGURE);
+	_close_ int dev = -1;
+	int err;
 
 	if (fd < 0)
 		return fd;
 	add_u32(&m, NBD_ATTR_INDEX, (uint32_t)n);
 	add_u64(&m, NBD_ATTR_SIZE_BYTES, s->size);
 	add_name(&m, s);
-	return call(fd, &m);
+	err = call(fd, &m);
+	if (!err) {
+		dev = open_node(n);
+		err = dev < 0 ? dev : blk_forget_partitions(dev);
+	}
+	return err;
 }
 
 int nbd_disconnect(int n)

@@ -123,6 +123,52 @@ static int reconnect(struct keeper *k, const int *fds)
 	return err;
 }
 
+static void reap(pid_t pid)
+{
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+/*
+ * The first who opens the device makes the kernel look for partitions, which
+ * would then be devices of this host, with names that a guest chose in them.
+ * So the first are we, and what the kernel sees then are zeroes.  By a child:
+ * should the worker die just now, we have to be there.
+ */
+static int look_first(struct keeper *k, pid_t worker)
+{
+	pid_t child = fork(), first;
+	int status, err = 0;
+
+	if (child < 0)
+		return -errno;
+	if (!child)
+		_exit(nbd_look(k->n) ? 1 : 0);
+	while ((first = waitpid(-1, &status, 0)) < 0 && errno == EINTR)
+		;
+	if (first == worker) {
+		nbd_disconnect(k->n);		/* nobody answers the child otherwise */
+		reap(child);
+		return -EIO;
+	}
+	if (first < 0)
+		err = -errno;
+	else if (!WIFEXITED(status) || WEXITSTATUS(status))
+		err = -EIO;
+	return err;
+}
+
+static int connect_worker(struct keeper *k, pid_t worker, const int *fds)
+{
+	int err;
+
+	__atomic_store_n(&k->notes->veiled, 1, __ATOMIC_RELEASE);
+	k->n = nbd_connect(&k->setup, fds, SOCKETS);
+	err = k->n < 0 ? k->n : look_first(k, worker);
+	__atomic_store_n(&k->notes->veiled, 0, __ATOMIC_RELEASE);
+	return err;
+}
+
 /* A worker, and its sockets for the kernel. */
 static int start_worker(struct keeper *k, pid_t *pid)
 {
@@ -138,20 +184,10 @@ static int start_worker(struct keeper *k, pid_t *pid)
 	}
 	err = *pid < 0 ? -errno : 0;
 	close_all(ours);
-	if (!err && k->n < 0) {
-		k->n = nbd_connect(&k->setup, kernels, SOCKETS);
-		err = k->n < 0 ? k->n : 0;
-	} else if (!err) {
-		err = reconnect(k, kernels);
-	}
+	if (!err)
+		err = k->n < 0 ? connect_worker(k, *pid, kernels) : reconnect(k, kernels);
 	close_all(kernels);		/* a worker that the kernel does not know ends by that */
 	return err;
-}
-
-static void reap(pid_t pid)
-{
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
 }
 
 /* Is the device still there, and still this one? */

@@ -42,6 +42,7 @@ struct disk {
 	int broken;			/* a flush failed with this */
 	struct vhd_batch *batch;	/* of the flush at work */
 	struct disk_notes *notes;	/* what is not yet published; or NULL */
+	const uint32_t *veiled;		/* see there; or NULL */
 
 	/*
 	 * Taken after lock.  With O_DIRECT a sector of a file is written by
@@ -198,6 +199,10 @@ int disk_read(struct disk *d, uint64_t at, void *buf, size_t len)
 
 	if (!range_ok(at, len, d->im->size))
 		return -EINVAL;
+	if (d->veiled && __atomic_load_n(d->veiled, __ATOMIC_ACQUIRE)) {
+		memset(buf, 0, len);
+		return 0;
+	}
 	enter(d);
 	err = read_inside(d, at, buf, len);
 	leave(d, false);
@@ -553,6 +558,7 @@ int disk_recover(struct disk *d, struct disk_notes *notes)
 {
 	int err = 0;
 
+	d->veiled = &notes->veiled;
 	if (!d->vhd)
 		return 0;
 	d->vhd->batched = false;		/* nobody else is here yet */

@@ -49,6 +49,12 @@ int disk_close(struct disk *d);
 #define DISK_NOTES 65536u
 struct disk_notes {
 	uint64_t from, to;		/* counted up for ever; [from, to) are valid */
+	/*
+	 * As long as it is set all reads find zeroes: the kernel, which looks for
+	 * partitions when a device appears, finds none.  Not while a client may
+	 * want its data.
+	 */
+	uint32_t veiled;
 	struct vhd_note note[DISK_NOTES];
 };
 int disk_recover(struct disk *d, struct disk_notes *notes);
