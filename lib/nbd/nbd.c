@@ -47,7 +47,7 @@ static int flags_of(const struct nbd_request *rq, const struct nbd_terms *t)
 	case NBD_WRITE:
 	case NBD_TRIM:
 	case NBD_FLUSH:		return NBD_FUA;
-	case NBD_WRITE_ZEROES:	return NBD_FUA | NBD_NO_HOLE;
+	case NBD_WRITE_ZEROES:	return NBD_FUA | NBD_NO_HOLE | NBD_FAST;
 	case NBD_BLOCK_STATUS:	return NBD_REQ_ONE | NBD_FUA;
 	default:		return -1;
 	}

@@ -36,6 +36,7 @@ enum nbd_export_flags {
 	NBD_CAN_ZERO	= 1 << 6,
 	NBD_CAN_DF	= 1 << 7,	/* a read may ask not to be cut in pieces */
 	NBD_MULTI_CONN	= 1 << 8,	/* a flush on one connection covers all */
+	NBD_CAN_FAST	= 1 << 11,	/* zeroes may be asked for only where they cost nothing */
 };
 
 struct nbd_export {
@@ -61,6 +62,7 @@ enum nbd_command_flags {
 	NBD_NO_HOLE	= 1 << 1,
 	NBD_DF		= 1 << 2,
 	NBD_REQ_ONE	= 1 << 3,
+	NBD_FAST	= 1 << 4,
 };
 
 struct nbd_request_disk {

@@ -24,6 +24,7 @@ struct disk {
 	struct vhd *vhd;		/* the leaf's format; NULL: plain bytes */
 	uint32_t unit;
 	bool volume;			/* the leaf is a block device */
+	bool holes;			/* the leaf is a file whose parts can be given back */
 
 	/*
 	 * lock guards the image's metadata and everything below.  It is held
@@ -429,6 +430,17 @@ int disk_zero(struct disk *d, uint64_t at, uint64_t len, bool room)
 	return err ? err : write_zeroes(d, at + head + body, len - head - body);
 }
 
+/* A hole behind the end of a file changes nothing, and tells whether it may have any. */
+static bool has_holes(const struct io *io, const struct stat *st)
+{
+	return !fallocate(io->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, st->st_size, PAGE);
+}
+
+bool disk_zeroes_fast(const struct disk *d)
+{
+	return d->holes;
+}
+
 /*
  * The holes are made in the file, below the VHD: its blocks keep their places.
  * A block that gave its place up would need a new one at the next write, and
@@ -539,7 +551,10 @@ void disk_open(struct disk **out, struct image *im)
 	struct stat st;
 
 	*d = (struct disk){ .im = im, .io = io, .vhd = im->levels[0].vhd };
-	d->volume = io->fd >= 0 && !fstat(io->fd, &st) && S_ISBLK(st.st_mode);
+	if (io->fd >= 0 && !fstat(io->fd, &st)) {
+		d->volume = S_ISBLK(st.st_mode);
+		d->holes = !d->volume && !io->read_only && has_holes(io, &st);
+	}
 	d->unit = unit_of(io, d->vhd, d->volume);
 	if (io->read_only)
 		d->vhd = NULL;

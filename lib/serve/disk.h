@@ -69,6 +69,8 @@ int disk_write(struct disk *d, uint64_t at, const void *buf, size_t len);
 int disk_flush(struct disk *d);
 /* Make it read as zeroes; with room, such that a write there finds its place later. */
 int disk_zero(struct disk *d, uint64_t at, uint64_t len, bool room);
+/* Is that, without room, done with no zero being written but at the edges? */
+bool disk_zeroes_fast(const struct disk *d);
 /* Nobody needs it any more: it reads as before, or as zeroes. */
 int disk_trim(struct disk *d, uint64_t at, uint64_t len);
 

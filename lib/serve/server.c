@@ -152,7 +152,8 @@ void server_start(struct server **out, struct disk *d, const char *name)
 			.name = name, .description = name, .size = disk_size(d),
 			.min_block = 1, .best_block = unit > 4096 ? unit : 4096,
 			.max_block = SERVER_REQUEST,
-			.flags = server_flags(disk_is_writable(d)),
+			.flags = server_flags(disk_is_writable(d)) |
+				 (disk_is_writable(d) ? NBD_CAN_FAST : 0),
 		},
 	};
 	pthread_mutex_init(&s->lock, NULL);

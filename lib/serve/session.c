@@ -293,7 +293,10 @@ bool session_do(struct session *s, struct task *t)
 		err = disk_trim(s->disk, rq->at, rq->len);
 		break;
 	case NBD_WRITE_ZEROES:
-		err = disk_zero(s->disk, rq->at, rq->len, rq->flags & NBD_NO_HOLE);
+		if (rq->flags & NBD_FAST && (rq->flags & NBD_NO_HOLE || !disk_zeroes_fast(s->disk)))
+			err = -EOPNOTSUPP;
+		else
+			err = disk_zero(s->disk, rq->at, rq->len, rq->flags & NBD_NO_HOLE);
 		break;
 	}
 	if (!err && (rq->type == NBD_FLUSH || rq->flags & NBD_FUA))

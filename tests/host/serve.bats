@@ -57,7 +57,7 @@ each_format() {
 		serve disk
 		[ "$(stat -c %a "$S")" = 600 ]
 		nbdinfo --json "$U" | jq -e ".exports[0] | .[\"export-size\"] == 67108864 and .can_flush and
-			.can_fua and .can_trim and .can_zero and .can_multi_conn and .can_df and
+			.can_fua and .can_trim and .can_zero and .can_fast_zero and .can_multi_conn and .can_df and
 			.is_read_only == false and (.contexts | index(\"base:allocation\"))"
 		nbdinfo --list "$U" >/dev/null
 		head -c 20M /dev/urandom >"$T/data" && truncate -s 64M "$T/data"
@@ -110,6 +110,11 @@ each_format() {
 			-c "write -P 9 60000000 12345" -c flush -c "read -P 0 49M 3M" -c "read -P 0 53M 1000k" \
 			-c "read -P 9 60000000 12345" -c "read -P 7 59M 500k" "$U" >"$T/io"
 		all_well "$T/io"
+		# Fast zeroes are holes, or refused; never slow.
+		qemu-io -f raw -c "write -zun 48M 1M" -c "read -P 0 48M 1M" -c "read -P 7 52M 1000k" "$U" >"$T/io"
+		all_well "$T/io"
+		refused qemu-io -f raw -c "write -zn 52M 1M" "$U" | grep "not supported"
+		qemu-io -f raw -c "read -P 7 52M 1000k" "$U" >"$T/io"; all_well "$T/io"
 		nbdcopy "$U" "$T/copy"
 		stop
 		qemu-img compare -f raw -F ${FORMAT/vhd/vpc} "$T/copy" "$(image)"
