@@ -43,6 +43,11 @@ add(struct vhd_findings *f, enum vhd_severity severity, bool mendable, const cha
 	va_end(ap);
 }
 
+static bool is_future(uint32_t time, uint32_t now)
+{
+	return now && time > now + FUTURE && now + FUTURE > now;
+}
+
 static void check_footer(const struct vhd *v, uint32_t now, struct vhd_findings *f)
 {
 	const struct vhd_footer *t = &v->footer;
@@ -64,7 +69,7 @@ static void check_footer(const struct vhd *v, uint32_t now, struct vhd_findings 
 		add(f, VHD_NOTE, false, "the saved-state byte is %u", t->saved);
 	if (!is_zero(t->reserved, sizeof(t->reserved)))
 		add(f, VHD_NOTE, false, "reserved bytes of the footer are not zero");
-	if (now && t->time > now + FUTURE && now + FUTURE > now)
+	if (is_future(t->time, now))
 		add(f, VHD_NOTE, false, "the time stamp lies in the future");
 	if (t->geometry > vhd_geometry(t->size))
 		add(f, VHD_NOTE, false, "the geometry is larger than the size");
@@ -78,10 +83,12 @@ static void check_locator(const struct vhd *v, int i, const char *name, struct v
 	char path[VHD_PATH_MAX];
 
 	if (!l->code) {
-		if (l->space || l->len || l->at)
+		if (l->space || l->len || l->at || be32_get(l->reserved))
 			add(f, VHD_NOTE, false, "parent locator %d is unused, but not empty", i);
 		return;
 	}
+	if (be32_get(l->reserved))
+		add(f, VHD_NOTE, false, "reserved bytes of parent locator %d are not zero", i);
 	for (int k = 0; k < i; k++)
 		if (v->header.locators[k].code == l->code)
 			add(f, VHD_NOTE, false, "parent locators %d and %d are of one kind", k, i);
@@ -96,6 +103,31 @@ static void check_locator(const struct vhd *v, int i, const char *name, struct v
 		    "parent locator %d names another file than the header", i);
 }
 
+static void check_no_parent(const struct vhd *v, struct vhd_findings *f)
+{
+	const struct vhd_header *h = &v->header;
+
+	if (!is_zero(h->parent_uuid, 16) || h->parent_time)
+		add(f, VHD_NOTE, false, "the image has no parent, but an id or time of one");
+	if (!is_zero(h->parent_name, sizeof(h->parent_name)))
+		add(f, VHD_NOTE, false, "the image has no parent, but the name of one");
+	for (int i = 0; i < VHD_LOCATORS; i++)
+		if (h->locators[i].code)
+			add(f, VHD_NOTE, false, "the image has no parent, but parent locator %d", i);
+}
+
+/*
+ * The parent's time is its mtime when it was linked.  That it is not the same
+ * now means nothing, since hiding a parent changes it.
+ */
+static void check_header(const struct vhd *v, uint32_t now, struct vhd_findings *f)
+{
+	if (be32_get(v->header.reserved1) || !is_zero(v->header.reserved, sizeof(v->header.reserved)))
+		add(f, VHD_NOTE, false, "reserved bytes of the header are not zero");
+	if (vhd_has_parent(v) && is_future(v->header.parent_time, now))
+		add(f, VHD_NOTE, false, "the parent's time stamp lies in the future");
+}
+
 static void check_parent(const struct vhd *v, struct vhd_findings *f)
 {
 	char name[VHD_NAME_MAX] = "";
@@ -103,9 +135,7 @@ static void check_parent(const struct vhd *v, struct vhd_findings *f)
 	struct vhd_parent p;
 
 	if (!vhd_has_parent(v)) {
-		if (!is_zero(v->header.parent_uuid, 16) || v->header.parent_time)
-			add(f, VHD_NOTE, false,
-			    "the image has no parent, but an id or time of one");
+		check_no_parent(v, f);
 		return;
 	}
 	if (vhd_header_name(&v->header, name) || !name[0])
@@ -143,8 +173,6 @@ static void check_batmap(const struct vhd *v, struct vhd_findings *f)
 	if (b->keyed)
 		add(f, VHD_NOTE, false, b->keyed == 1 ? "the image is encrypted" :
 		    "the key hash has an unknown kind");
-	if (v->header.max_bat > v->n_blocks && !is_zero(v->header.reserved, 256))
-		add(f, VHD_NOTE, false, "reserved bytes of the header are not zero");
 }
 
 /* A batmap bit over a bitmap with holes shows what was never written. */
@@ -186,6 +214,7 @@ int vhd_check(struct io *io, int flags, uint32_t now, struct vhd_findings *f)
 		return err;
 	check_footer(v, now, f);
 	if (v->footer.type != VHD_FIXED) {
+		check_header(v, now, f);
 		check_parent(v, f);
 		check_batmap(v, f);
 		if (v->n_bad)

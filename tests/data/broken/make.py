@@ -155,8 +155,8 @@ def foot(name, sound=False, **fields):
     vhd('footer-' + name, lambda v: v.foot.update(fields), sound)
 
 
-def head(name, **fields):
-    vhd('header-' + name, lambda v: v.head.update(fields), False)
+def head(name, sound=False, **fields):
+    vhd('header-' + name, lambda v: v.head.update(fields), sound)
 
 
 def entry(name, block, value):
@@ -203,6 +203,10 @@ def vhds():
     head('entries-few', max_bat=3)
     for size in (0, 3 << 20, 4096, 1 << 20, 0x80000000):
         head('block-size-%d' % size, block_size=size)
+    head('reserved-set', True, reserved=bytes(255) + b'x')
+    head('parent-id-of-none', True, parent_id=b'\x07' * 16)
+    vhd('header-parent-name-of-none', lambda v: v.head.update(name=b'\0x'))
+    vhd('locator-of-none', lambda v: v.locators.append([MACX, 512, 5, 3072]))
 
     # Entries of the table.
     entry('below-metadata', 2, 3)
@@ -297,6 +301,7 @@ def parents():
     named('is-link', './link.vhd')
     named('is-fifo', './fifo.vhd')
     named('is-folder', './sub')
+    child('parent-time-future', sound=True, change=lambda v: v.head.update(parent_time=0xFFFFFFFF))
     child('parent-id-wrong', parent_id=b'\x99' * 16)
     child('parent-raw-is-secret', b'secret', parent_id=bytes(16))
     child('parent-raw-is-link', b'link.raw', parent_id=bytes(16))
