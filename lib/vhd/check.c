@@ -145,7 +145,7 @@ static void check_parent(const struct vhd *v, struct vhd_findings *f)
 	if (vhd_parent(v, &a, &p))
 		add(f, VHD_DAMAGE, false, "no name of the parent is usable");
 	arena_free(&a);
-	if (!memcmp(v->header.parent_uuid, v->footer.uuid, 16))
+	if (vhd_is_own_parent(v, v->header.parent_uuid))
 		add(f, VHD_DAMAGE, false, "the image is its own parent");
 }
 

@@ -7,6 +7,7 @@
 #include "lib/vhd/bitmap.h"
 #include "lib/vhd/edit.h"
 #include "lib/vhd/locator.h"
+#include "lib/vhd/parent.h"
 #include "lib/vhd/open.h"
 #include "lib/vhd/write.h"
 
@@ -129,6 +130,8 @@ int vhd_reparent(struct vhd *v, const char *path, const uint8_t uuid[16], uint32
 		return -EROFS;
 	if (!vhd_has_parent(v))
 		return -EINVAL;
+	if (vhd_is_own_parent(v, uuid))
+		return -E_IMAGE_LOOP;
 	err = vhd_header_set_name(&h, vhd_basename(path));
 	if (!err)
 		err = write_texts(v, &h, path, false);

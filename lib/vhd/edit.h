@@ -22,7 +22,8 @@ int vhd_set_marker(struct vhd *v, uint8_t marker);
  * header.  Names of the same length change one sector of the header; other
  * lengths change both, which a power cut can tear: the caller's journal then
  * repeats the change on a copy of the header that it kept.
- * -ENAMETOOLONG when the space first given to a text is too small.
+ * -ENAMETOOLONG when the space first given to a text is too small;
+ * -E_IMAGE_LOOP when the id is the child's own.
  */
 int vhd_reparent(struct vhd *v, const char *path, const uint8_t uuid[16], uint32_t time);
 

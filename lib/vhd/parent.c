@@ -6,6 +6,11 @@
 #include "lib/vhd/open.h"
 #include "lib/vhd/parent.h"
 
+bool vhd_is_own_parent(const struct vhd *v, const uint8_t parent_uuid[16])
+{
+	return !is_zero(parent_uuid, 16) && !memcmp(parent_uuid, v->footer.uuid, 16);
+}
+
 int vhd_parent_path(const struct vhd *v, int i, char path[VHD_PATH_MAX])
 {
 	const struct vhd_locator *l = &v->header.locators[i];

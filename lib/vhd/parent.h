@@ -19,6 +19,8 @@ struct vhd_parent {
  * The paths are a stranger's: whether one may be followed is for the caller.
  */
 int vhd_parent(const struct vhd *v, struct arena *a, struct vhd_parent *p);
+/* Would a parent of this id be the image itself?  A raw one, all zero, is not, whatever id the image has. */
+bool vhd_is_own_parent(const struct vhd *v, const uint8_t parent_uuid[16]);
 /* The text of one locator as a path. */
 int vhd_parent_path(const struct vhd *v, int i, char path[VHD_PATH_MAX]);
 

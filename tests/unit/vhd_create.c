@@ -225,6 +225,7 @@ TEST(vhd_reparent_names_the_new_parent_and_touches_nothing_else)
 	memset(name, 'x', sizeof(name));
 	name[sizeof(name) - 1] = 0;
 	EQ(vhd_reparent(v, name, other, 7), -ENAMETOOLONG);
+	EQ(vhd_reparent(v, "./a.vhd", v->footer.uuid, 7), -E_IMAGE_LOOP);
 	EQ(vhd_reparent(v, "./a.vhd", how.parent_uuid, 5), 0);
 	vhd_close(v);
 	same_bytes("reparent", io, before);
