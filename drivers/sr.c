@@ -8,6 +8,7 @@
 #include "drivers/datapath.h"
 #include "drivers/format.h"
 #include "drivers/sr.h"
+#include "drivers/vdi.h"
 #include "lib/bytes.h"
 #include "lib/err.h"
 #include "lib/file.h"
@@ -65,6 +66,27 @@ const struct datapath *sr_datapath_at(const struct sr_type *t, size_t i)
 		if ((d = datapath_find(*n)) && !i--)
 			return d;
 	return NULL;
+}
+
+static bool can_attach(const struct sr_type *t, const struct format *f)
+{
+	struct vdi vdi = { .format = f->name };
+	const struct datapath *d;
+
+	for (size_t i = 0; (d = sr_datapath_at(t, i)); i++)
+		if (d->activate && d->serves(&vdi))
+			return true;
+	return false;
+}
+
+const struct format *sr_format_default(const struct sr_type *t)
+{
+	const struct format *f;
+
+	for (size_t i = 0; IS_ENABLED(CONFIG_FMT_VHD) && (f = sr_format_at(t, i)); i++)
+		if (can_attach(t, f))
+			return f;
+	return sr_format_at(t, 0);
 }
 
 char *sm_path(struct ctx *ctx, const char *fmt, ...)

@@ -127,6 +127,8 @@ const struct format *sr_format(const struct sr_type *t, const char *name);
 /* What is built in of the type's formats and datapaths, by number; NULL behind the last. */
 const struct format *sr_format_at(const struct sr_type *t, size_t i);
 const struct datapath *sr_datapath_at(const struct sr_type *t, size_t i);
+/* Of a new disk when nobody says which: the first that can be attached here, or else the first. */
+const struct format *sr_format_default(const struct sr_type *t);
 /* A path below SM_ROOT, in the arena: sm_path(ctx, "/run/sr-mount/%s", uuid). */
 char *sm_path(struct ctx *ctx, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

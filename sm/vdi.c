@@ -173,11 +173,11 @@ static int choose_format(struct run *r, const struct format **f)
 
 	if (!name && (name = kv_get(&r->rq->sm_config, "vdi_type")) && !strcmp(name, "aio"))
 		name = "raw";			/* what LVHD calls it */
-	*f = name ? sr_format(r->sr.type, name) : sr_format_at(r->sr.type, 0);
+	*f = name ? sr_format(r->sr.type, name) : sr_format_default(r->sr.type);
 	if (*f)
 		return 0;
 	if (sr_format_at(r->sr.type, 0))
-		hint(r->ctx, "this SR makes disks of format %s", sr_format_at(r->sr.type, 0)->name);
+		hint(r->ctx, "this SR makes disks of format %s", sr_format_default(r->sr.type)->name);
 	return fail(r->ctx, -E_VDI_TYPE, "format '%.32s'", name ? name : "");
 }
 

@@ -29,7 +29,7 @@ teardown() {
 }
 
 @test "the main job: create, attach, write, detach, resize, delete" {
-	guest_ok 'sm vdi create root --sr disks --size 64M' >/dev/null
+	guest_ok 'sm vdi create root --sr disks --format raw --size 64M' >/dev/null
 	vdi=$output
 	guest_ok 'sm vdi attach root' >/dev/null
 	dev=$output
@@ -70,7 +70,7 @@ teardown() {
 }
 
 @test "vdi list and show: the record of a VDI, attached and not" {
-	guest_ok 'sm vdi create "my disk" --sr disks --size 10M --description "two words"' >/dev/null
+	guest_ok 'sm vdi create "my disk" --sr disks --format raw --size 10M --description "two words"' >/dev/null
 	vdi=$output
 	jsonof sm vdi list --sr disks
 	is '.vdis | length == 1'
@@ -87,7 +87,7 @@ teardown() {
 }
 
 @test "attach twice is once; another mode is refused" {
-	guest_ok 'sm vdi create v --sr disks --size 4M && sm vdi attach v' >/dev/null
+	guest_ok 'sm vdi create v --sr disks --format raw --size 4M && sm vdi attach v' >/dev/null
 	dev=${lines[1]}
 	guest_ok 'sm vdi attach v' >/dev/null
 	[ "$output" = "$dev" ]
@@ -99,7 +99,7 @@ teardown() {
 }
 
 @test "what is in use is not taken away" {
-	guest_ok 'sm vdi create v --sr disks --size 4M && sm vdi attach v' >/dev/null
+	guest_ok 'sm vdi create v --sr disks --format raw --size 4M && sm vdi attach v' >/dev/null
 	dev=${lines[1]}
 	fails 3 '*is attached*' sm vdi delete v
 	fails 3 '*is attached*' sm sr detach disks
@@ -117,7 +117,7 @@ teardown() {
 }
 
 @test "online growth: the device shows the new size and the old data" {
-	guest_ok 'sm vdi create v --sr disks --size 8M && sm vdi attach v' >/dev/null
+	guest_ok 'sm vdi create v --sr disks --format raw --size 8M && sm vdi attach v' >/dev/null
 	dev=${lines[1]}
 	guest_ok "dd if=/dev/urandom of=$dev bs=1M count=8 conv=fsync 2>/dev/null; md5sum <$dev" >/dev/null
 	sum=$output
@@ -130,31 +130,31 @@ teardown() {
 }
 
 @test "sizes: rounding up to sectors, and what is no size" {
-	guest_ok 'sm vdi create v --sr disks --size 1000' >/dev/null
+	guest_ok 'sm vdi create v --sr disks --format raw --size 1000' >/dev/null
 	jsonof sm vdi show v
 	is '.vdi.virtual_size == 1024'
 	for size in 0 -1 -5G 9223372036854775808 99999999999999999999 ten 1X '' 1.3 8E; do
-		fails 2 'sm: vdi create: *' sm vdi create w --sr disks --size "$size"
+		fails 2 'sm: vdi create: *' sm vdi create w --sr disks --format raw --size "$size"
 	done
-	fails 2 '*size*' sm vdi create w --sr disks --size 8191P
+	fails 2 '*size*' sm vdi create w --sr disks --format raw --size 8191P
 	jsonof sm vdi list
 	is '.vdis | length == 1'
 }
 
 @test "names: of blanks, quotes, other scripts; never a control character" {
 	for name in 'a b' "it's" '<&">' 'диск' '--x' '$(reboot)' '.hidden'; do
-		grun sm vdi create --sr disks --size 1M -- "$name" >/dev/null
+		grun sm vdi create --sr disks --format raw --size 1M -- "$name" >/dev/null
 		jsonof sm vdi show "$output"
 		[ "$(jq -r .vdi.name <<<"$doc")" = "$name" ]
 	done
-	fails 2 '*control character*' sm vdi create $'a\nb' --sr disks --size 1M
-	fails 2 '*UTF-8*' sm vdi create $'\xff' --sr disks --size 1M
-	guest_ok 'sm vdi create same --sr disks --size 1M && sm vdi create same --sr disks --size 1M' >/dev/null
+	fails 2 '*control character*' sm vdi create $'a\nb' --sr disks --format raw --size 1M
+	fails 2 '*UTF-8*' sm vdi create $'\xff' --sr disks --format raw --size 1M
+	guest_ok 'sm vdi create same --sr disks --format raw --size 1M && sm vdi create same --sr disks --format raw --size 1M' >/dev/null
 	fails 2 '*2 VDIs are called same*' sm vdi show same
 }
 
 @test "vdi rename: names and descriptions live with the SR" {
-	guest_ok 'sm vdi create v --sr disks --size 1M' >/dev/null
+	guest_ok 'sm vdi create v --sr disks --format raw --size 1M' >/dev/null
 	vdi=$output
 	guest_ok 'sm vdi rename v w --description "a \\ b" && sm sr rename disks other && sm sr detach other' >/dev/null
 	guest_ok 'rm /etc/smtab; sm sr introduce '"$SR"' --type file --dconf location=/srv/d' >/dev/null
@@ -168,8 +168,8 @@ teardown() {
 	guest_ok 'mkdir /srv/e'
 	fails 1 '*in smtab already*' sm sr create x --type file --dconf location=/srv/e --uuid "$SR"
 	guest_ok '[ -z "$(ls -A /srv/e)" ]'
-	guest_ok 'sm vdi create v --sr disks --size 1M' >/dev/null
-	fails 1 '*already exists*' sm vdi create w --sr disks --size 2M --uuid "$output"
+	guest_ok 'sm vdi create v --sr disks --format raw --size 1M' >/dev/null
+	fails 1 '*already exists*' sm vdi create w --sr disks --format raw --size 2M --uuid "$output"
 	jsonof sm vdi list
 	is '.vdis | length == 1'
 	is '.vdis[0].virtual_size == 1048576'
@@ -206,10 +206,10 @@ teardown() {
 }
 
 @test "detached: known, not usable, attached again" {
-	guest_ok 'sm vdi create v --sr disks --size 1M && sm sr detach disks && sm sr detach disks' >/dev/null
+	guest_ok 'sm vdi create v --sr disks --format raw --size 1M && sm sr detach disks && sm sr detach disks' >/dev/null
 	jsonof sm sr show disks
 	is '(.sr.attached | not) and .sr.path == null and .sr.health == "detached"'
-	fails 1 '*not attached*sm sr attach*' sm vdi create w --sr disks --size 1M
+	fails 1 '*not attached*sm sr attach*' sm vdi create w --sr disks --format raw --size 1M
 	fails 1 '*not attached*' sm vdi show v
 	guest_ok 'sm sr attach disks && sm sr attach disks && sm vdi show v' >/dev/null
 }
@@ -218,7 +218,7 @@ teardown() {
 	guest_ok 'sm sr forget disks; cat /etc/smtab' >/dev/null
 	[ -z "$output" ]
 	guest_ok "sm sr attach $SR --type file --dconf location=/srv/d" >/dev/null
-	guest_ok "sm vdi create v --sr $SR --type file --dconf location=/srv/d --size 1M" >/dev/null
+	guest_ok "sm vdi create v --sr $SR --type file --dconf location=/srv/d --format raw --size 1M" >/dev/null
 	guest_ok "sm vdi delete $output --sr $SR --type file --dconf location=/srv/d"
 	guest_ok "sm sr detach $SR --type file --dconf location=/srv/d"
 	guest_ok "sm sr introduce $SR --type file --dconf location=/srv/d" >/dev/null
@@ -233,7 +233,7 @@ teardown() {
 }
 
 @test "one bad file is reported and the rest are listed" {
-	guest_ok 'sm vdi create v --sr disks --size 1M' >/dev/null
+	guest_ok 'sm vdi create v --sr disks --format raw --size 1M' >/dev/null
 	bad=11111111-2222-3333-4444-555555555555
 	link=66666666-2222-3333-4444-555555555555
 	guest_ok "mkdir /srv/d/$bad.raw; ln -s /etc/passwd /srv/d/$link.raw; : >/srv/d/notes.txt"
@@ -249,11 +249,11 @@ teardown() {
 }
 
 @test "what somebody put into .sm leads nowhere and stops nothing" {
-	guest_ok 'sm vdi create v --sr disks --size 1M' >/dev/null
+	guest_ok 'sm vdi create v --sr disks --format raw --size 1M' >/dev/null
 	vdi=$output
 	# Directories where files are expected.
 	guest_ok "mkdir /srv/d/.sm/tmp/x /srv/d/.sm/tmp/$vdi.raw.d; rm /srv/d/.sm/vdi/$vdi; mkdir /srv/d/.sm/vdi/$vdi"
-	guest_ok "sm vdi show $vdi && sm vdi delete $vdi && sm vdi create w --sr disks --size 1M" >/dev/null
+	guest_ok "sm vdi show $vdi && sm vdi delete $vdi && sm vdi create w --sr disks --format raw --size 1M" >/dev/null
 	vdi=${lines[-1]}
 	# A record that is a link shows nothing of where it leads, and writes nothing there.
 	guest_ok "echo name=secret >/srv/other; ln -sf /srv/other /srv/d/.sm/vdi/$vdi"
@@ -271,9 +271,9 @@ teardown() {
 }
 
 @test "a read-only file system: nothing is promised" {
-	guest_ok 'sm vdi create v --sr disks --size 1M && : >/srv/d/.sm/tmp/left && mount -o remount,ro /srv' >/dev/null
+	guest_ok 'sm vdi create v --sr disks --format raw --size 1M && : >/srv/d/.sm/tmp/left && mount -o remount,ro /srv' >/dev/null
 	guest_ok 'sm sr detach disks && sm sr attach disks && sm vdi attach v --read-only && sm vdi detach v' >/dev/null
-	fails 1 '*' sm vdi create w --sr disks --size 1M
+	fails 1 '*' sm vdi create w --sr disks --format raw --size 1M
 	fails 1 '*' sm vdi delete v
 	guest_ok 'sm vdi list --minimal' >/dev/null
 	guest_ok 'mount -o remount,rw /srv && sm sr detach disks && sm sr attach disks && sm vdi delete v && sm sr check disks'
@@ -283,18 +283,18 @@ teardown() {
 @test "a full file system: no space is said, and nothing half-made is left" {
 	guest_ok 'judge mkfs.ext4 -qF /dev/ram0 && mkdir -p /mnt/small && mount /dev/ram0 /mnt/small &&
 		rm -r /mnt/small/lost+found && sm sr create small --type file --dconf location=/mnt/small' >/dev/null
-	fails 5 '*' sm vdi create big --sr small --size 1T --sm-config allocation=thick
+	fails 5 '*' sm vdi create big --sr small --format raw --size 1T --sm-config allocation=thick
 	guest_ok 'dd if=/dev/zero of=/mnt/small/.fill bs=64k 2>/dev/null; dd if=/dev/zero of=/mnt/small/.fill2 bs=512 2>/dev/null; sync; true'
-	fails 5 '*' sm vdi create v --sr small --size 1M --sm-config allocation=thick
+	fails 5 '*' sm vdi create v --sr small --format raw --size 1M --sm-config allocation=thick
 	guest_ok '[ -z "$(ls -A /mnt/small/.sm/tmp /mnt/small/.sm/vdi 2>/dev/null | grep -v :)" ]'
-	guest_ok 'rm /mnt/small/.fill*; sm vdi create v --sr small --size 1M --sm-config allocation=thick' >/dev/null
+	guest_ok 'rm /mnt/small/.fill*; sm vdi create v --sr small --format raw --size 1M --sm-config allocation=thick' >/dev/null
 	jsonof sm vdi show v
 	is '.vdi.physical_size >= 1048576'
 	guest_ok 'sm vdi delete v && sm sr destroy small && umount /mnt/small'
 }
 
 @test "two processes at once: both succeed and both disks are there" {
-	guest_ok 'for i in 1 2 3 4 5 6 7 8; do sm vdi create v$i --sr disks --size 1M >/tmp/o$i 2>&1 & done; wait
+	guest_ok 'for i in 1 2 3 4 5 6 7 8; do sm vdi create v$i --sr disks --format raw --size 1M >/tmp/o$i 2>&1 & done; wait
 		cat /tmp/o? | wc -l' >/dev/null
 	[ "$output" -eq 8 ]
 	jsonof sm vdi list
@@ -307,7 +307,7 @@ teardown() {
 }
 
 @test "locks: a stale lock file is none, a held one is waited for" {
-	guest_ok "mkdir -p /var/lock/sm/$SR; echo stale >/var/lock/sm/$SR/sr; sm vdi create v --sr disks --size 1M" >/dev/null
+	guest_ok "mkdir -p /var/lock/sm/$SR; echo stale >/var/lock/sm/$SR/sr; sm vdi create v --sr disks --format raw --size 1M" >/dev/null
 	guest_ok "exec 9>/var/lock/sm/$SR/sr; judge true; flock -n 9 true; true"
 	# A record lock as upstream takes it, held for a second by another process.
 	guest_ok "judge python3 -c 'import fcntl,time
@@ -315,14 +315,14 @@ f=open(\"/run/lock/sm/$SR/sr\",\"r+\")
 fcntl.lockf(f,fcntl.LOCK_EX)
 print(\"held\",flush=True)
 time.sleep(2)' >/tmp/held & until grep -q held /tmp/held; do sleep 0.05; done
-		s=\$(cut -d. -f1 /proc/uptime); sm vdi create w --sr disks --size 1M >/dev/null || exit 1
+		s=\$(cut -d. -f1 /proc/uptime); sm vdi create w --sr disks --format raw --size 1M >/dev/null || exit 1
 		e=\$(cut -d. -f1 /proc/uptime); [ \$((e - s)) -ge 1 ]; r=\$?; wait; exit \$r"
 	guest_ok "judge python3 -c 'import fcntl,time
 f=open(\"/run/lock/sm/$SR/sr\",\"r+\")
 fcntl.lockf(f,fcntl.LOCK_EX)
 print(\"held\",flush=True)
 time.sleep(4)' >/tmp/held2 & until grep -q held /tmp/held2; do sleep 0.05; done"
-	fails 124 '*deadline*' sm --timeout 1 vdi create x --sr disks --size 1M
+	fails 124 '*deadline*' sm --timeout 1 vdi create x --sr disks --format raw --size 1M
 }
 
 @test "killed in the middle of create: the next verb finishes or undoes it" {
@@ -331,17 +331,17 @@ time.sleep(4)' >/tmp/held2 & until grep -q held /tmp/held2; do sleep 0.05; done"
 	guest_ok "truncate -s 1M /srv/d/.sm/tmp/$vdi.raw; echo name=half >/srv/d/.sm/vdi/$vdi"
 	jsonof sm vdi list
 	is '.vdis == []'
-	guest_ok 'sm vdi create v --sr disks --size 1M' >/dev/null
+	guest_ok 'sm vdi create v --sr disks --format raw --size 1M' >/dev/null
 	guest_ok '[ -z "$(ls -A /srv/d/.sm/tmp)" ] && [ "$(ls /srv/d/.sm/vdi | wc -l)" -eq 1 ]'
 	# And in truth: at random moments, many times.
-	guest_ok 'for i in $(seq 40); do sm vdi create k$i --sr disks --size 1M >/dev/null 2>&1 & p=$!
+	guest_ok 'for i in $(seq 40); do sm vdi create k$i --sr disks --format raw --size 1M >/dev/null 2>&1 & p=$!
 		usleep $((RANDOM % 20000)); kill -9 $p 2>/dev/null; wait $p 2>/dev/null; done
 		sm sr scan disks && sm sr check disks && [ -z "$(ls -A /srv/d/.sm/tmp)" ] &&
 		[ "$(ls /srv/d/.sm/vdi | wc -l)" -eq "$(ls /srv/d/*.raw | wc -l)" ]' >/dev/null
 }
 
 @test "an attach that died half way is finished by attach and undone by detach" {
-	guest_ok 'sm vdi create v --sr disks --size 1M && sm vdi attach v' >/dev/null
+	guest_ok 'sm vdi create v --sr disks --format raw --size 1M && sm vdi attach v' >/dev/null
 	vdi=${lines[0]} dev=${lines[1]}
 	# Died after the device: no link yet.
 	guest_ok "rm /dev/sm/backend/$SR/$vdi; sm vdi attach v" >/dev/null
@@ -356,19 +356,19 @@ time.sleep(4)' >/tmp/held2 & until grep -q held /tmp/held2; do sleep 0.05; done"
 }
 
 @test "the image or its directory goes away while attached: detach works all the same" {
-	guest_ok 'sm vdi create v --sr disks --size 4M && sm vdi attach v' >/dev/null
+	guest_ok 'sm vdi create v --sr disks --format raw --size 4M && sm vdi attach v' >/dev/null
 	vdi=${lines[0]}
 	guest_ok "rm /srv/d/$vdi.raw"
 	fails 3 "*sm vdi detach $vdi*" sm sr detach disks
 	guest_ok "sm vdi detach $vdi && sm sr check disks --repair" >/dev/null
 	fails 4 '*no such VDI*' sm vdi detach "$vdi"
-	guest_ok 'sm vdi create w --sr disks --size 4M && sm vdi attach w && mv /srv/d /srv/e && mkdir /srv/d' >/dev/null
+	guest_ok 'sm vdi create w --sr disks --format raw --size 4M && sm vdi attach w && mv /srv/d /srv/e && mkdir /srv/d' >/dev/null
 	guest_ok 'sm vdi detach w && rmdir /srv/d && mv /srv/e /srv/d && sm vdi delete w && sm sr destroy disks'
 	nothing_left
 }
 
 @test "a detach that died while the device was open: attach keeps the device" {
-	guest_ok 'sm vdi create v --sr disks --size 4M && sm vdi attach v' >/dev/null
+	guest_ok 'sm vdi create v --sr disks --format raw --size 4M && sm vdi attach v' >/dev/null
 	dev=${lines[1]}
 	hold_open "$dev"
 	guest 'timeout -s KILL 0.3 sm vdi detach v' || true
@@ -393,9 +393,9 @@ time.sleep(4)' >/tmp/held2 & until grep -q held /tmp/held2; do sleep 0.05; done"
 @test "--dry-run says what would be done and does nothing" {
 	guest_ok 'find /srv /etc /run/sm /dev/sm /var/lock 2>/dev/null | sort | md5sum' >/dev/null
 	before=$output
-	jsonof sm vdi create v --sr disks --size 1M --dry-run
+	jsonof sm vdi create v --sr disks --format raw --size 1M --dry-run
 	is '.plan | length >= 1'
-	guest_ok 'sm vdi create v --sr disks --size 1M --sm-config allocation=thick --dry-run --json' >/dev/null
+	guest_ok 'sm vdi create v --sr disks --format raw --size 1M --sm-config allocation=thick --dry-run --json' >/dev/null
 	[ "$(jq .space <<<"$output")" -eq 1048576 ]
 	guest_ok 'sm sr destroy disks --dry-run; sm sr create y --type file --dconf location=/srv/y --dry-run' >/dev/null
 	guest_ok 'find /srv /etc /run/sm /dev/sm /var/lock 2>/dev/null | sort | md5sum' >/dev/null
@@ -404,7 +404,7 @@ time.sleep(4)' >/tmp/held2 & until grep -q held /tmp/held2; do sleep 0.05; done"
 
 @test "SM_ROOT moves everything of ours below a directory" {
 	guest_ok 'export SM_ROOT=/srv/root; sm sr create r --type file --dconf location=/srv/r &&
-		sm vdi create v --sr r --size 1M && sm vdi attach v' >/dev/null
+		sm vdi create v --sr r --format raw --size 1M && sm vdi attach v' >/dev/null
 	sr=${lines[0]} vdi=${lines[1]}
 	guest_ok "[ -L /srv/root/dev/sm/backend/$sr/$vdi ] && [ -e /srv/root/etc/smtab ] &&
 		[ -e /srv/root/run/sm/attached/$sr/$vdi ] && grep -q /srv/root/run/sr-mount/$sr /proc/mounts"
@@ -416,7 +416,7 @@ time.sleep(4)' >/tmp/held2 & until grep -q held /tmp/held2; do sleep 0.05; done"
 
 @test "secrets and requests: what the log says" {
 	guest_log on
-	guest_ok 'sm vdi create v --sr disks --size 1M' >/dev/null
+	guest_ok 'sm vdi create v --sr disks --format raw --size 1M' >/dev/null
 	guest_ok 'sleep 0.2; cat /tmp/log/messages' >/dev/null
 	[[ $output == *"vdi create: VDI"*"made"* ]]
 	grun sm -v vdi delete v >/dev/null 2>&1
@@ -425,7 +425,7 @@ time.sleep(4)' >/tmp/held2 & until grep -q held /tmp/held2; do sleep 0.05; done"
 
 @test "4096-byte sectors below: the device has them too" {
 	guest_ok 'truncate -s 64M /mnt/4k.img && d=$(judge losetup -f --show -b 4096 /mnt/4k.img) && judge mkfs.ext4 -qF $d && mkdir -p /mnt/k && mount $d /mnt/k &&
-		rm -r /mnt/k/lost+found && sm sr create k --type file --dconf location=/mnt/k && sm vdi create v --sr k --size 8M &&
+		rm -r /mnt/k/lost+found && sm sr create k --type file --dconf location=/mnt/k && sm vdi create v --sr k --format raw --size 8M &&
 		v=$(sm vdi attach v) && blockdev --getss $v' >/dev/null
 	[ "${lines[-1]}" -eq 4096 ]
 	guest_ok 'sm vdi detach v && sm vdi delete v && sm sr destroy k && umount /mnt/k && judge losetup -D && rm /mnt/4k.img'

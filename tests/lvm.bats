@@ -36,7 +36,7 @@ judged() {
 	judged
 	guest_ok "judge vgs --noheadings --units b --nosuffix -o vg_name,vg_extent_size,lv_count $VG" >/dev/null
 	[[ $output =~ $VG\ +4194304\ +1 ]]
-	guest_ok 'sm vdi create root --sr disks --size 61M' >/dev/null
+	guest_ok 'sm vdi create root --sr disks --format raw --size 61M' >/dev/null
 	vdi=$output
 	jsonof sm vdi show root
 	is '.vdi.virtual_size == 67108864 and .vdi.physical_size == 67108864 and .vdi.format == "raw"'
@@ -64,7 +64,7 @@ judged() {
 }
 
 @test "names live in MGT and come back on another host" {
-	guest_ok 'sm vdi create "a & b" --sr disks --size 4M --description "<two> words"' >/dev/null
+	guest_ok 'sm vdi create "a & b" --sr disks --format raw --size 4M --description "<two> words"' >/dev/null
 	vdi=$output
 	guest_ok "sm vdi rename '$vdi' 'new & name' && sm sr rename disks other && sm sr forget other && sm sr probe /dev/ubda --json" >/dev/null
 	[ "$(jq -r '.srs[0].name' <<<"$output")" = other ]
@@ -75,7 +75,7 @@ judged() {
 }
 
 @test "what lvm2 changes we see, and the reverse, in turns" {
-	guest_ok 'sm vdi create one --sr disks --size 8M' >/dev/null
+	guest_ok 'sm vdi create one --sr disks --format raw --size 8M' >/dev/null
 	one=$output
 	two=22222222-3333-4444-5555-666666666666
 	guest_ok "judge lvcreate -y -Wn -Zn -an -L 12M -n LV-$two $VG >/dev/null 2>&1"
@@ -100,13 +100,13 @@ judged() {
 @test "several devices in one SR; a disk that spans them" {
 	guest_ok 'sm sr destroy disks; sm sr create disks --type lvm --dconf device=/dev/ubda,/dev/ubdb,/dev/ubdc' >/dev/null
 	SR=${lines[-1]} VG=VG_XenStorage-${lines[-1]}
-	guest_ok 'sm vdi create big --sr disks --size 900M && sm vdi attach big' >/dev/null
+	guest_ok 'sm vdi create big --sr disks --format raw --size 900M && sm vdi attach big' >/dev/null
 	dev=${lines[1]}
 	guest_ok "blockdev --getsize64 $dev; dd if=/dev/zero of=$dev bs=1M seek=890 count=10 conv=fsync 2>/dev/null" >/dev/null
 	[ "${lines[0]}" -eq $((900 << 20)) ]
 	guest_ok "judge vgck $VG && judge pvs --noheadings -o pv_name,vg_name" >/dev/null
 	[ "$(grep -c "$VG" <<<"$output")" -eq 3 ]
-	fails 5 '*VG is full*' sm vdi create more --sr disks --size 400M
+	fails 5 '*VG is full*' sm vdi create more --sr disks --format raw --size 400M
 	guest_ok 'sm vdi detach big && sm vdi delete big && sm sr destroy disks'
 }
 
@@ -128,7 +128,7 @@ judged() {
 }
 
 @test "sr check: sound, a damaged MGT, and its repair" {
-	guest_ok 'sm vdi create v --sr disks --size 4M && sm sr check disks' >/dev/null
+	guest_ok 'sm vdi create v --sr disks --format raw --size 4M && sm sr check disks' >/dev/null
 	guest_ok "judge lvchange -ay $VG/MGT && dd if=/dev/zero of=/dev/$VG/MGT bs=1k count=4 conv=fsync 2>/dev/null; judge lvchange -an $VG/MGT" >/dev/null
 	fails 6 '*1 problem*' sm sr check disks
 	jsonof sm vdi list || true
@@ -137,7 +137,7 @@ judged() {
 }
 
 @test "two processes at once: no lost update" {
-	guest_ok 'for i in $(seq 12); do sm vdi create v$i --sr disks --size 4M >/tmp/o$i 2>&1 & done; wait; cat /tmp/o* | wc -l' >/dev/null
+	guest_ok 'for i in $(seq 12); do sm vdi create v$i --sr disks --format raw --size 4M >/tmp/o$i 2>&1 & done; wait; cat /tmp/o* | wc -l' >/dev/null
 	[ "$output" -eq 12 ]
 	jsonof sm vdi list
 	is '.vdis | length == 12'

@@ -62,7 +62,7 @@ hold_lock() {
 	disk 2 64M
 	disk 3 64M
 	sr /dev/loop1,/dev/loop2
-	guest_ok 'sm vdi create v --sr disks --size 80M >/dev/null && sm vdi attach v' >/dev/null
+	guest_ok 'sm vdi create v --sr disks --format raw --size 80M >/dev/null && sm vdi attach v' >/dev/null
 	guest_ok "dd if=/dev/urandom of=$output bs=1M count=80 conv=fsync 2>/dev/null; md5sum <$output; sm vdi detach v" >/dev/null
 	sum=${lines[0]}
 	# 1 is gone, its disk is 4 now; 2 and 3 have changed places.
@@ -88,7 +88,7 @@ hold_lock() {
 	guest_ok 'for i in /sys/block/sd*; do cat $i/device/wwid; done' >/dev/null
 	[[ $output == naa.* ]]
 	sr "/dev/disk/by-id/wwn-0x${output#naa.}"
-	guest_ok 'sm vdi create v --sr disks --size 8M && sm vdi delete v && sm sr detach disks && sm sr attach disks' >/dev/null
+	guest_ok 'sm vdi create v --sr disks --format raw --size 8M && sm vdi delete v && sm sr detach disks && sm sr attach disks' >/dev/null
 	jsonof sm sr show disks
 	is '.sr.dconf.device | startswith("/dev/disk/by-id/wwn-0x")'
 	guest_ok 'sm sr destroy disks'
@@ -97,7 +97,7 @@ hold_lock() {
 @test "a disk that has grown gives its room, also to a volume that is in use" {
 	disk 1 64M
 	sr /dev/loop1
-	guest_ok 'sm vdi create v --sr disks --size 40M >/dev/null; sm vdi attach v' >/dev/null
+	guest_ok 'sm vdi create v --sr disks --format raw --size 40M >/dev/null; sm vdi attach v' >/dev/null
 	dev=$output
 	guest_ok "dd if=/dev/urandom of=$dev bs=1M count=40 conv=fsync 2>/dev/null; md5sum <$dev" >/dev/null
 	sum=$output
@@ -134,11 +134,11 @@ hold_lock() {
 
 @test "one of two disks is missing: what lies on the other can be read, nothing can be made" {
 	sr /dev/ubdb,/dev/ubdc
-	guest_ok 'sm vdi create one --sr disks --size 40M; sm vdi create two --sr disks --size 40M; sm sr detach disks; dd if=/dev/ubdb of=/tmp/diskb bs=1M count=1 2>/dev/null; dd if=/dev/zero of=/dev/ubdb bs=1M count=1 2>/dev/null' >/dev/null
+	guest_ok 'sm vdi create one --sr disks --format raw --size 40M; sm vdi create two --sr disks --format raw --size 40M; sm sr detach disks; dd if=/dev/ubdb of=/tmp/diskb bs=1M count=1 2>/dev/null; dd if=/dev/zero of=/dev/ubdb bs=1M count=1 2>/dev/null' >/dev/null
 	guest_ok 'sm sr attach disks' >/dev/null
 	[[ $output == *"LV-"*"a device that it lies on is missing"* ]]
 	fails 6 '*problem*' sm sr check disks
-	fails 1 '*PV * is missing*' sm vdi create three --sr disks --size 4M
+	fails 1 '*PV * is missing*' sm vdi create three --sr disks --format raw --size 4M
 	fails 1 '*still exist*' sm sr destroy disks
 	grun sm vdi list --json >/dev/null 2>&1 || true
 	vdi=$(jq -r '.vdis[].uuid' "$LAB_OUT")
@@ -150,7 +150,7 @@ hold_lock() {
 
 @test "a PV on two devices, a name on two VGs" {
 	sr /dev/ubdb
-	guest_ok 'sm vdi create v --sr disks --size 8M >/dev/null; sm sr detach disks; dd if=/dev/ubdb of=/dev/ubdc bs=1M 2>/dev/null'
+	guest_ok 'sm vdi create v --sr disks --format raw --size 8M >/dev/null; sm sr detach disks; dd if=/dev/ubdb of=/dev/ubdc bs=1M 2>/dev/null'
 	same /dev/ubdb /dev/ubdc
 	fails 1 "*VG $VG: /dev/ubd*: PV * is on /dev/ubd* too*" sm sr attach disks
 	fails 5 '*is on /dev/ubd* too*' sm sr_attach -t lvm -d /dev/ubdb "$SR"
@@ -176,13 +176,13 @@ marked() {
 	local after='/^VG/,/max_lv/s/flags = \[\]/&\n' words='s/"RESIZEABLE", "READ"/&'
 
 	sr /dev/ubdb
-	guest_ok "sm vdi create v --sr disks --size 8M; judge vgcfgbackup -f /tmp/text $VG" >/dev/null
+	guest_ok "sm vdi create v --sr disks --format raw --size 8M; judge vgcfgbackup -f /tmp/text $VG" >/dev/null
 	vdi=${lines[0]}
 	while IFS='|' read -r why sed; do
 		marked "$sed"
 		fails 1 "*VG $VG*$why*" sm sr attach disks
 		fails 1 "*VG $VG*$why*" sm vdi attach "$vdi"
-		fails 1 "*VG $VG*$why*" sm vdi create w --sr disks --size 4M
+		fails 1 "*VG $VG*$why*" sm vdi create w --sr disks --format raw --size 4M
 		fails 1 "*VG $VG*$why*" sm vdi resize v 12M
 		fails 1 "*VG $VG*$why*" sm vdi rename "$vdi" w
 		fails 1 "*VG $VG*$why*" sm vdi delete "$vdi"
@@ -204,7 +204,7 @@ marked() {
 	# What is only newer, or read-only, can be read.
 	guest_ok "judge vgcfgbackup -f /tmp/text $VG" >/dev/null
 	marked 's/"READ", "WRITE"\]/"READ"]/'
-	fails 1 "*the VG is read-only*" sm vdi create w --sr disks --size 4M
+	fails 1 "*the VG is read-only*" sm vdi create w --sr disks --format raw --size 4M
 	guest_ok 'sm sr attach disks && sm vdi attach v && sm vdi detach v' >/dev/null
 	same /dev/ubdb
 	guest_ok "judge vgcfgrestore --force -f /tmp/text $VG && sm vdi delete v && sm sr destroy disks" >/dev/null
@@ -222,7 +222,7 @@ marked() {
 	old_dconf() { echo /dev/ubda; }
 	guest_ok "sm sr introduce $SR --type lvm --dconf device=/dev/ubda" >/dev/null
 	# lvm2 has made the volume for names, and nobody has written there yet.
-	fails 6 '*MGT*sm sr check*--repair*' sm vdi create w --sr "$SR" --size 4M
+	fails 6 '*MGT*sm sr check*--repair*' sm vdi create w --sr "$SR" --format raw --size 4M
 	fails 6 '*' sm sr check "$SR" --repair
 	n=0
 	for door in people 2007 xapi; do
@@ -245,7 +245,7 @@ marked() {
 
 @test "two of ours and an lvm2 change one VG at once: all that they made is there" {
 	sr /dev/ubda
-	guest_ok -t 120 'mkdir -p /tmp/disks; for w in 1 2; do for i in $(seq 12); do sm vdi create w$w-$i --sr disks --size 4M --timeout 60 >>/tmp/disks/w$w 2>&1; done & done
+	guest_ok -t 120 'mkdir -p /tmp/disks; for w in 1 2; do for i in $(seq 12); do sm vdi create w$w-$i --sr disks --format raw --size 4M --timeout 60 >>/tmp/disks/w$w 2>&1; done & done
 		for i in 1 2 3 4; do judge lvcreate -qy -Wn -Zn -an -L 4M -n lvm2-$i VG_XenStorage-$(sm sr list --minimal) || echo failed; judge lvchange --addtag t$i VG_XenStorage-$(sm sr list --minimal)/lvm2-1 || echo failed; done >/tmp/disks/lvm2 2>&1; wait; cat /tmp/disks/w*; grep failed /tmp/disks/lvm2; true' >/dev/null
 	[ "$(wc -l <<<"$output")" -eq 24 ]
 	guest_ok "judge vgck $VG && judge lvs --noheadings -o lv_name $VG | sort -u | wc -l; judge lvs --noheadings -o lv_tags $VG/lvm2-1; judge vgs --noheadings -o vg_seqno $VG; sm vdi list --minimal | tr , '\n' | wc -l" >/dev/null
@@ -262,16 +262,16 @@ marked() {
 	guest_ok "judge vgs --noheadings -o vg_name | grep -q $VG"
 	hold_lock P_global
 	fails 3 '*lvm2*P_global*' sm sr create more --type lvm --dconf device=/dev/ubda --timeout 1
-	guest_ok 'sm vdi create v --sr disks --size 4M >/dev/null'
+	guest_ok 'sm vdi create v --sr disks --format raw --size 4M >/dev/null'
 	guest_ok "kill $pid"
 	hold_lock "V_$VG"
-	fails 3 "*lvm2*V_$VG*" sm vdi create w --sr disks --size 4M --timeout 1
+	fails 3 "*lvm2*V_$VG*" sm vdi create w --sr disks --format raw --size 4M --timeout 1
 	guest_ok "kill $pid; sm vdi delete v && sm sr destroy disks && [ \"\$(judge vgs --noheadings -o vg_name,pv_name | xargs)\" = 'other /dev/ubdc' ]"
 }
 
 @test "a disk attached read-only, nodes that somebody has removed" {
 	sr /dev/ubdb
-	guest_ok 'sm vdi create v --sr disks --size 8M >/dev/null; sm vdi attach v --read-only' >/dev/null
+	guest_ok 'sm vdi create v --sr disks --format raw --size 8M >/dev/null; sm vdi attach v --read-only' >/dev/null
 	dev=$output
 	guest_ok "blockdev --getro $dev; ! dd if=/dev/zero of=$dev bs=4096 count=1 conv=fsync 2>/dev/null && judge lvs --noheadings -o lv_active,lv_permissions $VG" >/dev/null
 	[ "${lines[0]}" = 1 ]

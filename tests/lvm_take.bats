@@ -97,11 +97,11 @@ hold_excl() {
 	untouched /dev/ubdb 1 '*: /dev/ubdb holds a GPT partition table, /dev/ubdb1 swap space, /dev/ubdb2 an ext4 file system (try: --force destroys them)' $(create /dev/ubdb)
 	guest_ok "$(create /dev/ubdb) --force && ! ls /dev/ubdb1 2>/dev/null; judge pvs --noheadings -o pv_name" >/dev/null
 	[[ $output == *ubdb* ]]
-	guest_ok 'sm vdi create v --sr x --size 8M && sm vdi attach v && sm vdi detach v && sm vdi delete v && sm sr destroy x' >/dev/null
+	guest_ok 'sm vdi create v --sr x --format raw --size 8M && sm vdi attach v && sm vdi detach v && sm vdi delete v && sm sr destroy x' >/dev/null
 	# A partition may be taken; its neighbour keeps what it has.
 	guest_ok 'printf "2048,40960,L\n,,L\n" | judge sfdisk -q /dev/ubdc && judge mkfs.ext4 -qF /dev/ubdc2; md5sum </dev/ubdc2' >/dev/null
 	sum=$output
-	guest_ok "$(create /dev/ubdc1) >/dev/null && sm vdi create v --sr x --size 4M >/dev/null && sm vdi delete v && sm sr destroy x && md5sum </dev/ubdc2" >/dev/null
+	guest_ok "$(create /dev/ubdc1) >/dev/null && sm vdi create v --sr x --format raw --size 4M >/dev/null && sm vdi delete v && sm sr destroy x && md5sum </dev/ubdc2" >/dev/null
 	[ "${lines[-1]}" = "$sum" ]
 }
 
@@ -137,7 +137,7 @@ hold_excl() {
 @test "disks of guests: not taken, not looked into, whatever is written there" {
 	guest_ok 'sm sr create disks --type lvm --dconf device=/dev/ubda' >/dev/null
 	SR=$output
-	guest_ok 'sm vdi create v --sr disks --size 64M >/dev/null && sm vdi attach v' >/dev/null
+	guest_ok 'sm vdi create v --sr disks --format raw --size 64M >/dev/null && sm vdi attach v' >/dev/null
 	dev=$output
 	never "$dev" 2 "*$dev is a guest's disk*" 22
 	# The guest makes a VG with the name of the SR, and one of its own.

@@ -94,9 +94,11 @@ int dir_volume_create(struct sr *sr, struct vdi *vdi, const struct volume_spec *
 	bool replace = WITH_TREES && spec->replace;
 	int err = replace ? 0 : must_be_new(sr, vdi);
 
-	if (!err && spec->thick && !spec->format->direct)
+	if (WITH_TREES && !err && spec->thick && !spec->format->direct) {
+		hint(sr->ctx, "--format raw");
 		err = fail_say(sr->ctx, -E_ARG, "a disk of format %s in a directory is always thin",
 			       spec->format->name);
+	}
 	if (!err)
 		err = dir_open_tmp(sr, &tmp);
 	if (err)

@@ -40,7 +40,7 @@ static const struct sr_type file = {
 	.dconf_srapi1 = dconf_srapi1,
 	.transport = &transport_local,
 	.layout    = &layout_dir,
-	.formats   = (const char *const[]){ "raw", "vhd", NULL },
+	.formats   = (const char *const[]){ "vhd", "raw", NULL },
 	.datapaths = (const char *const[]){ "loop", "nbd", "socket", NULL },
 	.thin      = true,
 };

@@ -33,7 +33,7 @@ static const struct sr_type lvm = {
 	.dconf_srapi1 = dconf_srapi1,
 	.transport = &transport_devices,
 	.layout    = &layout_lvm,
-	.formats   = (const char *const[]){ "raw", "vhd", NULL },
+	.formats   = (const char *const[]){ "vhd", "raw", NULL },
 	.datapaths = (const char *const[]){ "lv", "nbd", "socket", NULL },
 };
 REGISTER(sr_types, lvm);

@@ -160,6 +160,8 @@ static void put_type(struct buf *b, const struct sr_type *t)
 	buf_printf(b, "%s: %s\n", t->names[1] ? ")" : "", t->desc);
 	for (size_t i = 0; (f = sr_format_at(t, i)); i++)
 		buf_printf(b, "%s %s", i ? "" : "  formats:", f->name);
+	if (sr_format_at(t, 1))
+		buf_printf(b, "; default %s", sr_format_default(t)->name);
 	buf_puts(b, sr_format_at(t, 0) ? "\n" : "");
 	for (const struct key *k = t->keys; k && k->name; k++) {
 		buf_printf(b, "  --dconf %s=… ", k->name);

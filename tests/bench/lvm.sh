@@ -104,7 +104,7 @@ guest_ok -t 60 "sm sr create disks --type lvm --dconf device=/dev/ubda --uuid $s
 	vgt /dev/ubda fill LV-00000000-0000-4000-8000- 4194304 1000 100000000000" >/dev/null
 head_line "SR of 1,000 VDIs, a guest's disk" wall
 measure_guest -n 3 -d ubda \
-	--- sm vdi create one --sr disks --size 8M --uuid $vdi --- judge lvm lvcreate -qq -y -L 8m -n peer "$vg" \
+	--- sm vdi create one --sr disks --format raw --size 8M --uuid $vdi --- judge lvm lvcreate -qq -y -L 8m -n peer "$vg" \
 	--- sm vdi resize $vdi 16M --- judge lvm lvextend -qq -L 16m "$vg/peer" \
 	--- sm vdi list --sr disks --- judge lvm lvs -o lv_name,lv_size,lv_tags "$vg" \
 	--- sm vdi delete $vdi --- judge lvm lvremove -qq -y "$vg/peer"

@@ -74,7 +74,7 @@ x() {
 disks=''
 say "A person makes a storage repository (SR) in a directory, and a disk (VDI) in it"
 t 'sm sr create disks --type file --dconf location=/srv/disks'
-t 'sm vdi create root --sr disks --size 64M --description "root disk of web1"'
+t 'sm vdi create root --sr disks --format raw --size 64M --description "root disk of web1"'
 t 'sm vdi list'
 
 say "Attached, it is a block device: write something to it.  What is in use is not deleted"
@@ -131,7 +131,7 @@ say "The same on a bare disk: logical volumes, as XenServer lays them out, and n
 # shellcheck disable=SC2016 # expanded by t
 {
 t 'sm sr create vols --type lvm --dconf device=/dev/ubda'
-t 'sm vdi create db1 --sr vols --size 64M --description "data of db1"'
+t 'sm vdi create db1 --sr vols --format raw --size 64M --description "data of db1"'
 t 'dev=$(sm vdi attach db1); echo $dev'
 t 'echo "hello from the VG" | dd of=$dev conv=fsync 2>/dev/null'
 t 'sm vdi resize db1 128M; head -c 17 $dev'

@@ -44,8 +44,8 @@ bytes_of_sr() {
 		guest_ok "judge vgcfgbackup -f /tmp/text VG_XenStorage-$SR >/dev/null &&
 			grep -vE '^(#|description|creation)|id = |_time|seqno|cause' /tmp/text" ;;
 	*) # names differ by door: SR-API 1.0 has none
-		guest_ok "cd /srv/$SR && find . -type f ! -path './.sm/*' -exec md5sum {} + ; find . | sort
-			stat -c '%n %a %s' *.raw; grep -v name= .sm/sr; grep -v name= .sm/vdi/*" ;;
+		guest_ok "cd /srv/$SR && find . -type f ! -path './.sm/*' ! -name '*.vhd' -exec md5sum {} + ; find . | sort
+			stat -c '%n %a %s' *.raw *.vhd; for i in *.vhd; do sm image info \$i | grep -v uuid:; done; grep -v name= .sm/sr; grep -v name= .sm/vdi/*" ;;
 	esac
 }
 

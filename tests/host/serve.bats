@@ -74,7 +74,7 @@ each_format() {
 
 @test "vdi serve: the disk is in use, by name of who serves it, until it ends" {
 	in_sr '
-		sm vdi create disk --sr disks --size 64M >/dev/null
+		sm vdi create disk --sr disks --size 64M --format raw >/dev/null
 		serve disk
 		[ "$(sm vdi show disk --json | jq -r ".vdi.attached | .device, .mode, .backend" | paste -s -d" ")" = "$S rw socket" ]
 		sm vdi list --json | jq -e ".vdis[0].attached | .pid == $pid and .io == null"
@@ -171,7 +171,7 @@ each_format() {
 
 @test "vdi serve: strangers and crowds are turned away, and the others go on" {
 	in_sr '
-		sm vdi create disk --sr disks --size 64M >/dev/null
+		sm vdi create disk --sr disks --size 64M --format raw >/dev/null
 		serve disk
 		for text in "" "GET / HTTP/1.1" "$(head -c 3000 /dev/zero | tr "\0" A)"; do
 			python3 -c "

@@ -213,9 +213,15 @@ in_ns() {
 		FileSR vdi_resize $PWD/disks $SR $VDI 12
 		FileSR vdi_get_params $PWD/disks $SR $VDI >grown
 		FileSR vdi_get_params $PWD/disks $SR $NEW >none
-		stat -c %s disks/$SR/$VDI.raw >size
+		test -f disks/$SR/$VDI.vhd
+		sm vdi create raw --sr $SR --type file --dconf location=$PWD/disks/$SR --format raw --size 10M --uuid $NEW
+		FileSR vdi_get_params $PWD/disks $SR $NEW >raw
+		FileSR vdi_resize $PWD/disks $SR $NEW 12
+		stat -c %s disks/$SR/$NEW.raw >size
 	'
-	run cat "$DIR/vdi"
+	run sed -E 's/(physical_utilisation) [0-9]+/\1 N/g' "$DIR/vdi"
+	[ "$output" = "(vdi (uuid $VDI) (SR $SR) (label \"\") (description \"\") (VBDs ()) (virtual_size 10485760) (physical_utilisation N) (sector_size 512) (type vhd) (parent \"\") (children ()) (shareable 0) (attached 0) (lock 0) (read_only 0))" ]
+	run sed "s/$NEW/$VDI/; s/(label raw)/(label \"\")/" "$DIR/raw"
 	[ "$output" = "(vdi (uuid $VDI) (SR $SR) (label \"\") (description \"\") (VBDs ()) (virtual_size 10485760) (physical_utilisation 0) (sector_size 512) (type \"raw file\") (parent \"\") (children ()) (shareable 0) (attached 0) (lock 0) (read_only 0))" ]
 	run sed -E 's/(physical_utilisation|size) [0-9]+/\1 N/g' "$DIR/sr"
 	[ "$output" = "(sr (uuid $SR) (type FILE) (label \"\") (description \"\") (VDIs ($VDI)) (physical_utilisation N) (virtual_allocation 10485760) (size N) (location $DIR/disks/$SR))" ]
@@ -235,7 +241,7 @@ in_ns() {
 		code 0   FileSR sr_attach $D $SR
 		code 0   FileSR vdi_create $D $SR $VDI 10
 		code 103 FileSR vdi_create $D $SR $VDI 10
-		code 22  FileSR vdi_resize $D $SR $VDI 9
+		code 22  FileSR vdi_resize $D $SR $VDI 8
 		code 22  FileSR vdi_resize $D $SR $VDI 0
 		code 101 FileSR vdi_resize $D $SR $NEW 9
 		code 101 FileSR vdi_attach $D $SR $NEW

@@ -65,9 +65,11 @@ ns() {
 		fails 2 '*between 1 MiB and 2040 GiB*' sm vdi create big --sr S --size 3T --format vhd
 		fails 2 '*between 1 MiB and 2040 GiB*' sm vdi create small --sr S --size 1000K --format vhd
 		sm vdi create huge --sr S --size 2040G --format vhd
-		fails 2 '*always thin*' sm vdi create thick --sr S --size 4M --format vhd --sm-config allocation=thick
+		fails 2 '*always thin*--format raw*' sm vdi create thick --sr S --size 4M --sm-config allocation=thick
 		sm vdi create plain --sr S --size 1M
-		is '.vdi.format == "raw"' sm vdi show plain
+		is '.vdi | .format == "vhd" and .virtual_size == 2097152' sm vdi show plain
+		sm vdi create bytes --sr S --size 1M --format raw
+		is '.vdi | .format == "raw" and .virtual_size == 1048576' sm vdi show bytes
 	END
 }
 
@@ -116,7 +118,7 @@ ns() {
 
 @test "a snapshot of a raw disk, which turns into a VHD" {
 	ns <<-'END'
-		sm vdi create plain --sr S --size 4M --uuid ${U}1
+		sm vdi create plain --sr S --size 4M --format raw --uuid ${U}1
 		printf 'hello' | dd of=${U}1.raw conv=notrunc status=none
 		test -f ${U}1.raw
 		sm vdi snapshot plain --uuid ${U}2
@@ -139,6 +141,12 @@ ns() {
 		}
 		vdi="<member><name>vdi_uuid</name><value>${U}1</value></member><member><name>vdi_location</name><value>${U}1</value></member>"
 		call vdi_create "<value>8388608</value><value>root</value><value/>" "<member><name>vdi_uuid</name><value>${U}1</value></member><member><name>vdi_sm_config</name><value><struct><member><name>type</name><value>vhd</value></member></struct></value></member>" | grep -q "${U}1"
+		# Nobody said which format: VHD; with one it is that.
+		for asked in 'type ' 'type raw' 'vdi_type aio'; do
+			call vdi_create "<value>2097152</value><value/><value/>" "<member><name>vdi_uuid</name><value>${U}6</value></member><member><name>vdi_sm_config</name><value><struct>$([ "$asked" = 'type ' ] || echo "<member><name>${asked% *}</name><value>${asked#* }</value></member>")</struct></value></member>" | grep -q "${U}6"
+			is ".vdi.format == \"$([ "$asked" = 'type ' ] && echo vhd || echo raw)\"" sm vdi show ${U}6
+			sm vdi delete ${U}6
+		done
 		call vdi_snapshot "" "$vdi" >"$T/reply"
 		snap=$(grep -o '<name>uuid</name><value><string>[^<]*' "$T/reply" | sed 's/.*>//')
 		grep -q "<name>location</name><value><string>$snap<" "$T/reply"
@@ -156,7 +164,7 @@ ns() {
 		test "$(stat -c %i ${U}1.vhd)" != "$before"
 		call vdi_revert "<value>OpaqueRef:x</value>" "<member><name>vdi_uuid</name><value>$snap</value></member>" | grep -q "<int>1</int>.*OpaqueRef:x"
 		# A raw disk turns into a VHD, which can be attached as well.
-		sm vdi create plain --sr S --size 1M --uuid ${U}7
+		sm vdi create plain --sr S --size 1M --format raw --uuid ${U}7
 		call vdi_clone "" "<member><name>vdi_uuid</name><value>${U}7</value></member>" | grep -q '<name>uuid</name>'
 		# 2007
 		d="<dconf><location>$T/sr</location></dconf>"

@@ -29,7 +29,7 @@ shared() {
 	local u=ffffffff-0000-4000-8000-00000000000$((RANDOM % 3))
 
 	case $((RANDOM % 4)) in
-	0) may "0 1" vdi create shared --sr "$sr" --size 1M --uuid "$u" ;;
+	0) may "0 1" vdi create shared --sr "$sr" --format raw --size 1M --uuid "$u" ;;
 	1) may "0 4" vdi attach "$u" --sr "$sr" ;;
 	2) may "0 4" vdi detach "$u" --sr "$sr" ;;
 	3) may "0 3 4" vdi delete "$u" --sr "$sr" ;;
@@ -45,7 +45,7 @@ worker() {
 		case $((RANDOM % 9)) in
 		0 | 1)
 			printf -v u '%08x-0000-4000-8000-%012d' "$me" "$n"
-			may 0 vdi create "w$me-$n" --sr "$sr" --size 1M --uuid "$u" && mine+=("$u")
+			may 0 vdi create "w$me-$n" --sr "$sr" --format raw --size 1M --uuid "$u" && mine+=("$u")
 			;;
 		2) [ ${#mine[@]} -eq 0 ] || may 0 vdi attach "${mine[0]}" --sr "$sr" ;;
 		3) [ ${#mine[@]} -eq 0 ] || may 0 vdi detach "${mine[0]}" --sr "$sr" ;;

@@ -39,8 +39,9 @@
 #define VDI	"%"
 #define COPY	"&"
 #define CREATE	"sr create S --uuid " SR " --description about --type file --dconf location=@/loc"
-#define DISK	"vdi create old --uuid " VDI " --sr " SR " --size 4M --description about"
-#define VHD	DISK " --format vhd"
+#define ANY	"vdi create old --uuid " VDI " --sr " SR " --size 4M --description about"
+#define DISK	ANY " --format raw"
+#define VHD	ANY " --format vhd"
 #define SNAPSHOT "vdi snapshot " VDI " copy --uuid " COPY " --sr " SR " --description about"
 #define CLONE	"vdi clone " VDI " copy --uuid " COPY " --sr " SR " --description about"
 #define ARGS_MOST	18

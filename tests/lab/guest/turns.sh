@@ -63,7 +63,7 @@ create() {
 	if ((they)); then
 		theirs="lvcreate -qq -y -Wn -Zn -an -l $n -n $lv $vg"
 	elif by_sm; then
-		must sm vdi create "disk $u" --sr "$sr" --size $((n * 4))M --uuid "$u"
+		must sm vdi create "disk $u" --sr "$sr" --format raw --size $((n * 4))M --uuid "$u"
 	else
 		must vgt $all create "$lv" $((n * unit))
 	fi
