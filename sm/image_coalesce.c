@@ -50,13 +50,11 @@ static int find_parent(struct merge *m)
 			   image_format_name(m->child.files[1].format), &m->parent);
 }
 
-static int open_vhd(struct run *r, struct image_place *p, struct io *io, int flags, struct vhd **v)
+static int open_child(struct merge *m)
 {
-	int err = vhd_open(v, io, flags);
+	int err = vhd_open(&m->c, m->child_io, 0);
 
-	if (err == -E_VHD_FOOTERS || err == -E_VHD_ENTRY)
-		hint(r->ctx, "sm image repair %s", p->path);
-	return err ? fail(r->ctx, err, "%s", p->path) : 0;
+	return err ? fail(m->r->ctx, err, "%s", m->child.path) : 0;
 }
 
 /* Between looking and opening for writing another may have taken its name. */
@@ -74,11 +72,11 @@ static int open_both(struct merge *m)
 	int err = image_place_io(&m->child, IO_RDONLY, &m->child_io);
 
 	if (!err)
-		err = open_vhd(m->r, &m->child, m->child_io, 0, &m->c);
+		err = open_child(m);
 	if (!err)
 		err = image_edit_open(m->r, &m->parent, &m->parent_io);
 	if (!err && vhd)
-		err = open_vhd(m->r, &m->parent, m->parent_io, VHD_RDWR, &m->p);
+		err = image_edit_vhd(m->r, &m->parent, m->parent_io, &m->p);
 	if (!err && (!is_same(m) || (vhd && memcmp(m->p->footer.uuid, m->c->header.parent_uuid, 16))))
 		err = fail(m->r->ctx, -E_VHD_PARENT_UUID, "%s", m->parent.path);
 	return err;
@@ -155,7 +153,7 @@ static int merge(struct merge *m)
 	if (m->r->ctx->dry_run) {
 		err = image_place_io(&m->child, IO_RDONLY, &m->child_io);
 		if (!err)
-			err = open_vhd(m->r, &m->child, m->child_io, 0, &m->c);
+			err = open_child(m);
 		return err ? err : plan(m->r, need(m), "merge %u blocks of %s into %s",
 					vhd_allocated(m->c), m->child.path, m->parent.path);
 	}

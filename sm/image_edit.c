@@ -18,6 +18,7 @@
 #include "lib/err.h"
 #include "lib/file.h"
 #include "lib/text/size.h"
+#include "lib/vhd/check.h"
 #include "lib/vhd/create.h"
 #include "lib/vhd/resize.h"
 #include "sm/image.h"
@@ -105,6 +106,15 @@ int image_edit_open(struct run *r, struct image_place *p, struct io **io)
 	return p->format == IMAGE_VHD ? undo_resize(r, p, *io) : 0;
 }
 
+int image_edit_vhd(struct run *r, struct image_place *p, struct io *io, struct vhd **v)
+{
+	int err = vhd_open_settled(v, io);
+
+	if (err == -E_VHD_FOOTERS || err == -E_VHD_ENTRY)
+		hint(r->ctx, "sm image repair %s", p->path);
+	return err ? fail(r->ctx, err, "%s", p->path) : 0;
+}
+
 /* --- resize ---------------------------------------------------------------- */
 
 /* The journal gets its name and its place on the disk before anything depends on it. */
@@ -171,13 +181,10 @@ static int resize_vhd(struct run *r, struct image_place *p, struct io *io, uint6
 {
 	_vhd_close_ struct vhd *v = NULL;
 	uint64_t rounded = size;
-	int err = vhd_open(&v, io, VHD_RDWR);
+	int err = image_edit_vhd(r, p, io, &v);
 
-	if (err) {
-		if (err == -E_VHD_FOOTERS || err == -E_VHD_ENTRY)
-			hint(r->ctx, "sm image repair %s", p->path);
-		return fail(r->ctx, err, "%s", p->path);
-	}
+	if (err)
+		return err;
 	if (vhd_round_size(&rounded))
 		return too_large(r, size);
 	/* An odd size of others is no reason to grow: what is asked for is there. */

@@ -55,4 +55,12 @@ const char *vhd_severity_name(enum vhd_severity s);	/* "note", "warning", "damag
  */
 int vhd_repair(struct io *io, const uint8_t *uuid);
 
+/*
+ * vhd_open() to write, where vhd_write_footers() may have died between the two:
+ * a copy that is just what we would make of the footer that counts, with
+ * another size or mark, gets its words again.  Copies unlike it in any other
+ * way are a stranger's, and -E_VHD_FOOTERS as ever.
+ */
+int vhd_open_settled(struct vhd **v, struct io *io);
+
 #endif

@@ -94,3 +94,37 @@ int vhd_repair(struct io *io, const uint8_t *uuid)
 	vhd_close(v);
 	return err;
 }
+
+/* The copy as a change of ours left it, and the footer as it was before. */
+static bool is_half_changed(struct vhd *v)
+{
+	struct vhd_footer_disk copy, ours;
+	struct vhd_footer f = v->footer, want;
+
+	if (v->degraded || v->short_footer || !v->differ || v->footer.type == VHD_FIXED ||
+	    io_read(v->io, 0, &copy, sizeof(copy)) || vhd_footer_decode(&want, &copy, sizeof(copy)))
+		return false;
+	f.hidden = want.hidden;
+	if (f.size != want.size) {
+		f.size = want.size;
+		f.geometry = vhd_geometry(f.size);
+	}
+	vhd_footer_encode(&f, &ours);
+	return !memcmp(&ours, &copy, sizeof(copy));
+}
+
+int vhd_open_settled(struct vhd **out, struct io *io)
+{
+	struct vhd *v = NULL;
+	int err = vhd_open(&v, io, VHD_RDWR | VHD_MENDING);
+
+	if (!err && (v->degraded || v->short_footer || v->differ))
+		err = is_half_changed(v) ? vhd_write_footers(v) : -E_VHD_FOOTERS;
+	if (err) {
+		vhd_close(v);
+		return err;
+	}
+	v->differ = false;
+	*out = v;
+	return 0;
+}

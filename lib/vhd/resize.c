@@ -11,27 +11,40 @@
 #include "lib/vhd/resize.h"
 #include "lib/vhd/write.h"
 
+/* What lies behind the end of the disk in its last block would show when it grows. */
+static int clear_rest(struct vhd *v)
+{
+	uint64_t within = v->footer.size % VHD_BLOCK;
+	uint32_t entry = within ? vhd_entry(v, v->n_blocks - 1) : VHD_UNUSED;
+	int err;
+
+	if (!vhd_in_use(entry))
+		return 0;
+	err = io_zero(v->io, (entry + 1) * VHD_SECTOR + within, VHD_BLOCK - within);
+	return err ? err : io_flush(v->io);
+}
+
 /*
  * In a stranger's file the last block may end with the disk, and the footer
- * follow at once.  It gets its whole place, with zeroes where the footer was.
+ * follow at once.  It gets its whole place, and then the end of the block is
+ * cleared, so a death between leaves that to be done.
  */
 static int make_whole(struct vhd *v)
 {
-	uint64_t old = v->footer_at, at = vhd_blocks_from(v);
+	uint64_t at = vhd_blocks_from(v);
 	int err;
 
-	if (old >= at)
-		return 0;
-	if (v->fixed_size)
-		return -E_VHD_NO_ROOM;
-	err = vhd_write_footer(v, at);
-	if (!err)
-		err = io_flush(v->io);
-	if (err)
-		return err;
-	v->footer_at = at;
-	err = io_zero(v->io, old, at - old);
-	return err ? err : io_flush(v->io);
+	if (v->footer_at < at) {
+		if (v->fixed_size)
+			return -E_VHD_NO_ROOM;
+		err = vhd_write_footer(v, at);
+		if (!err)
+			err = io_flush(v->io);
+		if (err)
+			return err;
+		v->footer_at = at;
+	}
+	return clear_rest(v);
 }
 
 /* The entries that the new size adds, read from the table and made unused. */

@@ -7,6 +7,7 @@
 #include "lib/bytes.h"
 #include "lib/err.h"
 #include "lib/vhd/batmap.h"
+#include "lib/io_test.h"
 #include "lib/vhd/check.h"
 #include "lib/vhd/create.h"
 #include "lib/vhd/edit.h"
@@ -273,6 +274,40 @@ TEST(vhd_whose_last_block_ends_with_the_disk_grows_all_the_same)
 		io_close(journal);
 		free(p);
 	}
+}
+
+/* Between the two footers nothing but the copy speaks of the new size, and the next change goes on. */
+TEST(vhd_resize_that_died_needs_no_repair)
+{
+	bool died = true, differed = false;
+
+	for (size_t n = 1; died; n++) {
+		struct io *io = new_victim(), *fault = io_fault(io, n, -EIO, false);
+		uint64_t old, size;
+		struct vhd *v = NULL;
+
+		EQ(vhd_open(&v, io, VHD_RDWR), 0);
+		old = v->footer.size;
+		v->io = fault;
+		died = vhd_resize(v, old + VHD_BLOCK, NULL);
+		vhd_close(v);
+		v = NULL;
+		EQ(vhd_open(&v, io, 0), 0);
+		differed |= v->differ;
+		vhd_close(v);
+		v = NULL;
+		EQ(vhd_open_settled(&v, io), 0);
+		size = v->footer.size;
+		OK(size == old || size == old + VHD_BLOCK);
+		vhd_close(v);
+		v = NULL;
+		EQ(vhd_open(&v, io, VHD_RDWR), 0);
+		EQ(v->footer.size, size);
+		vhd_close(v);
+		io_close(fault);
+		io_close(io);
+	}
+	OK(differed);
 }
 
 /* Relinking writes one sector of the header, and the checksum is of both. */
