@@ -15,6 +15,7 @@
 
 struct format;
 struct io;
+struct lease_ops;
 struct uuid;
 struct sr;
 struct sr_info;
@@ -200,6 +201,8 @@ struct layout {
 	int (*volume_open)(struct sr *sr, const struct vdi *vdi, bool writable, int *fd);
 	/* What sr_check finds beyond list(); repair what can be when asked to. */
 	int (*check)(struct sr *sr, bool repair, struct vdis *found);
+	/* Locks that live with the storage (drivers/lease.h); NULL = it can keep none. */
+	const struct lease_ops *leases;
 };
 
 extern const struct layout layout_dir;

@@ -9,6 +9,7 @@
 #include "lib/bytes.h"
 #include "lib/err.h"
 #include "lib/kconfig.h"
+#include "lib/lease.h"
 #include "lib/num.h"
 #include "lib/text/size.h"
 #include "lib/utf8.h"
@@ -55,6 +56,10 @@ static const struct arg args[] = {
 	{ "--uuid",		ARG_UUID,   "use this uuid instead of a random one" },
 	{ "--owner",		ARG_TEXT,   "who uses the disk" },
 	{ "--force",		ARG_SWITCH, "do it although somebody may lose something by it" },
+#if IS_ENABLED(CONFIG_STORAGE_LOCKS)
+	{ "--lease",		ARG_NUMBER, "seconds after which it may be taken, unless it is renewed (0: never)" },
+	{ "--shared",		ARG_SWITCH, "other hosts use the SR too: take the lock of the disk" },
+#endif
 	{ "--read-only",	ARG_SWITCH, "a device that cannot be written" },
 	{ "--repair",		ARG_SWITCH, "mend what can be mended" },
 #if IS_ENABLED(CONFIG_DATAPATH_SOCKET)
@@ -176,9 +181,19 @@ static int set_number(struct ctx *ctx, struct request *rq, const struct arg *arg
 {
 	const char *s = text;
 
-	if (!num_take(&s, &rq->seqno) || *s)
+	uint64_t n;
+
+	if (!num_take(&s, &n) || *s)
 		return fail_say(ctx, -E_ARG, "%s '%.32s' is not a number", arg->word, text);
-	rq->has_seqno = true;
+	if (!IS_ENABLED(CONFIG_STORAGE_LOCKS) || strcmp(arg->word, "--lease")) {
+		rq->seqno = n;
+		rq->has_seqno = true;
+		return 0;
+	}
+	if (n > LEASE_TERM_MOST)
+		return fail_say(ctx, -E_ARG, "%s '%.32s' is more than a year", arg->word, text);
+	rq->lease = (uint32_t)n;
+	rq->has_lease = true;
 	return 0;
 }
 
@@ -216,7 +231,7 @@ int request_set(struct ctx *ctx, struct request *rq, const struct arg *arg, cons
 	case ARG_PATH:
 		return HAS_PATHS ? set_path(ctx, rq, arg, text) : 0;
 	case ARG_NUMBER:
-		return HAS_PATHS ? set_number(ctx, rq, arg, text) : 0;
+		return HAS_PATHS || IS_ENABLED(CONFIG_STORAGE_LOCKS) ? set_number(ctx, rq, arg, text) : 0;
 	case ARG_FILE:
 		return dconf_add_file(ctx, &rq->dconf, text);
 	case ARG_SWITCH:
@@ -224,6 +239,8 @@ int request_set(struct ctx *ctx, struct request *rq, const struct arg *arg, cons
 			rq->force = true;
 		else if (!strcmp(w, "--repair"))
 			rq->repair = true;
+		else if (IS_ENABLED(CONFIG_STORAGE_LOCKS) && !strcmp(w, "--shared"))
+			rq->shared = true;
 		else if (IS_ENABLED(CONFIG_CLI_IMAGE) && !strcmp(w, "--any-parent"))
 			rq->anywhere = true;
 		else

@@ -6,6 +6,13 @@
 #include "sm/ops.h"
 
 #define SR_OPEN		(NEEDS_SR | NEEDS_OPEN)
+#if IS_ENABLED(CONFIG_STORAGE_LOCKS)
+#define ATTACH_USAGE	"VDI [--sr=SR] [--read-only] [--shared]"
+#define LOCK_USAGE	"VDI --owner=TEXT [--lease=SECONDS] [--sr=SR] [--force]"
+#else
+#define LOCK_USAGE	"VDI --owner=TEXT [--sr=SR] [--force]"
+#define ATTACH_USAGE	"VDI [--sr=SR] [--read-only]"
+#endif
 #define VDI		(NEEDS_SR | NEEDS_VDI | NEEDS_OPEN)
 
 const struct op_row ops[] = {
@@ -79,7 +86,7 @@ const struct op_row ops[] = {
 	  "One disk: sizes, format, where it is attached",
 	  "sm vdi show root" },
 	{ OP_VDI_ATTACH, VDI | CHANGES | LOCKS_SR | LOCKS_VDI,
-	  "vdi", "attach", "VDI [--sr=SR] [--read-only]", "vdi_attach", "SR VDI",
+	  "vdi", "attach", ATTACH_USAGE, "vdi_attach", "SR VDI",
 	  "Give a disk a block device on this host, and print it",
 	  "sm vdi attach root" },
 	{ OP_VDI_DETACH, VDI | CHANGES | LOCKS_SR | LOCKS_VDI,
@@ -129,13 +136,33 @@ const struct op_row ops[] = {
 	  "sm vdi tree disks" },
 #endif
 	{ OP_VDI_LOCK, VDI | CHANGES | LOCKS_SR,
-	  "vdi", "lock", "VDI --owner=TEXT [--sr=SR] [--force]", "vdi_lock", "SR VDI FORCE OWNER",
+	  "vdi", "lock", LOCK_USAGE, "vdi_lock", "SR VDI FORCE OWNER",
 	  "Mark a disk as used by somebody; --force steals the mark",
 	  "sm vdi lock root --owner host1:dom3" },
 	{ OP_VDI_UNLOCK, VDI | CHANGES | LOCKS_SR,
 	  "vdi", "unlock", "VDI --owner=TEXT [--sr=SR] [--force]", "vdi_unlock", "SR VDI FORCE OWNER",
 	  "Take the mark away",
 	  "sm vdi unlock root --owner host1:dom3" },
+#if IS_ENABLED(CONFIG_STORAGE_LOCKS)
+
+	/* --- locks that live with the storage --- */
+	{ OP_LOCK_LIST, 0,
+	  "lock", "list", "[SR]", NULL, NULL,
+	  "Which disks are locked, by whom, and whether that one is still there",
+	  "sm lock list disks" },
+	{ OP_LOCK_SHOW, VDI,
+	  "lock", "show", "VDI [--sr=SR]", NULL, NULL,
+	  "Who holds the lock of a disk",
+	  "sm lock show root" },
+	{ OP_LOCK_BREAK, VDI | CHANGES | LOCKS_SR,
+	  "lock", "break", "VDI [--sr=SR] [--force]", NULL, NULL,
+	  "Take the lock from a holder that is proven dead; with --force from any",
+	  "sm lock break root" },
+	{ OP_LOCK_RENEW, VDI | CHANGES | LOCKS_SR,
+	  "lock", "renew", "VDI --owner=TEXT [--lease=SECONDS] [--sr=SR]", NULL, NULL,
+	  "Say that the owner of a lock is still there",
+	  "sm lock renew root --owner host1:dom3" },
+#endif
 #if IS_ENABLED(CONFIG_CLI_IMAGE)
 
 	/* --- images without an SR --- */

@@ -78,11 +78,16 @@ enum op {
 	OP_VG_HISTORY,
 	OP_VG_BACKUP,
 	OP_VG_RESTORE,
+	OP_LOCK_LIST,
+	OP_LOCK_SHOW,
+	OP_LOCK_BREAK,
+	OP_LOCK_RENEW,
 	OP_MAX
 };
 
 struct image_report;
 struct image_map;
+struct lease;
 struct lvm_past;
 struct lvm_set;
 
@@ -106,6 +111,9 @@ struct request {
 	const char *vdi_type;		/* SMAPI's: user, system … */
 	const char *format;		/* "raw", "vhd"; NULL = default */
 	const char *owner;		/* vdi_lock's user string */
+	uint32_t lease;			/* for how long it locks without a renewal, s; 0 = for good */
+	bool has_lease;
+	bool shared;			/* vdi attach: other hosts use the SR too */
 	uint64_t size;			/* bytes */
 	bool has_size;
 	struct uuid new_uuid;		/* of what is created; "" = random */
@@ -157,6 +165,18 @@ enum reply_kind {
 	REPLY_DONE,		/* plan: what was done, for verbs that say so */
 	REPLY_VGS,		/* vgs */
 	REPLY_HISTORY,		/* past */
+	REPLY_LOCK,		/* locks[0]; none = it is not locked */
+	REPLY_LOCKS,		/* locks, vdis.problems */
+};
+
+/* A lock that lives with the storage. */
+struct lock_info {
+	struct uuid vdi, sr;
+	const struct lease *lease;
+	bool here;			/* by this host, in this boot */
+	bool dead;			/* its holder is, and why says how that is known */
+	bool damaged;			/* nothing of lease can be read */
+	const char *why;
 };
 
 struct reply {
@@ -174,6 +194,8 @@ struct reply {
 	const struct image_map *map;
 	const struct lvm_set *vgs;	/* what was found on the devices */
 	const struct lvm_past *past;	/* older metadata, newest first */
+	struct lock_info *locks;
+	size_t n_locks;
 	bool several;			/* more than one object was asked for */
 };
 

@@ -11,6 +11,7 @@
 #include "lib/log.h"
 #include "sm/core.h"
 #include "sm/image.h"
+#include "sm/lease.h"
 #include "sm/locks.h"
 #include "sm/run.h"
 #include "sm/snapshot.h"
@@ -75,6 +76,14 @@ static int (*const handlers[])(struct run *r) = {
 	[OP_VDI_RESIZE] = do_vdi_resize,
 	[OP_VDI_RENAME] = do_vdi_rename,
 	[OP_VDI_UPDATE] = do_nothing,
+#if IS_ENABLED(CONFIG_STORAGE_LOCKS)
+	[OP_VDI_LOCK] = do_vdi_lock,
+	[OP_VDI_UNLOCK] = do_vdi_unlock,
+	[OP_LOCK_LIST] = do_lock_list,
+	[OP_LOCK_SHOW] = do_lock_show,
+	[OP_LOCK_BREAK] = do_lock_break,
+	[OP_LOCK_RENEW] = do_lock_renew,
+#endif
 	[OP_VDI_TREE] = IF_SNAPSHOTS(do_vdi_list),
 	[OP_VDI_SNAPSHOT] = IF_SNAPSHOTS(do_vdi_snapshot),
 	[OP_VDI_CLONE] = IF_SNAPSHOTS(do_vdi_clone),
@@ -131,6 +140,9 @@ bool sr_can(const struct sr_type *t, enum op op)
 	if (IS_ENABLED(CONFIG_SNAPSHOTS) && is_of_trees(op))
 		return child_format(t) &&
 			(op == OP_VDI_COMPOSE ? !!l->volume_compose : !!l->volume_split);
+	if (WITH_LOCKS && (op == OP_VDI_LOCK || op == OP_VDI_UNLOCK ||
+			   (op >= OP_LOCK_SHOW && op <= OP_LOCK_RENEW)))
+		return l->leases;
 	switch (op) {
 	case OP_SR_CREATE:	return l->create && t->transport->stage;
 	case OP_SR_DESTROY:	return l->destroy && t->transport->stage;
@@ -220,7 +232,7 @@ static int open_and_find(struct run *r)
 	err = bind_vdi(r);
 	if (!err && r->row->flags & LOCKS_VDI && !r->ctx->dry_run)
 		err = lock_host(r->ctx, r->vdi.uuid.s, "vdi", &r->vdi_lock);
-	return err;
+	return err || !WITH_LOCKS ? err : lease_admit(r);
 }
 
 static int run_row(struct run *r)
@@ -232,7 +244,8 @@ static int run_row(struct run *r)
 
 	if (!err && r->row->flags & NEEDS_VDI && !rq->sr && !rq->sr_uuid.s[0] && !rq->type)
 		err = find_sr_of_vdi(r);
-	if (!err && (rq->op == OP_VDI_LIST || rq->op == OP_VDI_TREE) && (rq->sr || rq->type))
+	if (!err && (rq->op == OP_VDI_LIST || rq->op == OP_VDI_TREE ||
+		     (WITH_LOCKS && rq->op == OP_LOCK_LIST)) && (rq->sr || rq->type))
 		with_sr = true;
 	if (!err && with_sr)
 		err = bind_sr(r);

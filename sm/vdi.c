@@ -9,6 +9,7 @@
 #include "lib/log.h"
 #include "lib/text/size.h"
 #include "sm/core.h"
+#include "sm/lease.h"
 #include "sm/smtab.h"
 #include "sm/snapshot.h"
 #include "sm/state.h"
@@ -100,6 +101,8 @@ int do_vdi_show(struct run *r)
 		vdi->read_only |= vdi->n_children > 0;
 	if (IS_ENABLED(CONFIG_SERVE))
 		usage_fill(&r->sr, vdi);
+	if (WITH_LOCKS && !err)
+		err = lease_owners(r);
 	return err ? err : reply_vdi(r, REPLY_VDI);
 }
 
@@ -254,7 +257,12 @@ int do_vdi_delete(struct run *r)
 	if (r->ctx->dry_run)
 		return plan(r, 0, "delete VDI %s, which frees %llu bytes", vdi->uuid.s,
 			    (unsigned long long)vdi->physical_size);
+	err = WITH_LOCKS ? lease_before_delete(r) : 0;
+	if (err)
+		return err;
 	err = r->sr.type->layout->volume_delete(&r->sr, vdi);
+	if (WITH_LOCKS)
+		err = lease_after_delete(r, err);
 	if (!err)
 		err = link_remove(&r->sr, &vdi->uuid);
 	if (IS_ENABLED(CONFIG_SNAPSHOTS) && !err)
@@ -390,7 +398,8 @@ static int activate(struct run *r, bool writable)
 }
 
 /*
- * The record (commit), the device, the link.  Each step finds what an earlier
+ * The storage's lock, where other hosts use the SR too, then the record (commit),
+ * the device, the link.  Each step finds what an earlier
  * run left; a record without a device is an attach that detach can undo.
  */
 int do_vdi_attach(struct run *r)
@@ -415,7 +424,9 @@ int do_vdi_attach(struct run *r)
 	if (r->ctx->dry_run)
 		return plan(r, 0, "attach VDI %s %s", vdi->uuid.s,
 			    r->rq->writable ? "for writing" : "read-only");
-	if (fresh)
+	if (WITH_LOCKS)
+		err = lease_attach(r, r->rq->writable);
+	if (!err && fresh)
 		err = state_put(&r->sr, &vdi->uuid, r->rq->writable);
 	vdi->at.attached = !err;
 	if (err)
@@ -429,10 +440,12 @@ int do_vdi_attach(struct run *r)
 	/* What was not attached before is not now; err is what matters. */
 	if (fresh)
 		state_remove(&r->sr, &vdi->uuid);
+	if (WITH_LOCKS && fresh)
+		lease_detach(r);
 	return err;
 }
 
-/* The device (commit), the link, the record. */
+/* The device (commit), the link, the record, the storage's lock. */
 int do_vdi_detach(struct run *r)
 {
 	int err;
@@ -442,6 +455,8 @@ int do_vdi_detach(struct run *r)
 	err = deactivate(r);
 	if (!err)
 		err = state_remove(&r->sr, &r->vdi.uuid);
+	if (WITH_LOCKS && !err)
+		err = lease_detach(r);
 	return err;
 }
 

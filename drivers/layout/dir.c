@@ -172,4 +172,5 @@ const struct layout layout_dir = {
 	.volume_io = IF_TREES(dir_volume_io),
 	.volume_open = dir_volume_open,
 	.check = dir_check,
+	.leases = IS_ENABLED(CONFIG_DIR_LOCKS) ? &dir_leases : NULL,
 };

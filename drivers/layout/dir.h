@@ -10,6 +10,7 @@
  *	dir_split.c	snapshots and clones
  *	dir_recover.c	what a death left
  *	dir_check.c	sr check
+ *	dir_lease.c	locks, by lease_file.c
  */
 #ifndef DRIVERS_LAYOUT_DIR_H
 #define DRIVERS_LAYOUT_DIR_H
@@ -25,6 +26,7 @@ struct format;
 struct image_facts;
 struct io;
 struct kvs;
+struct lease_ops;
 struct sr;
 struct sr_info;
 struct uuid;
@@ -139,5 +141,9 @@ int dir_recover(struct sr *sr);
 /* The name of something that recovery would have taken away or finished, if it could. */
 bool dir_is_leftover(struct sr *sr, const char *name);
 int dir_check(struct sr *sr, bool repair, struct vdis *found);
+
+/* --- dir_lease.c --- */
+
+extern const struct lease_ops dir_leases;
 
 #endif

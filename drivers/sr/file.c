@@ -7,6 +7,7 @@
 #include "drivers/transport.h"
 #include "lib/err.h"
 #include "lib/file.h"
+#include "lib/kconfig.h"
 
 /* SR-API 1.0: the dconf is a directory; the SR is the one below it named by its uuid. */
 static int dconf_srapi1(struct ctx *ctx, const char *text, const struct uuid *sr,
@@ -35,6 +36,9 @@ static const struct sr_type file = {
 	.keys      = (const struct key[]){
 		{ "location", KEY_PATH | KEY_MUST, "directory that holds the images",
 		  -E_DCONF_LOCATION },
+#if IS_ENABLED(CONFIG_STORAGE_LOCKS)
+		{ "shared", KEY_TEXT, "true: other hosts use it too, so attaching takes the disk's lock", 0 },
+#endif
 		{ }
 	},
 	.dconf_srapi1 = dconf_srapi1,

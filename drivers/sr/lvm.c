@@ -5,6 +5,7 @@
 #include "drivers/sr.h"
 #include "drivers/transport.h"
 #include "lib/err.h"
+#include "lib/kconfig.h"
 
 /* SR-API 1.0: the dconf is the list of devices. */
 static int dconf_srapi1(struct ctx *ctx, const char *text, const struct uuid *sr,
@@ -28,6 +29,9 @@ static const struct sr_type lvm = {
 		{ "device", KEY_DEVICE | KEY_MUST, "disk, or several separated by commas",
 		  -E_DCONF_DEVICE },
 		{ "allocation", KEY_TEXT, "thick (default) or thin" , 0 },
+#if IS_ENABLED(CONFIG_STORAGE_LOCKS)
+		{ "shared", KEY_TEXT, "true: other hosts use it too, so attaching takes the disk's lock", 0 },
+#endif
 		{ }
 	},
 	.dconf_srapi1 = dconf_srapi1,

@@ -11,6 +11,7 @@
 #include "sm/front/cli.h"
 #include "sm/front/image_out.h"
 #include "sm/front/json_out.h"
+#include "sm/front/lock_out.h"
 #include "sm/front/table.h"
 #include "sm/front/vg_out.h"
 
@@ -382,6 +383,13 @@ static void print_human(const struct out *o)
 		if (IS_ENABLED(CONFIG_CLI_VG))
 			vg_out_print(&o->ctx->arena, o->cli, o->rp, &o->term, o->b);
 		break;
+	case REPLY_LOCK:
+	case REPLY_LOCKS:
+		if (IS_ENABLED(CONFIG_CLI_LOCK) && o->rp->kind == REPLY_LOCK)
+			lock_out_block(&o->ctx->arena, o->rp, o->b);
+		else if (IS_ENABLED(CONFIG_CLI_LOCK))
+			lock_out_table(&o->ctx->arena, o->rp, &o->term, o->b);
+		break;
 	case REPLY_NONE:
 	case REPLY_INFO:
 	case REPLY_CONFIG:
@@ -407,6 +415,8 @@ void cli_print(struct ctx *ctx, const struct request *rq, const struct reply *rp
 	term_of(STDOUT_FILENO, &o.term);
 	if (o.cli->minimal && has_ids(rp->kind))
 		print_ids(&o);
+	else if (IS_ENABLED(CONFIG_CLI_LOCK) && o.cli->minimal && rp->kind == REPLY_LOCKS)
+		lock_out_ids(rp, b);
 	else if (IS_ENABLED(CONFIG_CLI_VG) && o.cli->minimal && vg_out_has_ids(rp))
 		vg_out_ids(rp, b);
 	else
@@ -420,6 +430,7 @@ int cli_findings(const struct request *rq, const struct reply *rp)
 		      rq->op == OP_IMAGE_INFO || rp->kind == REPLY_VGS;
 	bool is_list = rp->kind == REPLY_SRS || rp->kind == REPLY_VDIS || rp->kind == REPLY_TREE ||
 		       rp->kind == REPLY_PROBE || rp->kind == REPLY_HISTORY ||
+		       (IS_ENABLED(CONFIG_CLI_LOCK) && rp->kind == REPLY_LOCKS) ||
 		       rq->op == OP_SR_SCAN;
 
 	for (size_t i = 0; i < rp->vdis.n_problems; i++)

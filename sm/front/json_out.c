@@ -7,6 +7,7 @@
 #include "sm/front/cli.h"
 #include "sm/front/image_out.h"
 #include "sm/front/json_out.h"
+#include "sm/front/lock_out.h"
 #include "sm/front/vg_out.h"
 
 #define SCHEMA 1
@@ -186,6 +187,14 @@ static void put_reply(struct json *j, const struct request *rq, const struct rep
 			vg_out_history_json(j, rp);
 		put_problems(j, &rp->vdis);
 		break;
+#if IS_ENABLED(CONFIG_CLI_LOCK)
+	case REPLY_LOCK:
+	case REPLY_LOCKS:
+		lock_out_json(rp, j);
+		if (rp->kind == REPLY_LOCKS)
+			put_problems(j, &rp->vdis);
+		break;
+#endif
 	case REPLY_TEXT:
 		json_key_str(j, "text", rp->text);
 		break;
@@ -196,6 +205,10 @@ static void put_reply(struct json *j, const struct request *rq, const struct rep
 		break;
 	case REPLY_MAP:
 	case REPLY_VGS:		/* a document of its own */
+#if !IS_ENABLED(CONFIG_CLI_LOCK)
+	case REPLY_LOCK:
+	case REPLY_LOCKS:
+#endif
 	case REPLY_NONE:
 	case REPLY_INFO:
 	case REPLY_CONFIG:	/* no command for people answers with these two */

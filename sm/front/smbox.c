@@ -61,7 +61,7 @@ static int by_name(const void *a, const void *b)
 static const char **applets(struct arena *a, size_t *n)
 {
 	const char **list;
-	size_t most = 2;
+	size_t most = 3;		/* those that are no types */
 
 	for_each_registered(sr_types, t)
 		for (const char *const *s = (*t)->names; *s; s++)
@@ -72,6 +72,8 @@ static const char **applets(struct arena *a, size_t *n)
 		list[(*n)++] = "sm";
 	if (IS_ENABLED(CONFIG_FRONT_BLOCK))
 		list[(*n)++] = "block-sm";
+	if (IS_ENABLED(CONFIG_DIR_LOCKS))
+		list[(*n)++] = "lock-util";
 	for_each_registered(sr_types, t)
 		for (const char *const *s = (*t)->names; *s; s++)
 			if (is_driver_applet(*s))

@@ -15,6 +15,7 @@
 #include "lib/buf.h"
 #include "lib/bytes.h"
 #include "lib/err.h"
+#include "lib/lease.h"
 #include "lib/text/sexpr.h"
 #include "lib/text/xml.h"
 #include "lib/utf8.h"
@@ -213,6 +214,7 @@ static int fill(struct ctx *ctx, const struct call *c, const struct op_row *row,
 	rq->writable = true;
 	rq->activate = row->op == OP_VDI_ATTACH || row->op == OP_VDI_DETACH;
 	rq->idempotent = is_idempotent(row->op);
+	rq->lease = LEASE_TERM;		/* as ever in this API; by hand it is for good */
 	err = read_operands(ctx, c, row->usage07, rq);
 	if (err)
 		return err;

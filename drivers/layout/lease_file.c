@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "arch/clock.h"
+#include "arch/fs.h"
+#include "drivers/layout/dir.h"
+#include "drivers/layout/lease_file.h"
+#include "drivers/lease.h"
+#include "lib/cleanup.h"
+#include "lib/err.h"
+#include "lib/file.h"
+#include "lib/io.h"
+
+#define END		".xenlk"
+#define NEW		"new."
+#define HEX		16
+#define OLD_NEW		300	/* seconds after which nobody writes to a new one any more */
+
+/* --- names ----------------------------------------------------------------------- */
+
+int lease_file_stem(struct lease_stem *stem, const char *name)
+{
+	size_t n = strlen(name);
+	struct uuid u;
+	int len;
+
+	if (n > strlen(END) && !strcmp(name + n - strlen(END), END))
+		n -= strlen(END);
+	if (n > UUID_LEN && name[UUID_LEN] == '.' && !uuid_parse_n(&u, name, UUID_LEN))
+		len = snprintf(stem->s, sizeof(stem->s), ".%s" END ".", u.s);
+	else
+		len = snprintf(stem->s, sizeof(stem->s), ".%.*s" END ".", (int)n, name);
+	return len < (int)sizeof(stem->s) ? 0 : -ENAMETOOLONG;
+}
+
+/* 16 digits in lower case, and nothing behind them. */
+static bool take_hex(const char *s, uint64_t *n)
+{
+	*n = 0;
+	for (int i = 0; i < HEX; i++) {
+		const char *at = s[i] ? strchr("0123456789abcdef", s[i]) : NULL;
+
+		if (!at)
+			return false;
+		*n = *n << 4 | (uint64_t)(at - "0123456789abcdef");
+	}
+	return !s[HEX] && *n && *n < INT64_MAX;
+}
+
+bool lease_file_is(const char *name, struct uuid *vdi, uint64_t *generation)
+{
+	return name[0] == '.' && strlen(name) == 1 + UUID_LEN + strlen(END) + 1 + HEX &&
+	       !uuid_parse_n(vdi, name + 1, UUID_LEN) &&
+	       !strncmp(name + 1 + UUID_LEN, END ".", strlen(END) + 1) &&
+	       take_hex(name + 1 + UUID_LEN + strlen(END) + 1, generation);
+}
+
+static void record_name(char *to, const struct lease_stem *stem, uint64_t generation)
+{
+	snprintf(to, LEASE_NAME, "%s%016llx", stem->s, (unsigned long long)generation);
+}
+
+/* --- the directory ------------------------------------------------------------------ */
+
+#define MOST	16	/* records at once: one that counts, and contenders, most of them dead */
+
+/* The highest generations, the very highest first.  What is read is what is there now, on NFS too. */
+static int find_all(int dir, const struct lease_stem *stem, uint64_t *v, size_t *found)
+{
+	_closedir_ DIR *d = dir_entries(dir);
+	size_t len = strlen(stem->s), n = 0;
+	struct dirent *e;
+
+	*found = 0;
+	if (!d)
+		return -errno;
+	while (errno = 0, (e = readdir(d))) {
+		uint64_t g;
+		size_t at;
+
+		if (strncmp(e->d_name, stem->s, len) || !take_hex(e->d_name + len, &g))
+			continue;
+		for (at = n; at && v[at - 1] < g; at--)
+			if (at < MOST)
+				v[at] = v[at - 1];
+		if (at < MOST)
+			v[at] = g;
+		n += n < MOST;
+	}
+	*found = n;
+	return -errno;
+}
+
+/* Remove the generations below, and what deaths have left; now is by the server's clock. */
+static void tidy(int dir, const struct lease_stem *stem, uint64_t below, int64_t now)
+{
+	_closedir_ DIR *d = dir_entries(dir);
+	size_t n = strlen(stem->s);
+	struct dirent *e;
+	struct stat st;
+
+	while (d && (e = readdir(d))) {
+		const char *rest = e->d_name + n;
+		uint64_t g;
+
+		if (strncmp(e->d_name, stem->s, n))
+			continue;
+		if ((take_hex(rest, &g) && g < below) ||
+		    (!strncmp(rest, NEW, strlen(NEW)) &&
+		     !fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) && st.st_mtime + OLD_NEW < now))
+			unlinkat(dir, e->d_name, 0);
+	}
+}
+
+/* --- files --------------------------------------------------------------------------- */
+
+/* A new file, and what the server's clock says to that. */
+static int make_new(int dir, const struct lease_stem *stem, char *name, int *fd, int64_t *now)
+{
+	static const uint8_t bytes[LEASE_BYTES];
+	struct stat st;
+	uint64_t r;
+	int err;
+
+	random_bytes(&r, sizeof(r));
+	snprintf(name, LEASE_NAME, "%s" NEW "%016llx", stem->s, (unsigned long long)r);
+	*fd = openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (*fd < 0)
+		return -errno;
+	err = write_all(*fd, bytes, LEASE_BYTES);
+	if (!err && (fsync(*fd) || fstat(*fd, &st)))
+		err = -errno;
+	if (err) {
+		unlinkat(dir, name, 0);
+		close(take_fd(fd));
+		return err;
+	}
+	*now = st.st_mtime;
+	return 0;
+}
+
+static int read_record(int dir, const char *name, uint64_t generation, struct lease *l, int64_t *mtime)
+{
+	_close_ int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	uint8_t bytes[LEASE_BYTES];
+	struct stat st;
+	int err;
+
+	if (fd < 0)
+		return errno == ELOOP ? -E_DAMAGED : -errno;
+	if (fstat(fd, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -E_DAMAGED;
+	*mtime = st.st_mtime;
+	err = pread_all(fd, bytes, sizeof(bytes), 0);
+	if (!err)
+		err = lease_decode(bytes, sizeof(bytes), l);
+	if (!err && l->generation != generation)
+		err = -E_DAMAGED;
+	return err == -E_SHORT || err == -ENOENT ? -E_DAMAGED : err;
+}
+
+/* What counts, and who wants to follow it. */
+struct view_of_all {
+	struct lease counts;		/* generation 0: never locked */
+	int64_t mtime;
+	bool damaged;
+	uint64_t top;			/* the highest generation of all */
+	struct lease wanted[MOST];	/* above the one that counts */
+	int64_t wanted_mtime[MOST];
+	size_t n;
+};
+
+static int look_once(int dir, const struct lease_stem *stem, struct view_of_all *v)
+{
+	uint64_t g[MOST];
+	size_t n;
+	int err = find_all(dir, stem, g, &n);
+
+	*v = (struct view_of_all){ .top = !err && n ? g[0] : 0 };
+	for (size_t i = 0; i < n && !err; i++) {
+		struct lease l = { 0 };
+		int64_t mtime = 0;
+		char name[LEASE_NAME];
+
+		record_name(name, stem, g[i]);
+		err = read_record(dir, name, g[i], &l, &mtime);
+		if (!err && l.state == LEASE_WANTED) {
+			v->wanted_mtime[v->n] = mtime;
+			v->wanted[v->n++] = l;
+			continue;
+		}
+		v->damaged = err == -E_DAMAGED;
+		v->counts = v->damaged ? (struct lease){ .state = LEASE_HELD, .generation = g[i] } : l;
+		v->mtime = mtime;
+		return err;
+	}
+	/* So many contenders that we have not seen what counts: not that nothing does. */
+	v->damaged = v->n == MOST;
+	return v->damaged ? -E_DAMAGED : err;
+}
+
+/* The same, but not just while one follows another or is being written again. */
+static int look(int dir, const struct lease_stem *stem, struct view_of_all *v)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; i < 16; i++) {
+		if (i)
+			clock_sleep(NS_PER_MS * i);
+		err = look_once(dir, stem, v);
+		if (err != -ENOENT && err != -ESTALE && err != -E_DAMAGED)
+			return err;
+	}
+	return err == -E_DAMAGED ? 0 : -EAGAIN;
+}
+
+int lease_file_read(int dir, const struct lease_stem *stem, struct lease *now, int64_t *age)
+{
+	char probe[LEASE_NAME];
+	struct view_of_all v;
+	_close_ int fd = -1;
+	int64_t server;
+	int err = look(dir, stem, &v);
+
+	*now = v.counts;
+	if (age)
+		*age = -1;
+	if (err)
+		return err;
+	if (v.damaged)
+		return -E_DAMAGED;
+	if (!age || now->state == LEASE_FREE || !lease_patience(now))
+		return 0;
+	/* Where nothing can be written nobody can say how old it is. */
+	if (!make_new(dir, stem, probe, &fd, &server)) {
+		unlinkat(dir, probe, 0);
+		*age = server > v.mtime ? server - v.mtime : 0;
+	}
+	return 0;
+}
+
+/* Give the new record the name of its generation: 0, or -EAGAIN when that is taken. */
+static int claim(int dir, const char *new, int fd, const char *name)
+{
+	struct fs_id ours, there;
+	struct stat st;
+	int err = linkat(dir, new, dir, name, 0) ? -errno : 0;
+
+	if (fstat(fd, &st))
+		return -errno;
+	if (st.st_nlink == 2)		/* whatever the answer was that reached us */
+		return 0;
+	if (err)
+		return err == -EEXIST || err == -ENOENT ? -EAGAIN : err;
+	/* Somebody took the other name for a dead one's and removed it. */
+	ours = (struct fs_id){ st.st_dev, st.st_ino };
+	err = fs_id(dir, name, &there);
+	return err ? err : fs_id_equal(&ours, &there) ? 0 : -EAGAIN;
+}
+
+/* Where programs of 2007 look. */
+static void show(int dir, const char *new, const char *name, const struct lease *l)
+{
+	if (!name || l->state == LEASE_FREE || renameat(dir, new, dir, name))
+		unlinkat(dir, new, 0);
+	if (name && l->state == LEASE_FREE)
+		unlinkat(dir, name, 0);
+}
+
+/* Still only wanted, and by the same?  Asked after the proof: he may have been done before he died. */
+static bool is_still(int dir, const char *name, const struct lease *l)
+{
+	struct lease now;
+	int64_t mtime;
+
+	return !read_record(dir, name, l->generation, &now, &mtime) && lease_same(&now, l);
+}
+
+/*
+ * Nobody else may want it.  Who has died over that is taken away, and all is
+ * looked at again.  Had he only slept, for more than a term and the grace, he
+ * will not believe that he has it.
+ */
+static int may_follow(struct ctx *ctx, int dir, const struct lease_stem *stem,
+		      const struct view_of_all *v, const struct lease *was, int64_t server)
+{
+	char why[LEASE_WHY], name[LEASE_NAME];
+
+	for (size_t i = 0; i < v->n; i++) {
+		int64_t age = server > v->wanted_mtime[i] ? server - v->wanted_mtime[i] : 0;
+		enum lease_verdict verdict;
+		int err = lease_check(ctx, &v->wanted[i], age, &verdict, why);
+
+		if (err)
+			return err;
+		record_name(name, stem, v->wanted[i].generation);
+		if (verdict == LEASE_IS_DEAD && is_still(dir, name, &v->wanted[i]))
+			unlinkat(dir, name, 0);
+	}
+	/* A damaged one has no stamp to know it by. */
+	return !v->n && v->counts.generation == was->generation && v->counts.stamp == was->stamp ?
+		0 : -EAGAIN;
+}
+
+/* Step 2: is all as it was, and ours above it? */
+static bool is_undisturbed(int dir, const struct lease_stem *stem, const struct view_of_all *before,
+			   uint64_t ours)
+{
+	struct view_of_all v;
+
+	return !look(dir, stem, &v) && v.n == 1 && v.wanted[0].generation == ours && v.top == ours &&
+	       v.damaged == before->damaged && v.counts.generation == before->counts.generation &&
+	       v.counts.stamp == before->counts.stamp;
+}
+
+static int write_record(int fd, const struct lease *l)
+{
+	uint8_t bytes[LEASE_BYTES];
+	int err;
+
+	lease_encode(l, bytes);
+	err = pwrite_all(fd, bytes, sizeof(bytes), 0);
+	return !err && fsync(fd) ? -errno : err;
+}
+
+static bool is_overtaken(int dir, const struct lease_stem *stem, uint64_t ours)
+{
+	struct view_of_all v;
+
+	return look(dir, stem, &v) || v.counts.generation != ours;
+}
+
+/* Others may have taken us for dead. */
+static bool is_late(uint64_t start)
+{
+	return clock_now_mono() - start > LEASE_TERM * NS_PER_S;
+}
+
+int lease_file_swap(struct ctx *ctx, int dir, const struct lease_stem *stem, const char *name,
+		    const struct lease *was, struct lease *now)
+{
+	uint64_t start = clock_now_mono();
+	char new[LEASE_NAME], record[LEASE_NAME];
+	struct view_of_all before;
+	struct lease wanted;
+	_close_ int fd = -1;
+	int64_t server;
+	int err = make_new(dir, stem, new, &fd, &server);
+
+	if (err)
+		return err;
+	err = look(dir, stem, &before);
+	if (!err)
+		err = may_follow(ctx, dir, stem, &before, was, server);
+	now->generation = before.top + 1;
+	random_bytes(&now->stamp, sizeof(now->stamp));
+	wanted = *now;
+	wanted.state = LEASE_WANTED;
+	record_name(record, stem, now->generation);
+	if (!err)
+		err = write_record(fd, &wanted);
+	if (!err)
+		err = claim(dir, new, fd, record);
+	if (err) {
+		unlinkat(dir, new, 0);
+		return err;
+	}
+	err = fs_sync_dir(dir);
+	if (!err && (!is_undisturbed(dir, stem, &before, now->generation) || is_late(start)))
+		err = -EAGAIN;
+	if (!err)
+		err = write_record(fd, now);		/* commit */
+	if (!err && is_late(start))
+		err = -EAGAIN;
+	if (err) {
+		unlinkat(dir, record, 0);
+		unlinkat(dir, new, 0);
+		return err;
+	}
+	show(dir, new, name, now);
+	tidy(dir, stem, now->generation, server);
+	return 0;
+}
+
+int lease_file_renew(int dir, const struct lease_stem *stem, struct lease *held)
+{
+	char name[LEASE_NAME];
+	_close_ int fd = -1;
+	int err;
+
+	record_name(name, stem, held->generation);
+	fd = openat(dir, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT || errno == ESTALE ? -E_NOT_LOCKED : -errno;
+	random_bytes(&held->stamp, sizeof(held->stamp));
+	err = write_record(fd, held);
+	if (!err && is_overtaken(dir, stem, held->generation))
+		err = -E_NOT_LOCKED;
+	return err == -ESTALE ? -E_NOT_LOCKED : err;
+}
+
+int lease_file_forget(int dir, const struct lease_stem *stem)
+{
+	tidy(dir, stem, UINT64_MAX, INT64_MAX - OLD_NEW);
+	return fs_sync_dir(dir);
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Locks that live with the storage, one for each disk, so that every host that
+ * reaches the SR sees the same.  What is in one: lib/lease.h.
+ *
+ * There is one operation that changes who has a lock: swap().  It puts a record
+ * in the place of the one that was read, and of two who try exactly one wins.
+ * The generation grows by one with it, and a holder who was thought dead is
+ * told by that, wherever he wakes up: renew() and swap() refuse a record that
+ * does not count any more, and touch nothing of the one that does.
+ *
+ * What a lock that is not free means to a verb is decided in sm/lease.h.
+ */
+#ifndef DRIVERS_LEASE_H
+#define DRIVERS_LEASE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/lease.h"
+
+struct ctx;
+struct sr;
+struct vdi;
+
+struct lease_seen {
+	struct lease lease;
+	int64_t age;		/* as in struct lease_look */
+	int err;		/* why the record cannot be read: then only the disk is known */
+};
+
+struct lease_list {
+	struct lease_seen *v;
+	size_t n, room;
+};
+
+struct lease_ops {
+	/*
+	 * The record that counts; a free one of generation 0 when there is none.
+	 * -E_DAMAGED: it cannot be read; it counts as held, and its generation is in
+	 * it.  age may be NULL; it stays -1 where the storage has no clock.
+	 */
+	int (*read)(struct sr *sr, const struct uuid *vdi, struct lease *now, int64_t *age);
+	/*
+	 * now, whose generation and stamp are filled in, in the place of was.
+	 * -EAGAIN when was does not count any more, or somebody else was faster.
+	 * After a death at any step it is as before, or now counts.
+	 */
+	int (*swap)(struct sr *sr, const struct vdi *vdi, const struct lease *was, struct lease *now);
+	/* Write the record again that we hold.  -E_NOT_LOCKED when it does not count any more. */
+	int (*renew)(struct sr *sr, const struct vdi *vdi, struct lease *held);
+	/* The disk is gone: remove what there is of its lock. */
+	int (*forget)(struct sr *sr, const struct uuid *vdi);
+	/* All that are not free. */
+	int (*list)(struct sr *sr, struct lease_list *l);
+};
+
+struct lease_seen *lease_list_add(struct sr *sr, struct lease_list *l);
+
+/* Who we are: host, boot, namespace of pids.  Nothing is known of others yet. */
+int lease_who(struct ctx *ctx, struct lease_look *look);
+/* The fields that say who writes a record, and since when. */
+int lease_sign(struct ctx *ctx, struct lease *l);
+/*
+ * lease_judge() with all that can be found out here: whether its process lives,
+ * and for how long this host has seen the record unchanged (/run/sm/seen).
+ */
+int lease_check(struct ctx *ctx, const struct lease *l, int64_t age, enum lease_verdict *verdict,
+		char why[LEASE_WHY]);
+/* A moment, another one each time, before somebody who was not fast enough tries again. */
+void lease_pause(unsigned int attempt);
+
+#endif

@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "arch/clock.h"
+#include "drivers/lease.h"
+#include "lib/err.h"
+#include "lib/log.h"
+#include "lib/time.h"
+#include "sm/lease.h"
+#include "sm/smtab.h"
+#include "sm/state.h"
+
+#define TRIES	64u	/* some seconds: each attempt loses to one that won */
+
+static const struct lease_ops *leases(const struct run *r)
+{
+	return r->sr.type->layout->leases;
+}
+
+static bool is_shared(const struct run *r)
+{
+	const char *s = kv_get(&r->sr.dconf, "shared");
+
+	return r->rq->shared || (s && !strcmp(s, "true"));
+}
+
+/* --- one lock, as it is now ------------------------------------------------------- */
+
+/* A lock, and what is known of its holder. */
+struct seen {
+	struct lease lease;
+	enum lease_verdict verdict;
+	bool damaged;
+	bool here;		/* this host wrote it, in this boot */
+	char why[LEASE_WHY];
+};
+
+static int judge(struct sr *sr, struct seen *s, int64_t age)
+{
+	struct lease_look me;
+	int err = lease_who(sr->ctx, &me);
+
+	if (!err)
+		err = lease_check(sr->ctx, &s->lease, age, &s->verdict, s->why);
+	s->here = !err && uuid_equal(&s->lease.host, &me.host) && uuid_equal(&s->lease.boot, &me.boot);
+	return err;
+}
+
+static int look(struct run *r, struct seen *s)
+{
+	int64_t age;
+	int err = 0;
+
+	*s = (struct seen){ .verdict = LEASE_LIVES };
+	for (unsigned int i = 0; i < TRIES; i++) {
+		err = leases(r)->read(&r->sr, &r->vdi.uuid, &s->lease, &age);
+		if (err != -EAGAIN)
+			break;
+		lease_pause(i);
+	}
+	s->damaged = err == -E_DAMAGED;
+	if (s->damaged) {
+		snprintf(s->why, sizeof(s->why), "its record cannot be read");
+		fail_clear(r->ctx);
+		return 0;
+	}
+	return err ? err : judge(&r->sr, s, age);
+}
+
+static bool is_ours(const struct seen *s)
+{
+	return s->lease.state == LEASE_HELD && s->lease.kind == LEASE_BOOT && s->here;
+}
+
+static bool is_taken(const struct seen *s)
+{
+	return s->verdict == LEASE_LIVES;
+}
+
+static int refuse(struct run *r, int err, const struct seen *s)
+{
+	const struct lease *l = &s->lease;
+	char since[TIME_TEXT_MAX];
+
+	hint(r->ctx, "sm lock show %s", r->vdi.uuid.s);
+	if (s->damaged)
+		return fail_say(r->ctx, err, "VDI %s is locked, and %s", r->vdi.uuid.s, s->why);
+	time_text(since, l->since);
+	return fail_say(r->ctx, err, "VDI %s is locked by '%s' (%s%s, process %d, %s, since %s)", r->vdi.uuid.s,
+			l->owner, s->here ? "this host" : "host ", s->here ? "" : l->host.s, l->pid, l->verb,
+			since);
+}
+
+/* Out of luck: who was slower, again and again. */
+static int too_busy(struct run *r)
+{
+	return fail_say(r->ctx, -E_BUSY, "the lock of VDI %s changes hands all the time", r->vdi.uuid.s);
+}
+
+static int fill_in(struct run *r, struct lease *l, enum lease_kind kind, const char *owner, uint32_t term)
+{
+	if (strlen(owner) >= sizeof(l->owner))
+		return fail_say(r->ctx, -E_ARG, "the owner's text is longer than %d bytes", LEASE_OWNER - 1);
+	*l = (struct lease){ .state = LEASE_HELD, .kind = kind, .term = term, .vdi = r->vdi.uuid };
+	snprintf(l->owner, sizeof(l->owner), "%s", owner);
+	if (r->row->object)
+		snprintf(l->verb, sizeof(l->verb), "%s %s", r->row->object, r->row->verb);
+	else
+		snprintf(l->verb, sizeof(l->verb), "%s", r->row->api);
+	return lease_sign(r->ctx, l);
+}
+
+/*
+ * Put a record in the place of the one that is there, if may() says so of it:
+ * 1 to go on, 0 when there is nothing to do, or an error.
+ */
+static int replace(struct run *r, struct lease *new,
+		   int (*may)(struct run *r, const struct seen *s, struct lease *new))
+{
+	struct seen s;
+
+	for (unsigned int i = 0; i < TRIES; i++) {
+		int err = look(r, &s);
+
+		if (!err)
+			err = may(r, &s, new);
+		if (err <= 0)
+			return err;
+		err = leases(r)->swap(&r->sr, &r->vdi, &s.lease, new);
+		if (!err && s.verdict == LEASE_IS_DEAD)
+			logf_warn(r->ctx, "the lock of VDI %s was taken from '%s': %s", r->vdi.uuid.s,
+				  s.lease.owner, s.why);
+		else if (!err && s.verdict == LEASE_LIVES && r->rq->force)
+			logf_warn(r->ctx, "the lock of VDI %s was taken from '%s' by force", r->vdi.uuid.s,
+				  s.lease.owner);
+		if (err != -EAGAIN)
+			return err;
+		lease_pause(i);
+	}
+	return too_busy(r);
+}
+
+/* Free it, with the words of who held it last. */
+static void make_free(struct lease *l)
+{
+	l->state = LEASE_FREE;
+	l->marked = false;
+}
+
+/* --- vdi lock, vdi unlock ------------------------------------------------------------ */
+
+static bool is_owner(const struct run *r, const struct seen *s)
+{
+	return !s->damaged && !strcmp(s->lease.owner, r->rq->owner);
+}
+
+/* The same owner again: a renewal, where the record is ours to write. */
+static int again(struct run *r, const struct seen *s, struct lease *new)
+{
+	struct lease held = s->lease;
+	int err;
+
+	if (held.kind != LEASE_MARK)
+		return 0;			/* attached: it does not run out */
+	if (!s->here)
+		return 1;
+	held.term = new->term;
+	err = leases(r)->renew(&r->sr, &r->vdi, &held);
+	/* Somebody thought it dead: then it is as for anybody else. */
+	return err == -E_NOT_LOCKED ? 1 : err;
+}
+
+static int may_lock(struct run *r, const struct seen *s, struct lease *new)
+{
+	if (is_taken(s) && is_owner(r, s))
+		return again(r, s, new);
+	if (is_taken(s) && !r->rq->force)
+		return refuse(r, -E_LOCKED, s);
+	return 1;
+}
+
+int do_vdi_lock(struct run *r)
+{
+	struct lease l;
+	int err = fill_in(r, &l, LEASE_MARK, r->rq->owner, r->rq->lease);
+
+	if (err)
+		return err;
+	if (r->ctx->dry_run)
+		return plan(r, 0, "lock VDI %s for '%s'", r->vdi.uuid.s, r->rq->owner);
+	return replace(r, &l, may_lock);
+}
+
+static int may_unlock(struct run *r, const struct seen *s, struct lease *new)
+{
+	if (s->verdict == LEASE_IS_FREE)
+		return fail_say(r->ctx, -E_NOT_LOCKED, "VDI %s is not locked", r->vdi.uuid.s);
+	if (!r->rq->force && !is_owner(r, s))
+		return refuse(r, -E_NOT_LOCKED, s);
+	if (!r->rq->force && s->lease.kind == LEASE_BOOT) {
+		hint(r->ctx, "sm vdi detach %s", r->vdi.uuid.s);
+		return fail_say(r->ctx, -E_VDI_IN_USE, "VDI %s is attached to %s%s", r->vdi.uuid.s,
+				s->here ? "this host" : "host ", s->here ? "" : s->lease.host.s);
+	}
+	return 1;
+}
+
+int do_vdi_unlock(struct run *r)
+{
+	struct lease l;
+	int err = fill_in(r, &l, LEASE_MARK, r->rq->owner, 0);
+
+	if (err)
+		return err;
+	if (r->ctx->dry_run)
+		return plan(r, 0, "unlock VDI %s", r->vdi.uuid.s);
+	make_free(&l);
+	return replace(r, &l, may_unlock);
+}
+
+/* --- sm lock --------------------------------------------------------------------------- */
+
+static void report(struct run *r, const struct seen *s, const struct uuid *vdi, const struct uuid *sr)
+{
+	struct arena *a = &r->ctx->arena;
+	struct reply *rp = r->rp;
+	struct lock_info *i;
+
+	rp->locks = arena_grow(a, rp->locks, rp->n_locks, rp->n_locks + 1, sizeof(*rp->locks));
+	i = &rp->locks[rp->n_locks++];
+	*i = (struct lock_info){
+		.vdi = *vdi, .sr = *sr, .here = s->here, .damaged = s->damaged,
+		.dead = s->verdict == LEASE_IS_DEAD, .why = arena_strdup(a, s->why),
+		.lease = arena_copy(a, &s->lease, sizeof(s->lease)),
+	};
+}
+
+/* An attachment of this host that this host knows nothing of. */
+static int is_forgotten(struct sr *sr, const struct seen *s, const struct uuid *vdi, bool *forgotten)
+{
+	struct attachment at = { 0 };
+	int err = 0;
+
+	*forgotten = false;
+	if (is_ours(s))
+		err = state_get(sr, vdi, &at);
+	*forgotten = !err && is_ours(s) && !at.attached;
+	return err;
+}
+
+static int add_forgotten(struct sr *sr, struct seen *s, const struct uuid *vdi)
+{
+	bool forgotten;
+	int err = is_forgotten(sr, s, vdi, &forgotten);
+
+	if (!err && forgotten)
+		snprintf(s->why, sizeof(s->why), "it is not attached here any more, or not yet");
+	return err;
+}
+
+int do_lock_show(struct run *r)
+{
+	struct seen s;
+	int err = look(r, &s);
+
+	r->rp->kind = REPLY_LOCK;
+	if (!err)
+		err = add_forgotten(&r->sr, &s, &r->vdi.uuid);
+	if (!err && s.verdict != LEASE_IS_FREE)
+		report(r, &s, &r->vdi.uuid, &r->sr.uuid);
+	return err;
+}
+
+static int list_sr(struct run *r, struct sr *sr)
+{
+	struct lease_list l = { 0 };
+	int err = sr_open(sr, false);
+
+	if (!err && sr->type->layout->leases)
+		err = sr->type->layout->leases->list(sr, &l);
+	for (size_t i = 0; !err && i < l.n; i++) {
+		struct seen s = {
+			.lease = l.v[i].lease, .damaged = l.v[i].err, .verdict = LEASE_LIVES,
+			.why = "its record cannot be read",
+		};
+
+		if (!s.damaged)
+			err = judge(sr, &s, l.v[i].age);
+		if (!err)
+			err = add_forgotten(sr, &s, &s.lease.vdi);
+		if (!err)
+			report(r, &s, &s.lease.vdi, &sr->uuid);
+	}
+	return err;
+}
+
+int do_lock_list(struct run *r)
+{
+	struct smtab tab;
+	int err;
+
+	r->rp->kind = REPLY_LOCKS;
+	if (r->sr.type)
+		return list_sr(r, &r->sr);
+	err = smtab_read(r->ctx, &tab);
+	for (size_t i = 0; !err && i < tab.n; i++) {
+		struct request rq = { .op = OP_LOCK_LIST, .sr = tab.v[i].uuid.s };
+		struct run one = { .ctx = r->ctx, .rq = &rq, .rp = r->rp, .row = r->row };
+		int bad = bind_sr(&one);
+
+		if (!bad)
+			bad = list_sr(&one, &one.sr);
+		sr_close(&one.sr);
+		if (bad && bad != -E_SR_DETACHED)
+			vdis_problem(&r->ctx->arena, &r->rp->vdis, &(struct problem){
+				.object = tab.v[i].uuid.s, .severity = "error",
+				.what = arena_strdup(&r->ctx->arena, r->ctx->why[0] ? r->ctx->why :
+						     err_text(bad)) });
+		fail_clear(r->ctx);
+	}
+	return err;
+}
+
+static int may_break(struct run *r, const struct seen *s, struct lease *new)
+{
+	bool forgotten;
+	int err = is_forgotten(&r->sr, s, &r->vdi.uuid, &forgotten);
+
+	if (err || s->verdict == LEASE_IS_FREE)
+		return err;
+	/* We have the SR's lock, so nobody is about to attach it, or in the middle of a detach. */
+	if (s->verdict == LEASE_IS_DEAD || forgotten || r->rq->force)
+		return 1;
+	hint(r->ctx, "sm lock break %s --force, when you know that its holder is gone", r->vdi.uuid.s);
+	refuse(r, -E_LOCKED, s);
+	return fail(r->ctx, -E_LOCKED, "not proven dead, %s", s->why);
+}
+
+int do_lock_break(struct run *r)
+{
+	struct lease l;
+	int err = fill_in(r, &l, LEASE_MARK, "", 0);
+
+	if (err)
+		return err;
+	if (r->ctx->dry_run)
+		return plan(r, 0, "break the lock of VDI %s", r->vdi.uuid.s);
+	make_free(&l);
+	return replace(r, &l, may_break);
+}
+
+static int may_renew(struct run *r, const struct seen *s, struct lease *new)
+{
+	if (s->verdict == LEASE_IS_FREE)
+		return fail_say(r->ctx, -E_NOT_LOCKED, "VDI %s is not locked", r->vdi.uuid.s);
+	if (!is_owner(r, s))
+		return refuse(r, -E_NOT_LOCKED, s);
+	if (!r->rq->has_lease)
+		new->term = s->lease.term;
+	return again(r, s, new);
+}
+
+int do_lock_renew(struct run *r)
+{
+	struct lease l;
+	int err = fill_in(r, &l, LEASE_MARK, r->rq->owner, r->rq->lease);
+
+	if (err)
+		return err;
+	if (r->ctx->dry_run)
+		return plan(r, 0, "renew the lock of VDI %s", r->vdi.uuid.s);
+	return replace(r, &l, may_renew);
+}
+
+int lease_owners(struct run *r)
+{
+	struct vdi *vdi = &r->vdi;
+	struct seen s;
+	int err;
+
+	if (!leases(r))
+		return 0;
+	err = look(r, &s);
+	if (err || s.verdict == LEASE_IS_FREE)
+		return err;
+	vdi->owners = arena_alloc(&r->ctx->arena, sizeof(*vdi->owners));
+	vdi->owners[0] = arena_strdup(&r->ctx->arena, s.damaged ? "?" : s.lease.owner);
+	vdi->n_owners = 1;
+	return 0;
+}
+
+/* --- what other verbs ask ---------------------------------------------------------------- */
+
+static bool is_elsewhere(const struct seen *s)
+{
+	return is_taken(s) && (s->damaged || s->lease.kind == LEASE_BOOT) && !s->here;
+}
+
+int lease_admit(struct run *r)
+{
+	enum op op = r->rq->op;
+	bool all = op == OP_VDI_CLONE || op == OP_VDI_DELETE;
+	struct seen s;
+	int err;
+
+	if (!leases(r) || (!all && op != OP_VDI_RESIZE && op != OP_VDI_SNAPSHOT && op != OP_VDI_COMPOSE &&
+			   op != OP_VDI_REVERT))
+		return 0;
+	err = look(r, &s);
+	if (!err && (is_elsewhere(&s) || (all && is_taken(&s) && !is_ours(&s))))
+		err = refuse(r, -E_VDI_IN_USE, &s);
+	return err;
+}
+
+static int may_take(struct run *r, const struct seen *s, struct lease *new)
+{
+	return is_taken(s) ? refuse(r, -E_VDI_IN_USE, s) : 1;
+}
+
+int lease_before_delete(struct run *r)
+{
+	struct lease l;
+	struct seen s;
+	int err = leases(r) ? look(r, &s) : 0;
+
+	/* What nobody ever locked nobody is about to lock, unless there are other hosts. */
+	if (err || !leases(r) || (!s.lease.generation && !is_shared(r)))
+		return err;
+	err = fill_in(r, &l, LEASE_PROCESS, "", 0);
+	return err ? err : replace(r, &l, may_take);
+}
+
+static int may_give_back(struct run *r, const struct seen *s, struct lease *new)
+{
+	return s->lease.kind == LEASE_PROCESS && s->here && s->verdict != LEASE_IS_FREE;
+}
+
+int lease_after_delete(struct run *r, int err)
+{
+	struct lease l;
+
+	if (!leases(r))
+		return err;
+	if (!err)
+		return leases(r)->forget(&r->sr, &r->vdi.uuid);
+	if (!fill_in(r, &l, LEASE_PROCESS, "", 0)) {
+		make_free(&l);
+		replace(r, &l, may_give_back);		/* err is what matters; it ends with us anyway */
+	}
+	return err;
+}
+
+/* --- attached disks of shared SRs ----------------------------------------------------------- */
+
+static int may_attach(struct run *r, const struct seen *s, struct lease *new)
+{
+	struct utsname name = { 0 };
+
+	if (is_ours(s))
+		return 0;
+	if (is_taken(s) && !s->damaged && s->lease.kind == LEASE_MARK && s->here) {
+		snprintf(new->owner, sizeof(new->owner), "%s", s->lease.owner);
+		new->marked = true;
+		return 1;
+	}
+	uname(&name);
+	snprintf(new->owner, sizeof(new->owner), "%s", name.nodename);
+	new->marked = false;
+	return is_taken(s) ? refuse(r, -E_VDI_IN_USE, s) : 1;
+}
+
+int lease_attach(struct run *r, bool writable)
+{
+	struct lease l;
+	struct seen s;
+	int err;
+
+	if (!is_shared(r))
+		return 0;
+	if (!leases(r))
+		return fail(r->ctx, -E_UNSUPPORTED, "locks on type %s", r->sr.type->names[0]);
+	if (!writable) {
+		err = look(r, &s);
+		return !err && is_elsewhere(&s) ? refuse(r, -E_VDI_IN_USE, &s) : err;
+	}
+	err = fill_in(r, &l, LEASE_BOOT, "", 0);
+	return err ? err : replace(r, &l, may_attach);
+}
+
+static int may_detach(struct run *r, const struct seen *s, struct lease *new)
+{
+	if (!is_ours(s))
+		return 0;
+	make_free(new);
+	if (s->lease.marked) {
+		/* Its owner has to unlock it yet, or to renew it. */
+		new->state = LEASE_HELD;
+		new->kind = LEASE_MARK;
+		new->term = LEASE_TERM;
+		snprintf(new->owner, sizeof(new->owner), "%s", s->lease.owner);
+	}
+	return 1;
+}
+
+int lease_detach(struct run *r)
+{
+	struct lease l;
+	int err = leases(r) ? fill_in(r, &l, LEASE_BOOT, "", 0) : 0;
+
+	return err || !leases(r) ? err : replace(r, &l, may_detach);
+}

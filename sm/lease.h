@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Verbs and the locks that live with the storage (drivers/lease.h).
+ *
+ * Three kinds of holders:
+ *
+ *	mark	vdi_lock's user string.  Ends with its lease, if it has one, unless
+ *		its owner locks again; nobody but the owner or force takes it earlier.
+ *	boot	a disk that is attached to a host for writing, where the SR is
+ *		shared.  It is not renewed and so does not run out: a host that hangs
+ *		may still have writes under way.  It ends with the detach; that its
+ *		host was started anew is seen there; anybody else must know, and break it.
+ *	process	a verb at work.
+ *
+ * A mark by this host's hand is no obstacle to attaching here: the lock is then
+ * the attachment's, under the owner's name, and a mark again after the detach.
+ *
+ * Storage locks are taken under the SR lock of this host, and not waited for.
+ */
+#ifndef SM_LEASE_H
+#define SM_LEASE_H
+
+#include "sm/core.h"
+
+#define WITH_LOCKS	IS_ENABLED(CONFIG_STORAGE_LOCKS)
+
+/* --- handlers --- */
+
+int do_vdi_lock(struct run *r);
+int do_vdi_unlock(struct run *r);
+int do_lock_list(struct run *r);
+int do_lock_show(struct run *r);
+int do_lock_break(struct run *r);
+int do_lock_renew(struct run *r);
+
+/* --- for the other verbs --- */
+
+/*
+ * May the verb change the found VDI, as far as its lock says?  What another
+ * host has attached nobody changes; what is locked is not cloned or deleted.
+ */
+int lease_admit(struct run *r);
+/* Nobody may lock what is about to go; and what is gone has no lock. */
+int lease_before_delete(struct run *r);
+int lease_after_delete(struct run *r, int err);
+/* The lock for an attachment, where the SR is shared; for reading: is there no writer elsewhere? */
+int lease_attach(struct run *r, bool writable);
+/* Give it back; nothing to do when it is not ours any more. */
+int lease_detach(struct run *r);
+/* vdi->owners. */
+int lease_owners(struct run *r);
+
+#endif

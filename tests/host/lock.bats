@@ -1,0 +1,265 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck disable=SC2016,SC2154 # scripts for another shell; stderr comes from bats
+#
+# Locks that live with the storage, in a directory: the doors, lock-util, who is
+# dead and who is not, a death at any system call, and many processes at once.
+# Hosts that share a disk: ../lock.bats.
+
+bats_require_minimum_version 1.5.0
+
+SR=6f0c1a52-3b7e-4d0a-9a51-0d2c4b8f7e11
+VDI=2b1f7c90-0c3d-4a6f-8e55-1d0a9c7e4f21
+
+setup() {
+	export T=$BATS_TEST_TMPDIR SM_ROOT=$BATS_TEST_TMPDIR/root SR=$SR VDI=$VDI
+	mkdir -p "$T/bin" "$SM_ROOT/etc" "$T/disks"
+	for name in sm lock-util FileSR; do
+		ln -s "$(realpath "$(command -v "${SM:-sm}")")" "$T/bin/$name"
+	done
+	PATH=$T/bin:$PATH
+	echo "INSTALLATION_UUID='aaaaaaaa-0000-4000-8000-000000000001'" >"$SM_ROOT/etc/xensource-inventory"
+	cat >"$T/prelude" <<-'END'
+		set -eEu -o pipefail
+		trap 'echo "failed: line $LINENO: $BASH_COMMAND" >&2' ERR
+		# fails STATUS PATTERN CMD…: that status, and one line on stderr like the pattern
+		fails() {
+			local want=$1 pattern=$2 status=0
+			shift 2
+			"$@" >"$T/out" 2>"$T/err" || status=$?
+			[ "$status" -eq "$want" ] && [[ $(cat "$T/err") == $pattern ]] && return
+			echo "status $status of: $*" >&2
+			cat "$T/out" "$T/err" >&2
+			return 1
+		}
+		# is FILTER CMD…: does its document satisfy this jq expression?
+		is() {
+			local filter=$1
+			shift
+			"$@" --json >"$T/doc"
+			jq -e "$filter" "$T/doc" >/dev/null || { echo "not true: $filter" >&2; cat "$T/doc" >&2; return 1; }
+		}
+		# other CMD…: as another host would
+		other() { SM_ROOT=$T/root2 "$@"; }
+		record() { echo "$T/disks/$SR"/.*.xenlk.0*; }
+		sm sr_create -t file -d "$T/disks" $SR
+		sm sr_attach -t file -d "$T/disks" $SR
+		sm vdi_create -t file -d "$T/disks" $SR $VDI 1
+		sm sr introduce $SR --type file --dconf location="$T/disks/$SR" --name S >/dev/null
+		cd "$T/disks/$SR"
+	END
+}
+
+# ns: run the script on stdin in a mount namespace of its own, after the prelude.
+ns() {
+	[ "$(id -u)" -eq 0 ] || skip "not root"
+	unshare -m true 2>/dev/null || skip "no mount namespaces here"
+	cat "$T/prelude" - >"$T/script"
+	unshare -m bash "$T/script"
+}
+
+# second_host: SM_ROOT of a host with another name, which has the SR too.
+second_host() {
+	cat >>"$T/prelude" <<-'END'
+		mkdir -p "$T/root2/etc"
+		echo "INSTALLATION_UUID='aaaaaaaa-0000-4000-8000-000000000002'" >"$T/root2/etc/xensource-inventory"
+		other sm sr introduce $SR --type file --dconf location="$T/disks/$SR" --name S >/dev/null
+	END
+}
+
+@test "vdi_lock and vdi_unlock of 2007: one user, by force another, and whose it is" {
+	ns <<-'END'
+		call() { "$1" "${@:2:1}" -t file -d "$T/disks" $SR $VDI "${@:3}"; }
+		call sm vdi_lock FALSE host1:dom3
+		call sm vdi_get_params | grep -q '(VBDs (host1:dom3)).*(lock 1)'
+		fails 103 "sm: vdi_lock: *is locked by 'host1:dom3' (this host, process *, vdi lock, since *" \
+			call sm vdi_lock FALSE host2:dom9
+		fails 37 "*is locked by 'host1:dom3'*" call sm vdi_unlock FALSE host2:dom9
+		fails 103 "*is locked by*" call sm vdi_delete
+		fails 103 "*is locked by*" call sm vdi_clone 77aa7c90-0c3d-4a6f-8e55-1d0a9c7e4f21
+		FileSR vdi_lock "$T/disks" $SR $VDI TRUE host2:dom9
+		fails 37 "*is locked by 'host2:dom9'*" call sm vdi_unlock FALSE host1:dom3	# he is late
+		call sm vdi_unlock FALSE host2:dom9
+		fails 37 "*is not locked*" call sm vdi_unlock FALSE host2:dom9
+		call sm vdi_lock FALSE host1:dom3
+		call sm vdi_unlock TRUE host2:dom9
+		call sm vdi_get_params | grep -q '(VBDs ()).*(lock 0)'
+		fails 101 "*no such VDI*" sm vdi_lock -t file -d "$T/disks" $SR 77aa7c90-0c3d-4a6f-8e55-1d0a9c7e4f21 FALSE x
+		fails 22 "*longer than*" call sm vdi_lock FALSE "$(printf '%300s' x)"
+		call sm vdi_delete
+		test "$(ls -A | tr '\n' ' ')" = ".sm "
+	END
+}
+
+@test "a lease of 30 seconds can be taken after 35 by the clock of the file system, and renewed before" {
+	ns <<-'END'
+		sm vdi_lock -t file -d "$T/disks" $SR $VDI FALSE host1:dom3
+		is '.lock | .lease == 30 and .state == "held" and .owner == "host1:dom3" and .here and .kind == "mark"' sm lock show $VDI
+		test -e $VDI.raw.xenlk
+		touch -d '-33 seconds' "$(record)"
+		fails 3 "*is locked by*" sm vdi lock $VDI --owner late
+		sm lock renew $VDI --owner host1:dom3
+		touch -d '-37 seconds' "$(record)"
+		is '.locks[0] | .state == "dead" and (.why | contains("not renewed for 3"))' sm lock list S
+		sm lock renew $VDI --owner host1:dom3		# nobody was faster
+		is '.locks[0] | .state == "held"' sm lock list S
+		touch -d '-37 seconds' "$(record)"
+		sm vdi lock $VDI --owner late --lease 60
+		is '.lock | .lease == 60 and .owner == "late"' sm lock show $VDI
+		fails 3 "*is locked by 'late'*" sm lock renew $VDI --owner host1:dom3
+		fails 3 "*is locked by 'late'*" sm vdi unlock $VDI --owner host1:dom3
+		sm vdi unlock $VDI --owner late
+		is '.lock == null' sm lock show $VDI
+		test ! -e $VDI.raw.xenlk
+		# By hand a lock is for good, until somebody knows better.
+		sm vdi lock $VDI --owner me
+		touch -d '-9 days' "$(record)"
+		fails 3 "*not proven dead*--force*" sm lock break $VDI
+		sm lock break $VDI --force
+		sm lock break $VDI
+	END
+}
+
+@test "a disk of a shared SR: one host writes it, the other is told which one does" {
+	[ -c /dev/loop-control ] || skip "no loop devices here"
+	second_host
+	ns <<-'END'
+		dev=$(sm vdi attach $VDI --shared)
+		sm vdi attach $VDI --shared | grep -qx "$dev"
+		fails 3 "*is locked by '*' (host aaaaaaaa-0000-4000-8000-000000000001, process *, vdi attach, since *" \
+			other sm vdi attach $VDI --shared
+		fails 3 "*is locked by*" other sm vdi attach $VDI --shared --read-only
+		fails 3 "*is locked by*" other sm vdi resize $VDI 2M
+		fails 3 "*is locked by*" other sm vdi delete $VDI
+		fails 3 "*is locked by*" other sm vdi lock $VDI --owner x
+		fails 3 "*not proven dead*" other sm lock break $VDI
+		other sm lock list | grep -q "aaaaaaaa-0000-4000-8000-000000000001 .*vdi attach .*held"
+		sm vdi resize $VDI 2M
+		sm vdi detach $VDI
+		other sm vdi attach $VDI --shared >/dev/null
+		fails 3 "*is locked by*" sm vdi attach $VDI --shared
+		# A mark by this host is no obstacle, and is one again afterwards.
+		other sm vdi detach $VDI
+		sm vdi lock $VDI --owner host1:dom3
+		fails 3 "*is locked by 'host1:dom3'*" other sm vdi attach $VDI --shared
+		sm vdi attach $VDI --shared >/dev/null
+		is '.lock | .kind == "attached" and .owner == "host1:dom3"' sm lock show $VDI
+		fails 3 "*is attached to this host*" sm vdi unlock $VDI --owner host1:dom3
+		sm vdi lock $VDI --owner host1:dom3
+		sm vdi detach $VDI
+		is '.lock | .kind == "mark" and .owner == "host1:dom3" and .lease == 30' sm lock show $VDI
+		sm vdi unlock $VDI --owner host1:dom3
+		# Started anew: this host knows that nothing of it is attached any more.
+		sm vdi attach $VDI --shared >/dev/null
+		sm vdi detach $VDI
+		sm vdi attach $VDI --shared >/dev/null
+		rm "$SM_ROOT/run/sm/attached/$SR/$VDI"
+		sm lock list | grep -q 'not attached here any more'
+		sm lock break $VDI
+		losetup -d "$dev" 2>/dev/null || :
+	END
+}
+
+@test "lock-util: the tool of 2007, on the locks of disks and on others" {
+	cd "$T/disks"
+	[ "$(lock-util lock $VDI.raw.xenlk w 0 $SR 30)" = "0 30" ]
+	[ "$(lock-util lock $VDI.raw.xenlk w 0 $SR 20)" = "0 20" ]
+	[ "$(lock-util lock "$PWD/$VDI.vhd.xenlk" w 0 $VDI 30)" = "-1 20" ]
+	touch -d '-9 seconds' .$VDI.xenlk.0*
+	[[ "$(lock-util delta $VDI.raw.xenlk)" =~ ^(9|1[0-9])\ 20$ ]]
+	[ "$(lock-util lock $VDI.raw.xenlk w 1 $VDI 30)" = "0 30" ]
+	run ! lock-util unlock $VDI.raw.xenlk w $SR
+	[ -e $VDI.raw.xenlk ]
+	lock-util unlock $VDI.raw.xenlk w $VDI
+	lock-util unlock $VDI.raw.xenlk w $VDI
+	[ ! -e $VDI.raw.xenlk ]
+	[ "$(lock-util delta $VDI.raw.xenlk)" = "-1 0" ]
+	lock-util unlock nothing.xenlk w $VDI
+	[ "$(lock-util lock some.other.xenlk w 0 me 30)" = "0 30" ]
+	[ "$(lock-util lock other.xenlk w 0 you 30)" = "0 30" ]
+	for bad in "" lock "lock x r 0 h 1" "lock x w 2 h 1" "lock x w 0 h" "lock x w 0 h -1" "delta" \
+		   "lock /nowhere/x w 0 h 1" "lock d/ w 0 h 1" "lock $(printf '%0300d' 0) w 0 h 1"; do
+		# shellcheck disable=SC2086 # words
+		run --separate-stderr lock-util $bad
+		[ "$status" -eq 1 ] && [ -z "$output" ] && [ "${#stderr_lines[@]}" -eq 1 ]
+	done
+}
+
+@test "a record that cannot be read is held by nobody knows whom, until it is broken" {
+	ns <<-'END'
+		sm vdi lock $VDI --owner a
+		printf x | dd of="$(record)" bs=1 seek=200 conv=notrunc status=none
+		is '.locks[0] | .state == "damaged" and .owner == null' sm lock list S
+		fails 3 "*its record cannot be read*" sm vdi lock $VDI --owner a
+		fails 3 "*its record cannot be read*" sm vdi delete $VDI
+		fails 3 "*" sm lock break $VDI
+		ln -sf /etc/passwd "$(record)"
+		fails 3 "*its record cannot be read*" sm vdi unlock $VDI --owner a
+		sm lock break $VDI --force
+		sm vdi lock $VDI --owner b
+		sm vdi unlock $VDI --owner b
+		sm vdi delete $VDI
+	END
+}
+
+@test "killed at any system call, a lock is free, or held by him who was to get it" {
+	[ "$(uname -m)" = x86_64 ] || skip "the tracer knows the registers of x86_64"
+	musl-gcc -static -Os -s -std=gnu11 -D_GNU_SOURCE -o "$T/at" "$BATS_TEST_DIRNAME/../sweep/at.c"
+	cd "$T/disks"
+	export AT_COUNT=$T/count
+	local plain=$T/bin/lock-util real
+	real=$(realpath "$plain")
+	[ ! -x "${real%/gcc/bin/smbox}/musl/bin/smbox" ] || ln -sf "${real%/gcc/bin/smbox}/musl/bin/smbox" "$plain"
+	for how in kill EIO; do
+		for verb in "lock L w 0 new 30" "lock L w 1 new 30" "unlock L w old"; do
+			for ((n = 1; ; n++)); do
+				rm -rf ./* .L.*
+				[[ $verb == *" 0 "* ]] || lock-util lock L w 0 old 30 >/dev/null
+				# shellcheck disable=SC2086 # words
+				run "$T/at" $n $how "$plain" $verb
+				[ "$(cat "$AT_COUNT")" -ge $n ] || break
+				# Who holds it now?  Its holder gets it again, nobody else.
+				held=none
+				for who in old new; do
+					lock-util delta L >"$T/delta"
+					[[ $(cat "$T/delta") != -1* ]] || break
+					[[ $(lock-util lock L w 0 $who 30) != 0* ]] || held=$who
+				done
+				case $verb,$held in
+				lock*" 0 "*,none | lock*" 0 "*,new | lock*" 1 "*,old | lock*" 1 "*,new) ;;
+				unlock*,none | unlock*,old) ;;
+				*) echo "$how at $n of $verb: $held, $(cat "$T/delta")"; ls -la; false ;;
+				esac
+				# And the lock works.
+				[[ $(lock-util lock L w 1 next 30) == "0 30" ]]
+				lock-util unlock L w next
+				[[ $(lock-util lock L w 0 after 30) == "0 30" ]]
+				[ "$(find . -name '.L.xenlk.0*' | wc -l)" -eq 1 ]
+			done
+			[ $n -gt 10 ]
+		done
+	done
+}
+
+# inside WHO SECONDS: take the lock, tell the history, give it back, again and again.
+@test "eight processes and one lock: the history shows never two inside" {
+	cd "$T/disks"
+	cat >"$T/worker" <<-'END'
+		end=$((SECONDS + 4)) n=0
+		while [ $SECONDS -lt $end ]; do
+			[[ $(lock-util lock L w 0 $1 30) == 0* ]] || continue
+			echo "enter $1" >>"$T/history"
+			[ $((n++ % 3)) -ne 0 ] || [[ $(lock-util lock L w 0 $1 30) == 0* ]] || echo "lost $1" >>"$T/history"
+			echo "leave $1" >>"$T/history"
+			lock-util unlock L w $1 || echo "late $1" >>"$T/history"
+		done
+	END
+	for i in 1 2 3 4 5 6 7 8; do
+		bash "$T/worker" w$i &
+	done
+	wait
+	awk '$1 == "enter" { if (inside) { print "two inside", NR; bad = 1 } inside = $2; n++; who[$2] = 1 }
+		$1 == "leave" { if (inside != $2) { print "not inside", NR; bad = 1 } inside = "" }
+		$1 == "late" || $1 == "lost" { print; bad = 1 }
+		END { print n " times, by " length(who); exit bad || n < 50 || length(who) < 2 }' "$T/history"
+}
