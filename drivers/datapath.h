@@ -3,7 +3,8 @@
  * A datapath gives a volume a block device in dom0.
  *
  * The kernel is the record of what is active: find() asks it, so a process that
- * died half way leaves nothing that the next call does not see.
+ * died half way leaves nothing that the next call does not see.  What is handed
+ * out is the VDI's port (drivers/port.h), and what serves it lies below.
  */
 #ifndef DRIVERS_DATAPATH_H
 #define DRIVERS_DATAPATH_H
@@ -36,8 +37,11 @@ struct datapath {
 	 * died has left; -E_VDI_IN_USE while somebody has it open.
 	 */
 	int (*deactivate)(struct sr *sr, const struct vdi *vdi, const struct attachment *at);
-	/* The volume has grown: show the new size. */
-	int (*refresh)(struct sr *sr, const struct vdi *vdi, const struct attachment *at);
+	/*
+	 * Of an active one: show the size that the volume has now, and finish an
+	 * activate that died.  Fills in at again.
+	 */
+	int (*refresh)(struct sr *sr, const struct vdi *vdi, struct attachment *at);
 };
 
 DECLARE_REGISTRY(datapaths, struct datapath);

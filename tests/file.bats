@@ -33,7 +33,7 @@ teardown() {
 	vdi=$output
 	guest_ok 'sm vdi attach root' >/dev/null
 	dev=$output
-	[[ $dev == /dev/loop* ]]
+	[ "$dev" = "/dev/mapper/sm-$vdi" ]
 	guest_ok "[ \$(readlink /dev/sm/backend/$SR/$vdi) = $dev ]"
 	guest_ok "echo hello | dd of=$dev conv=fsync 2>/dev/null"
 	guest_ok 'sm vdi detach root'
@@ -79,7 +79,7 @@ teardown() {
 	is '.vdis[0] | .parent == null and .children == [] and .snapshot_of == null'
 	is '.vdis[0] | .attached == null and (.hidden or .read_only | not)'
 	jsonof sm vdi attach "my disk" --read-only
-	is '.vdi.attached | .mode == "ro" and .backend == "loop" and (.device | startswith("/dev/loop"))'
+	is '.vdi.attached | .mode == "ro" and .backend == "loop" and .device == "/dev/mapper/sm-'"$vdi"'"'
 	guest_ok "! echo x | dd of=/dev/sm/backend/$SR/$vdi conv=fsync 2>/dev/null"
 	jsonof sm vdi show "${vdi:0:8}"
 	is '.vdi.attached.mode == "ro"'
@@ -347,8 +347,14 @@ time.sleep(4)' >/tmp/held2 & until grep -q held /tmp/held2; do sleep 0.05; done"
 	guest_ok "rm /dev/sm/backend/$SR/$vdi; sm vdi attach v" >/dev/null
 	[ "$output" = "$dev" ]
 	guest_ok "[ -L /dev/sm/backend/$SR/$vdi ]"
+	# Died after the loop device: no port yet.
+	guest_ok "rm /dev/sm/backend/$SR/$vdi; judge dmsetup remove sm-$vdi; sm vdi show v --json | grep -q /dev/loop; sm vdi attach v" >/dev/null
+	[ "$output" = "$dev" ]
+	# And a detach that died there.
+	guest_ok "judge dmsetup remove sm-$vdi; sm vdi detach v; ls -d /sys/block/loop*/loop | wc -l; sm vdi attach v" >/dev/null
+	[ "${lines[-2]}" -eq 0 ]
 	# Died after the record: no device yet.
-	guest_ok "rm /dev/sm/backend/$SR/$vdi; losetup -d $dev; sm vdi attach v && sm vdi detach v" >/dev/null
+	guest_ok "rm /dev/sm/backend/$SR/$vdi; judge dmsetup remove sm-$vdi; losetup -d /dev/loop0; sm vdi attach v && sm vdi detach v" >/dev/null
 	# The record itself was lost: the kernel still knows.
 	guest_ok "sm vdi attach v && rm -r /run/sm/attached" >/dev/null
 	fails 3 '*is attached*' sm vdi delete v
@@ -369,11 +375,12 @@ time.sleep(4)' >/tmp/held2 & until grep -q held /tmp/held2; do sleep 0.05; done"
 
 @test "a detach that died while the device was open: attach keeps the device" {
 	guest_ok 'sm vdi create v --sr disks --format raw --size 4M && sm vdi attach v' >/dev/null
-	dev=${lines[1]}
-	hold_open "$dev"
+	vdi=${lines[0]} dev=${lines[1]}
+	guest_ok "judge dmsetup remove sm-$vdi"
+	hold_open /dev/loop0
 	guest 'timeout -s KILL 0.3 sm vdi detach v' || true
-	guest_ok "[ \$(cat /sys/block/${dev#/dev/}/loop/autoclear) = 1 ]"
-	guest_ok "sm vdi attach v && kill $pid && sleep 0.1 && [ \$(cat /sys/block/${dev#/dev/}/loop/autoclear) = 0 ]" >/dev/null
+	guest_ok '[ $(cat /sys/block/loop0/loop/autoclear) = 1 ]'
+	guest_ok "sm vdi attach v && kill $pid && sleep 0.1 && [ \$(cat /sys/block/loop0/loop/autoclear) = 0 ]" >/dev/null
 	jsonof sm vdi show v
 	is '.vdi.attached.device == "'"$dev"'"'
 }

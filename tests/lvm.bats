@@ -48,7 +48,9 @@ judged() {
 	guest_ok "[ -b $dev ] && dd if=/dev/urandom of=$dev bs=1M count=64 conv=fsync 2>/dev/null; md5sum <$dev" >/dev/null
 	sum=$output
 	guest_ok "judge lvs --noheadings -o lv_active,lv_attr $VG/LV-$vdi" >/dev/null
-	[[ $output == *active*-wi-a-* ]]
+	[[ $output == *active*-wi-ao* ]]
+	guest_ok "judge dmsetup table $dev | cut -d ' ' -f 1-3; [ $dev = /dev/mapper/sm-$vdi ] && ! judge lvchange -an $VG/LV-$vdi 2>/dev/null" >/dev/null
+	[ "$output" = '0 131072 linear' ]
 	guest_ok "cat /run/sm/refcount/lvm-$SR/$vdi" >/dev/null
 	[ "$output" = "0 1" ]
 	guest_ok "sm vdi resize root 100M && blockdev --getsize64 $dev && head -c 67108864 $dev | md5sum" >/dev/null
@@ -86,13 +88,15 @@ judged() {
 	is '.vdi.virtual_size == 20971520'
 	guest_ok "judge lvchange -ay $VG/LV-$two" >/dev/null
 	jsonof sm vdi show "$two"
-	is '.vdi.attached != null'
+	is '.vdi.attached.device == "/dev/'"$VG/LV-$two"'"'
+	guest_ok "sm vdi attach $two; judge dmsetup remove sm-$two; sm vdi attach $two; sm vdi detach $two; judge lvchange -ay $VG/LV-$two" >/dev/null
+	[ "$output" = "/dev/mapper/sm-$two"$'\n'"/dev/mapper/sm-$two" ]
 	guest_ok "judge lvchange -an $VG/LV-$two && judge lvchange --addtag hidden $VG/LV-$two" >/dev/null
 	jsonof sm vdi show "$two"
 	is '.vdi.hidden'
 	guest_ok "judge lvremove -y $VG/LV-$two" >/dev/null
 	fails 4 '*no such VDI*' sm vdi show "$two" --sr disks
-	guest_ok "sm vdi attach one && judge lvchange -an $VG/LV-$one" >/dev/null
+	guest_ok "sm vdi attach one && judge dmsetup remove sm-$one && judge lvchange -an $VG/LV-$one" >/dev/null
 	jsonof sm vdi show one
 	judged
 }

@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * loop: a raw image file as /dev/loopN.
+ * loop: a raw image file through the kernel's loop driver.
+ *
+ *	/dev/mapper/sm-<VDI>   linear    what is handed out: the port (port.h)
+ *	/dev/loop<N>
+ *	the image              a file
+ *
+ * activate: the loop device, then the port (commit).  deactivate: the port
+ * (commit), then the loop device.  Without device-mapper in the kernel or in
+ * this program the loop device itself is handed out.
  *
  * The kernel is the record: a loop device is ours for a VDI when it shows the
  * VDI's file (device and inode) under the name that we gave it, the VDI's uuid,
@@ -12,21 +20,24 @@
  * what sysfs says of the file, have to do.
  */
 #include <errno.h>
-#include <limits.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "arch/blk.h"
+#include "arch/dm.h"
 #include "arch/fs.h"
 #include "arch/loop.h"
 #include "drivers/datapath.h"
 #include "drivers/format.h"
 #include "drivers/layout.h"
+#include "drivers/port.h"
 #include "drivers/sr.h"
 #include "lib/cleanup.h"
+#include "lib/kconfig.h"
 #include "lib/err.h"
-#include "lib/num.h"
 
 static bool serves(const struct vdi *vdi)
 {
@@ -74,25 +85,34 @@ static int find_file(struct sr *sr, const struct vdi *vdi, struct loop_info_now 
 	return 0;
 }
 
+static bool has_ports(void)
+{
+	return IS_ENABLED(CONFIG_DATAPATH_DM) && port_can();
+}
+
 static int find(struct sr *sr, const struct vdi *vdi, struct attachment *at)
 {
 	struct loop_info_now info = { 0 };
 	int err = find_file(sr, vdi, &info);
 
-	if (err > 0)
-		fill(at, &info);
-	return err < 0 ? err : 0;
+	if (err <= 0)
+		return err;
+	fill(at, &info);
+	return IS_ENABLED(CONFIG_DATAPATH_DM) ? port_show(sr, vdi, at) : 0;
 }
 
 static int find_all(struct sr *sr, struct vdis *l)
 {
 	struct loop_info_now *all;
+	struct ports ports = { 0 };
 	size_t n;
 	int err = loop_list(&sr->ctx->arena, ".raw", &all, &n);
 
 	if (err)
 		return fail(sr->ctx, err, "list the loop devices");
-	for (size_t i = 0; i < n; i++) {
+	if (IS_ENABLED(CONFIG_DATAPATH_DM) && n)
+		err = port_list(sr, &ports);
+	for (size_t i = 0; i < n && !err; i++) {
 		struct uuid u;
 		struct fs_id id;
 		struct vdi *vdi;
@@ -102,10 +122,31 @@ static int find_all(struct sr *sr, struct vdis *l)
 		if (!base || uuid_parse_n(&u, base + 1, strcspn(base + 1, ".")))
 			continue;
 		vdi = vdis_find(l, &u);
-		if (vdi && !fs_id(sr->dir, vdi->volume, &id) && is_ours(&all[i], &id, u.s))
-			fill(&vdi->at, &all[i]);
+		if (!vdi || fs_id(sr->dir, vdi->volume, &id) || !is_ours(&all[i], &id, u.s))
+			continue;
+		fill(&vdi->at, &all[i]);
+		if (IS_ENABLED(CONFIG_DATAPATH_DM) && ports_have(&ports, &u))
+			port_path(vdi, vdi->at.device);
 	}
-	return 0;
+	return err;
+}
+
+/* The port on /dev/loop<n>, with the size that this has now. */
+static int put_port(struct sr *sr, const struct vdi *vdi, int n, bool writable, struct attachment *at)
+{
+	struct dm_table table;
+	struct blk_info info;
+	char path[32];
+	_close_ int fd = -1;
+	int err;
+
+	snprintf(path, sizeof(path), "/dev/loop%d", n);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	err = fd < 0 ? -errno : blk_info(fd, &info);
+	if (err)
+		return fail(sr->ctx, err, "see %s", path);
+	port_linear(sr, info.dev, info.size, &table);
+	return port_put(sr, vdi, &table, writable, at);
 }
 
 static int activate(struct sr *sr, const struct vdi *vdi, bool writable,
@@ -114,7 +155,7 @@ static int activate(struct sr *sr, const struct vdi *vdi, bool writable,
 	struct loop_options o = { .read_only = !writable, .direct_io = true, .name = vdi->uuid.s };
 	_close_ int fd = -1;
 	uint32_t sector;
-	int n;
+	int n, err;
 
 	n = sr->type->layout->volume_open(sr, vdi, writable, &fd);
 	if (n)
@@ -123,59 +164,52 @@ static int activate(struct sr *sr, const struct vdi *vdi, bool writable,
 	o.block_size = blk_sector_below(fd, &sector) ? 512 : sector;
 	if (vdi->virtual_size % o.block_size)
 		o.block_size = 512;
-	n = loop_attach(fd, &o, NULL);	/* commit */
+	n = loop_attach(fd, &o, NULL);
 	if (n < 0) {
 		hint(sr->ctx, "is the loop module loaded, and /dev/loop-control there?");
 		return fail(sr->ctx, n, "bind a loop device");
 	}
-	at->active = true;
-	at->writable = writable;
-	at->backend = "loop";
-	snprintf(at->device, sizeof(at->device), "/dev/loop%d", n);
-	return 0;
-}
-
-static int number(const struct attachment *at, int *n)
-{
-	static const char prefix[] = "/dev/loop";
-	const char *digits = at->device + sizeof(prefix) - 1;
-	uint64_t v;
-
-	if (strncmp(at->device, prefix, sizeof(prefix) - 1) || !num_take(&digits, &v) || v > INT_MAX)
-		return -EINVAL;
-	*n = (int)v;
-	return 0;
+	fill(at, &(struct loop_info_now){ .n = n, .read_only = !writable });
+	if (!has_ports())
+		return 0;
+	err = put_port(sr, vdi, n, writable, at);	/* commit */
+	if (err)
+		loop_detach(n, NULL);		/* err is what matters */
+	return err;
 }
 
 static int deactivate(struct sr *sr, const struct vdi *vdi, const struct attachment *at)
 {
 	struct loop_info_now now;
+	int err = IS_ENABLED(CONFIG_DATAPATH_DM) ? port_remove(sr, vdi) : 0;	/* commit */
+
+	if (!err)
+		err = find_file(sr, vdi, &now);
+	if (err <= 0)
+		return err;
+	err = loop_detach(now.n, &now.file);
+	if (err == -EBUSY) {
+		hint(sr->ctx, "see who has it open: fuser /dev/loop%d", now.n);
+		return fail(sr->ctx, -E_VDI_IN_USE, "/dev/loop%d is open", now.n);
+	}
+	return err ? fail(sr->ctx, err, "release /dev/loop%d", now.n) : 0;
+}
+
+/* Below first: a port must not be larger than what it lies on. */
+static int refresh(struct sr *sr, const struct vdi *vdi, struct attachment *at)
+{
+	struct loop_info_now now;
 	int err = find_file(sr, vdi, &now);
 
 	if (err <= 0)
-		return err;
-	err = loop_detach(now.n, &now.file);	/* commit */
-	if (err == -EBUSY) {
-		hint(sr->ctx, "see who has it open: fuser %s", at->device);
-		return fail(sr->ctx, -E_VDI_IN_USE, "%s is open", at->device);
-	}
-	return err ? fail(sr->ctx, err, "release %s", at->device) : 0;
-}
-
-static int refresh(struct sr *sr, const struct vdi *vdi, const struct attachment *at)
-{
-	struct loop_info_now now;
-	int n;
-	int err = number(at, &n);
-
-	if (!err)
-		err = loop_info(n, &now);
+		return err ? err : fail(sr->ctx, -ENXIO, "the loop device of %s", vdi->volume);
 	/* A detach that died while the device was open had ordered to free it. */
-	if (!err && now.autoclear)
-		err = loop_keep(n, &now.file);
+	err = now.autoclear ? loop_keep(now.n, &now.file) : 0;
 	if (!err)
-		err = loop_resize(n);
-	return err ? fail(sr->ctx, err, "grow %s", at->device) : 0;
+		err = loop_resize(now.n);
+	if (err)
+		return fail(sr->ctx, err, "grow /dev/loop%d", now.n);
+	return has_ports() ? put_port(sr, vdi, now.n, !now.read_only, at) : 0;
 }
 
 static const struct datapath loop = {

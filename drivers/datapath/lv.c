@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * lv: a raw volume as the device-mapper device that LVM2 would make of it, so
- * that either of us finds what the other has activated.
+ * lv: a raw volume of a volume group.
+ *
+ *	/dev/mapper/sm-<VDI>   linear    what is handed out: the port (port.h)
+ *	/dev/<VG>/<LV>         as LVM2 would make it, so that either of us finds
+ *	                                 what the other has activated
+ *
+ * activate: the volume, then the port (commit).  deactivate: the port (commit),
+ * then the volume.  A volume that LVM2 made active has no port: attach puts one.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,6 +18,7 @@
 #include "arch/dm.h"
 #include "drivers/datapath.h"
 #include "drivers/layout.h"
+#include "drivers/port.h"
 #include "drivers/sr.h"
 #include "lib/cleanup.h"
 #include "lib/err.h"
@@ -85,7 +92,9 @@ static int find(struct sr *sr, const struct vdi *vdi, struct attachment *at)
 	if (ctl < 0)		/* without device-mapper nothing is active */
 		return 0;
 	err = map_of(sr, vdi, &map);
-	return err ? err : look(sr, ctl, &map, at);
+	if (!err)
+		err = look(sr, ctl, &map, at);
+	return err || !at->active ? err : port_show(sr, vdi, at);
 }
 
 static int by_uuid(const void *a, const void *b)
@@ -97,15 +106,18 @@ static int find_all(struct sr *sr, struct vdis *l)
 {
 	_close_ int ctl = dm_open();
 	struct dm_entry *all;
-	size_t n;
+	struct ports ports;
 	int err;
 
 	if (ctl < 0 || !sr->type->layout->volume_map)
 		return 0;
-	err = dm_list(ctl, &sr->ctx->arena, &all, &n);
-	if (err)
-		return fail(sr->ctx, err, "list the devices of device-mapper");
-	qsort(all, n, sizeof(*all), by_uuid);
+	err = port_list(sr, &ports);
+	if (err || !ports.n)
+		return err;
+	/* The same devices again, in the order of their uuids. */
+	all = arena_alloc(&sr->ctx->arena, ports.n * sizeof(*all));
+	memcpy(all, ports.v, ports.n * sizeof(*all));
+	qsort(all, ports.n, sizeof(*all), by_uuid);
 	for (size_t i = 0; i < l->n && !err; i++) {
 		struct volume_map map = { 0 };
 		struct dm_entry key = { .uuid = map.uuid };
@@ -113,8 +125,10 @@ static int find_all(struct sr *sr, struct vdis *l)
 		if (!serves(&l->v[i]))
 			continue;
 		err = map_of(sr, &l->v[i], &map);
-		if (!err && bsearch(&key, all, n, sizeof(*all), by_uuid))
+		if (!err && bsearch(&key, all, ports.n, sizeof(*all), by_uuid))
 			err = look(sr, ctl, &map, &l->v[i].at);
+		if (l->v[i].at.active && ports_have(&ports, &l->v[i].uuid))
+			port_path(&l->v[i], l->v[i].at.device);
 	}
 	return err;
 }
@@ -127,73 +141,88 @@ static int used(struct sr *sr, const struct vdi *vdi, bool used)
 	return l->volume_used ? l->volume_used(sr, vdi, used) : 0;
 }
 
+/* The volume, and the port on it, of the size that the volume has now. */
+static int put(struct sr *sr, const struct volume_map *map, const struct vdi *vdi, bool writable,
+	       struct attachment *at)
+{
+	struct dm_table table, above;
+	struct dm_device d;
+	uint64_t sectors = 0;
+	dev_t dev;
+	_close_ int ctl = open_dm(sr);
+	int err = ctl < 0 ? ctl : dm_table_parse(&sr->ctx->arena, map->table, &table);
+
+	if (err)
+		return err;
+	describe(sr, map, &d);
+	d.table = &table;
+	d.read_only = !writable;
+	err = dm_activate(ctl, &d, &dev);
+	if (err)
+		return fail(sr->ctx, err, "activate %s", map->volume);
+	for (size_t i = 0; i < table.n; i++)
+		sectors += table.target[i].length;
+	port_linear(sr, dev, sectors * 512, &above);
+	at->backend = "lv";
+	return port_put(sr, vdi, &above, writable, at);		/* commit */
+}
+
+static int drop(struct sr *sr, const struct volume_map *map, const struct vdi *vdi)
+{
+	struct dm_device d;
+	_close_ int ctl = open_dm(sr);
+	int err;
+
+	if (ctl < 0)
+		return ctl;
+	describe(sr, map, &d);
+	err = dm_deactivate(ctl, &d);
+	if (err == -EBUSY) {
+		hint(sr->ctx, "see who has it open: fuser /dev/mapper/%s", map->name);
+		return fail(sr->ctx, -E_VDI_IN_USE, "%s is open", map->volume);
+	}
+	return err ? fail(sr->ctx, err, "deactivate %s", map->volume) : used(sr, vdi, false);
+}
+
 static int activate(struct sr *sr, const struct vdi *vdi, bool writable, struct attachment *at)
 {
 	struct volume_map map = { 0 };
-	struct dm_table table;
-	struct dm_device d;
-	_close_ int ctl = open_dm(sr);
-	int err = ctl < 0 ? ctl : map_of(sr, vdi, &map);
+	int err = map_of(sr, vdi, &map);
 
 	if (!err && map.refuse)
 		err = fail_say(sr->ctx, map.refuse, "%s", map.why);
 	if (!err)
-		err = dm_table_parse(&sr->ctx->arena, map.table, &table);
-	if (!err)
 		err = used(sr, vdi, true);
 	if (err)
 		return err;
-	describe(sr, &map, &d);
-	d.table = &table;
-	d.read_only = !writable;
-	err = dm_activate(ctl, &d, NULL);	/* commit */
-	if (err) {
-		used(sr, vdi, false);
-		return fail(sr->ctx, err, "activate %s", map.volume);
-	}
-	fill(sr, &map, !writable, at);
-	return 0;
+	err = put(sr, &map, vdi, writable, at);
+	if (err)
+		drop(sr, &map, vdi);		/* err is what matters */
+	return err;
 }
 
 static int deactivate(struct sr *sr, const struct vdi *vdi, const struct attachment *at)
 {
 	struct volume_map map = { 0 };
-	struct dm_device d;
-	_close_ int ctl = at->active ? open_dm(sr) : dm_open();
-	int err = ctl < 0 ? ctl : map_of(sr, vdi, &map);
-
-	if (err && !at->active) {
-		fail_clear(sr->ctx);
-		return 0;
-	}
-	if (err)
-		return err;
-	describe(sr, &map, &d);
-	err = dm_deactivate(ctl, &d);		/* commit */
-	if (err == -EBUSY) {
-		hint(sr->ctx, "see who has it open: fuser %s", at->device);
-		return fail(sr->ctx, -E_VDI_IN_USE, "%s is open", at->device);
-	}
-	return err ? fail(sr->ctx, err, "deactivate %s", map.volume) : used(sr, vdi, false);
-}
-
-static int refresh(struct sr *sr, const struct vdi *vdi, const struct attachment *at)
-{
-	struct volume_map map = { 0 };
-	struct dm_table table;
-	struct dm_device d;
-	_close_ int ctl = open_dm(sr);
-	int err = ctl < 0 ? ctl : map_of(sr, vdi, &map);
+	int err = port_remove(sr, vdi);		/* commit */
 
 	if (!err)
-		err = dm_table_parse(&sr->ctx->arena, map.table, &table);
-	if (err)
+		err = map_of(sr, vdi, &map);
+	if (!err)
+		err = drop(sr, &map, vdi);
+	if (!err || at->active || err == -E_VDI_IN_USE)
 		return err;
-	describe(sr, &map, &d);
-	d.table = &table;
-	d.read_only = !at->writable;
-	err = dm_reload(ctl, &d, 0);
-	return err ? fail(sr->ctx, err, "grow %s", map.volume) : 0;
+	fail_clear(sr->ctx);
+	return 0;
+}
+
+/* From the bottom, so that the port is never larger than what it lies on. */
+static int refresh(struct sr *sr, const struct vdi *vdi, struct attachment *at)
+{
+	struct volume_map map = { 0 };
+	int err = map_of(sr, vdi, &map);
+
+	return err ? err : put(sr, &map, vdi, at->writable, at);
 }
 
 static const struct datapath lv = {

@@ -12,6 +12,7 @@
 #include "drivers/layout.h"
 #include "drivers/layout/lvhd.h"
 #include "drivers/layout/lvm.h"
+#include "drivers/port.h"
 #include "drivers/sr.h"
 #include "lib/buf.h"
 #include "lib/cleanup.h"
@@ -269,6 +270,37 @@ int lvm_volume_map(struct sr *sr, const struct vdi *vdi, struct volume_map *map)
 	return err ? fail(sr->ctx, err, "the table of %s", vdi->volume) : 0;
 }
 
+static bool is_of(struct arena *a, const struct dm_entry *e, const char *vg)
+{
+	char *name, *volume, *layer;
+
+	return !lvm_dm_split(a, e->name, &name, &volume, &layer) && !strcmp(name, vg);
+}
+
+/* Ports whose record was lost: of volumes of this VG, and of nothing else. */
+static int drop_ports(struct sr *sr, int ctl, const char *vg, const struct dm_entry *all, size_t n)
+{
+	struct arena *a = &sr->ctx->arena;
+	int err = 0;
+
+	for (size_t i = 0; i < n && !err; i++) {
+		struct vdi vdi = { 0 };
+		bool ours = false;
+		dev_t *below;
+		size_t n_below;
+
+		if (strncmp(all[i].name, "sm-", 3) || uuid_parse(&vdi.uuid, all[i].name + 3) ||
+		    dm_deps(ctl, dm_by_dev(all[i].dev), a, &below, &n_below))
+			continue;
+		for (size_t k = 0; k < n_below && !ours; k++)
+			for (size_t m = 0; m < n && !ours; m++)
+				ours = all[m].dev == below[k] && is_of(a, &all[m], vg);
+		if (ours)
+			err = port_remove(sr, &vdi);
+	}
+	return err;
+}
+
 /* By name: the VG itself may be out of reach. */
 int lvm_quiesce(struct sr *sr)
 {
@@ -282,6 +314,11 @@ int lvm_quiesce(struct sr *sr)
 	if (ctl < 0)			/* without device-mapper nothing is active */
 		return 0;
 	err = dm_list(ctl, a, &all, &n);
+	if (!err && IS_ENABLED(CONFIG_DATAPATH_DM)) {
+		err = drop_ports(sr, ctl, name, all, n);
+		if (err)
+			return err == -E_VDI_IN_USE ? fail(sr->ctx, -E_SR_IN_USE, "a VDI") : err;
+	}
 	for (size_t i = 0; i < n && !err; i++) {
 		struct dm_device d = {
 			.name = all[i].name, .uuid = *all[i].uuid ? all[i].uuid : NULL,
