@@ -127,6 +127,15 @@ in_guest() {
 		sm vdi detach v; nothing_left'
 }
 
+@test "2040 GiB, by many at once and all over: the server has less than 32 MiB" {
+	in_guest 'V=$(sm vdi create big --sr disks --size 2040G --format vhd); D=$(sm vdi attach big); w=$(worker)
+		judge fio --name=x --filename=$D --direct=1 --ioengine=libaio --iodepth=64 --rw=randrw --bsrange=4k-1m --number_ios=400 >/dev/null
+		[ "$(worker)" = $w ]
+		awk "/VmHWM|VmLck|Threads/ { print } /VmHWM/ { most = \$2 } /VmLck/ { locked = \$2 }
+			END { exit !(most > 8000 && most <= 32768 && locked > 8000 && locked <= 32768) }" /proc/$w/status
+		sm vdi detach big; image_is_sound'
+}
+
 @test "half an attach, half a detach: the next one finishes it" {
 	in_guest 'sm vdi attach v; pattern 3 0 1; judge dmsetup remove sm-$V
 		refused sm vdi delete v
