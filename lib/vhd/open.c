@@ -9,6 +9,8 @@
 #include "lib/vhd/batmap.h"
 #include "lib/vhd/open.h"
 
+#define SPACE_MAX	((uint32_t)64 << 10)	/* of a parent's name, by whatever locator */
+
 bool vhd_io_is_fixed(const struct io *io)
 {
 	struct stat st;
@@ -138,10 +140,15 @@ static int check_table(const struct vhd *v)
 	return 0;
 }
 
+static bool has_sense(const struct vhd_locator *l)
+{
+	return l->code && l->space && l->space <= SPACE_MAX && l->len <= l->space &&
+	       l->at >= VHD_SECTOR;
+}
+
 bool vhd_locator_is_usable(const struct vhd *v, const struct vhd_locator *l)
 {
-	return l->code && l->space && l->len <= l->space && l->at >= VHD_SECTOR &&
-	       range_ok(l->at, l->space, v->footer_at);
+	return has_sense(l) && range_ok(l->at, l->space, v->footer_at);
 }
 
 static uint64_t later(uint64_t a, uint64_t b)
@@ -206,10 +213,24 @@ static int open_parts(struct vhd *v, int flags)
 	return err;
 }
 
+/*
+ * A text that is said to be behind the end means nothing now.  Once blocks have
+ * grown over it, it would be metadata in the midst of them, and the guest's.
+ */
+static bool waits_behind(const struct vhd *v, const struct vhd_locator *l)
+{
+	const uint64_t most = ((uint64_t)VHD_BAD + 1) * VHD_SECTOR + VHD_BLOCK;
+
+	return has_sense(l) && l->at < most && !range_ok(l->at, l->space, v->footer_at);
+}
+
 static int check_writable(struct vhd *v, int flags)
 {
 	if (v->io->read_only)
 		return -EROFS;
+	for (int i = 0; v->footer.type != VHD_FIXED && i < VHD_LOCATORS; i++)
+		if (waits_behind(v, &v->header.locators[i]))
+			return -E_VHD_LOCATOR;
 	if (!(flags & VHD_MENDING) && (v->degraded || v->differ || v->short_footer))
 		return -E_VHD_FOOTERS;
 	if (v->n_bad)

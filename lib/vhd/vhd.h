@@ -110,7 +110,8 @@ enum vhd_flags {
  * Open what io holds; io stays the caller's and must outlive the image.
  *
  * For writing the image must be sound: -E_VHD_FOOTERS when a footer needs
- * repair, -E_VHD_ENTRY when the BAT does.  For reading these are tolerated,
+ * repair, -E_VHD_ENTRY when the BAT does, -E_VHD_LOCATOR when a parent locator
+ * lies where blocks would grow over it.  For reading these are tolerated,
  * and a block whose entry is bad answers -E_VHD_BLOCK.
  */
 int vhd_open(struct vhd **v, struct io *io, int flags);
