@@ -20,6 +20,7 @@ struct run {
 	const struct op_row *row;
 	struct sr sr;		/* bound when the row needs an SR or a type */
 	struct vdi vdi;		/* found when the row needs a VDI */
+	const char *broken;	/* why it could not be read; NULL: it was */
 	int sr_lock, vdi_lock;
 };
 

@@ -8,6 +8,7 @@
 #include "lib/err.h"
 #include "sm/core.h"
 #include "sm/smtab.h"
+#include "sm/snapshot.h"
 
 static int bind_type(struct run *r, const char *name)
 {
@@ -287,5 +288,7 @@ found:
 		hint(r->ctx, "sm vdi list --sr %s", r->sr.uuid.s);
 		return fail(r->ctx, err, "VDI %.64s", text);
 	}
+	if (IS_ENABLED(CONFIG_SNAPSHOTS) && err && is_broken(r, err))
+		return bind_broken(r);
 	return err ? err : vdi_complete(&r->sr, &r->vdi);
 }

@@ -94,6 +94,13 @@ static int chain_depth(struct run *r, const struct vdi *vdi, size_t *depth)
 	return 0;
 }
 
+int must_have_parents(struct run *r)
+{
+	size_t depth;
+
+	return chain_depth(r, &r->vdi, &depth);
+}
+
 static int must_not_be_deep(struct run *r, const struct vdi *vdi)
 {
 	size_t depth;

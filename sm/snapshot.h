@@ -15,6 +15,15 @@ const struct format *child_format(const struct sr_type *t);
  */
 int must_be_leaf(struct run *r);
 
+/* Is everything there that the disk stands on? -E_VDI_UNAVAILABLE names what is not. */
+int must_have_parents(struct run *r);
+
+/* Can a disk that find() failed with be deleted all the same? Then bind_broken() makes do with its name. */
+bool is_broken(const struct run *r, int err);
+int bind_broken(struct run *r);
+/* Nobody may stand on it, as far as that can be known; and the warning. */
+int may_delete_broken(struct run *r);
+
 /*
  * Remove what nobody can reach any more: hidden disks without children, from
  * this one upwards.  Nothing while an image cannot be read.

@@ -254,6 +254,8 @@ int do_vdi_delete(struct run *r)
 	}
 	if (IS_ENABLED(CONFIG_SNAPSHOTS) && (err = must_be_leaf(r)))
 		return err;
+	if (IS_ENABLED(CONFIG_SNAPSHOTS) && r->broken && (err = may_delete_broken(r)))
+		return err;
 	if (r->ctx->dry_run)
 		return plan(r, 0, "delete VDI %s, which frees %llu bytes", vdi->uuid.s,
 			    (unsigned long long)vdi->physical_size);
@@ -274,6 +276,7 @@ int do_vdi_delete(struct run *r)
 static int may_resize(struct run *r, const struct format *f)
 {
 	const struct vdi *vdi = &r->vdi;
+	int err;
 
 	if (vdi->snapshot_of.s[0])
 		return fail_say(r->ctx, -E_VDI_SIZE, "VDI %s is a snapshot, which never changes",
@@ -282,7 +285,8 @@ static int may_resize(struct run *r, const struct format *f)
 		hint(r->ctx, "sm vdi detach %s", vdi->uuid.s);
 		return fail_say(r->ctx, -E_VDI_IN_USE, "VDI %s is attached", vdi->uuid.s);
 	}
-	return must_be_leaf(r);
+	err = must_have_parents(r);
+	return err ? err : must_be_leaf(r);
 }
 
 int do_vdi_resize(struct run *r)

@@ -347,14 +347,26 @@ ns() {
 		vector rawp-child ${U}0
 		is '(.vdis | length) == 4 and (.problems | length) == 7' sm vdi list --sr S
 		is '[.problems[].what | select(test("stands on .(rawp-parent.raw|chain3-mid.vhd)., which cannot be"))] | length == 2' sm vdi list --sr S
-		rm ${U}9.vhd ${U}0.vhd
+		rm ${U}0.vhd
+		rm ${U}9.vhd
 		fails 7 '*' sm vdi list --sr S
 		fails 6 '*' sm vdi show ${U}3
 		fails 1 '*' sm vdi snapshot ${U}3 || fails 6 '*' sm vdi snapshot ${U}3
+		# One that cannot be read can go, unless somebody stands on it, or may.
+		cp $base.vhd "$T/base"; printf x | dd of=$base.vhd bs=1 seek=600 conv=notrunc status=none
+		fails 1 "*$base, on which * stands*" sm vdi delete $base --force
+		cp "$T/base" $base.vhd
+		fails 1 "*${U}3 cannot be read, and neither can*--force*" sm vdi delete ${U}3
+		sm vdi delete ${U}3 --force 2>"$T/said"
+		grep -q "warning: .*${U}3.*deleted unread" "$T/said"
+		rm -rf ${U}[5-7].vhd
+		sm vdi delete ${U}4 --sr S
+		test ! -e ${U}3.vhd -a ! -e ${U}4.vhd
 		# While something cannot be read nothing is taken for garbage.
+		printf x >${U}9.vhd
 		sm vdi delete ${U}1; sm vdi delete ${U}2; sm vdi delete ${U}8
 		test -f $base.vhd
-		rm -rf ${U}[3-7].vhd
+		rm ${U}9.vhd
 		is '.problems[0] | .object == "'$base'" and (.what | test("no disk stands on it"))' sm sr check S
 		sm sr scan S
 		test ! -e $base.vhd
@@ -368,6 +380,8 @@ ns() {
 		rm $base.vhd
 		is '(.problems | length) == 2 and (.problems | all(.what | test("is not in the SR")))' sm vdi list --sr S
 		fails 1 '*parent*' sm vdi snapshot a
+		fails 1 "*its parent $base*" sm vdi resize a 8M
+		is '.vdi.virtual_size == 4194304' sm vdi show a
 		sm vdi delete a
 	END
 }
