@@ -36,6 +36,21 @@ int proc_run(struct ctx *ctx, int (*fn)(struct ctx *ctx, void *arg), void *arg, 
 pid_t proc_detach(const int *fds, size_t n);
 
 /*
+ * From here on a child goes on, and 0 is what it gets: whatever it does and
+ * prints is what this process would have.  The parent stays here, passes on the
+ * signals that come to it, and ends as the child ends.  So it returns only when
+ * nothing more can be hoped for: alive() is asked every now and then, may take
+ * some seconds, and has not said 0 for that long (ns).  Then the child has been
+ * killed, and what alive() said last is returned, with its sentence in ctx.
+ *
+ * Locks taken before are the parent's, not the child's.
+ */
+int proc_watched(struct ctx *ctx, int (*alive)(struct ctx *ctx, void *arg), void *arg,
+		 uint64_t patience);
+/* Zeroed memory that children share, for what alive() is to look at; never freed.  Or NULL. */
+void *proc_shared(size_t n);
+
+/*
  * For a process in the path of block I/O: nothing of it is swapped, it is the
  * last to be killed for memory, and what it allocates does not wait for I/O that
  * may be its own (Linux 5.6).  As far as the kernel allows.

@@ -103,6 +103,7 @@ struct sr_info {
 	const char	*type;		/* names[0] */
 	const char	*srapi1;
 	bool		attached;
+	bool		unreachable;	/* attached, but its server does not answer: health says why */
 	const char	*path;		/* NULL while detached */
 	struct kvs	dconf;
 	uint64_t	size, used;	/* of the substrate, bytes; 0 while detached */

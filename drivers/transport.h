@@ -13,7 +13,24 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct ctx;
 struct sr;
+struct sr_info;
+
+/*
+ * What a verb is about to touch that may never answer, in memory shared with the
+ * process that watches the verb (ctx->watched; NULL = nobody does).
+ */
+struct watched {
+	const struct transport *transport;	/* NULL = nothing; set last */
+	char data[128];				/* the transport's own, for alive() */
+};
+
+/* What a server has that could be the storage of an SR. */
+struct offer {
+	const char *server, *path;
+	const char *hosts;		/* who may use it, as the server says it */
+};
 
 struct transport {
 	const char *name;
@@ -37,9 +54,33 @@ struct transport {
 	 * first key; NULL = what to probe must be said.
 	 */
 	int (*survey)(struct sr *sr, const char ***values, size_t *n);
+	/*
+	 * Storage that holds several SRs beside each other, each below its uuid:
+	 * which?  NULL = stage() and the layout's probe() find the one there is.
+	 */
+	int (*inhabitants)(struct sr *sr, struct sr_info **v, size_t *n);
+	/*
+	 * dconf names a server, but nothing on it: what is there?  versions, which
+	 * may be NULL, become the protocol's versions that it has, by commas.
+	 */
+	int (*offers)(struct sr *sr, struct offer **v, size_t *n, const char **versions);
+	/*
+	 * After the layout's destroy(): remove what stage(create) made and the SR
+	 * has left.  What else lies there stays.  NULL = nothing.
+	 */
+	int (*discard)(struct sr *sr);
+	/*
+	 * Does what a verb has said in struct watched still answer?  Within
+	 * seconds, and without touching a mount.  A transport that has this is
+	 * only used by verbs that are watched: the server may go at any moment.
+	 */
+	int (*alive)(struct ctx *ctx, const void *data);
+	/* What SR-API 1.0 shows as location, where that is more than one key. */
+	const char *(*where)(const struct sr *sr);
 };
 
 extern const struct transport transport_local;
 extern const struct transport transport_devices;
+extern const struct transport transport_nfs;
 
 #endif

@@ -9,6 +9,8 @@
 
 #include "lib/arena.h"
 
+struct watched;
+
 struct ctx {
 	struct arena arena;	/* everything that lives as long as the request */
 	char why[1024];		/* the sentence, outermost clause first */
@@ -16,6 +18,7 @@ struct ctx {
 	const char *tag;	/* who asks, for the log: a task reference, a host; or NULL */
 	const char *root;	/* SM_ROOT without a slash at the end; "" normally */
 	uint64_t deadline;	/* on the monotonic clock, ns; 0 = none */
+	struct watched *watched; /* drivers/transport.h; NULL = nobody watches */
 	bool dry_run;		/* say what would be done, write nothing */
 	bool verbose;		/* the log also goes to stderr */
 };

@@ -48,6 +48,12 @@ static inline bool sr_can_survey(const struct sr_type *t)
 }
 /* -E_SR_MISSING when the staged storage holds another SR than sr->uuid, or (must) none. */
 int sr_identify(struct sr *sr, bool must);
+/*
+ * dconf names a server and nothing on it: what does it have?  For people that
+ * answers a probe; an agent gets it beside the error that asks for the key.
+ */
+bool sr_lacks_place(const struct sr *sr);
+int tell_offers(struct run *r);
 /* What is known of an SR without looking at its storage. */
 void sr_fill_static(const struct sr *sr, struct sr_info *info);
 /* Everything that sr list and sr show tell.  A detached SR is no error. */
@@ -63,6 +69,12 @@ void usage_fill(struct sr *sr, struct vdi *vdi);
 int reply_vdi(struct run *r, enum reply_kind kind);
 /* -E_SR_NO_SPACE unless that many bytes are free. */
 int check_space(struct run *r, uint64_t need);
+
+/*
+ * run.c: before a verb touches storage that may go away, a child goes on with it
+ * and we watch (arch/proc.h).  May be repeated; 0 at once for other storage.
+ */
+int be_watched(struct run *r);
 
 /* --- handlers: 0 or an error, the reply in r->rp --------------------------- */
 

@@ -15,7 +15,7 @@ static const char *key_for(const struct sr_type *t, const char *target)
 
 	if (stat(target, &st))
 		return NULL;
-	for (const struct key *k = t->keys; k && k->name; k++)
+	for (const struct key *k = t->keys; k && k->name && !(k->flags & KEY_HOST); k++)
 		if (k->flags & KEY_MUST && ((k->flags & KEY_PATH && S_ISDIR(st.st_mode)) ||
 					    (k->flags & KEY_DEVICE && S_ISBLK(st.st_mode))))
 			return k->name;
@@ -61,11 +61,37 @@ static int probe_next(struct run *r, struct sr *sr, const char *where)
 	return err;
 }
 
+static int probe_inhabitants(struct run *r);
+
+/* HOST:/PATH: a directory of another host, with the first type that takes one. */
+static int probe_remote(struct run *r, const char *path)
+{
+	const char *host = arena_strndup(&r->ctx->arena, r->rq->sr, (size_t)(path - r->rq->sr - 1));
+	int err;
+
+	for_each_registered(sr_types, t) {
+		const struct key *k = (*t)->keys;
+
+		if (!(*t)->transport->inhabitants || !k)
+			continue;
+		r->sr.type = *t;
+		for (size_t i = 0; i < r->rq->dconf.n; i++)
+			kv_set(&r->ctx->arena, &r->sr.dconf, r->rq->dconf.v[i].key, r->rq->dconf.v[i].value);
+		kv_set(&r->ctx->arena, &r->sr.dconf, k[0].name, host);
+		kv_set(&r->ctx->arena, &r->sr.dconf, k[1].name, path);
+		err = be_watched(r);
+		return err ? err : probe_inhabitants(r);
+	}
+	return -E_UNSUPPORTED;
+}
+
 static int probe_target(struct run *r)
 {
 	const char *target = r->rq->sr;
 	int err, first = 0;
 
+	if (IS_ENABLED(CONFIG_TRANSPORT_NFS) && target[0] != '/' && strstr(target, ":/"))
+		return probe_remote(r, strstr(target, ":/") + 1);
 	if (access(target, F_OK))
 		return fail(r->ctx, -errno, "%s", target);
 	for_each_registered(sr_types, t) {
@@ -130,6 +156,66 @@ static int probe_everything(struct run *r)
 	return err;
 }
 
+bool sr_lacks_place(const struct sr *sr)
+{
+	const struct key *k = sr->type->keys;
+
+	return sr->type->transport && sr->type->transport->offers && kv_get(&sr->dconf, k[0].name) &&
+		!kv_get(&sr->dconf, k[1].name);
+}
+
+int tell_offers(struct run *r)
+{
+	struct reply *rp = r->rp;
+	struct offer *v = NULL;
+	bool versions = kv_get(&r->sr.dconf, "probeversion");
+	int err = r->sr.type->transport->offers(&r->sr, &v, &rp->n_offers,
+						versions ? &rp->versions : NULL);
+
+	rp->offers = v;
+	return err;
+}
+
+static int probe_server(struct run *r)
+{
+	int err = tell_offers(r);
+
+	if (!err && r->rq->by_uuid)
+		err = sr_check_dconf(r->ctx, r->sr.type, &r->sr.dconf, false);
+	r->rp->kind = err ? REPLY_NONE : REPLY_OFFERS;
+	return err;
+}
+
+/* Several SRs in one place, each with the dconf that attaches it. */
+static int probe_inhabitants(struct run *r)
+{
+	struct arena *a = &r->ctx->arena;
+	struct sr_info *v;
+	size_t n;
+	int err = r->sr.type->transport->inhabitants(&r->sr, &v, &n);
+
+	if (err)
+		return err;
+	r->rp->srs = arena_array(a, n, sizeof(*v));
+	for (size_t i = 0; i < n; i++) {
+		struct sr_info *to = &r->rp->srs[r->rp->n_srs++];
+
+		r->sr.uuid = v[i].uuid;
+		r->sr.name = v[i].name;
+		r->sr.description = v[i].description;
+		sr_fill_static(&r->sr, to);
+		to->dconf = (struct kvs){ .v = NULL };
+		for (size_t k = 0; k < r->sr.dconf.n; k++)
+			if (strcmp(r->sr.dconf.v[k].key, "probeversion"))
+				kv_set(a, &to->dconf, r->sr.dconf.v[k].key, r->sr.dconf.v[k].value);
+		for (size_t k = 0; k < v[i].dconf.n; k++)
+			kv_set(a, &to->dconf, v[i].dconf.v[k].key, v[i].dconf.v[k].value);
+	}
+	if (kv_get(&r->sr.dconf, "probeversion") && tell_offers(r))
+		fail_clear(r->ctx);		/* the SRs are what was asked for */
+	return 0;
+}
+
 int do_sr_probe(struct run *r)
 {
 	const struct sr_type *t = r->sr.type;
@@ -138,7 +224,11 @@ int do_sr_probe(struct run *r)
 	r->rp->kind = REPLY_PROBE;
 	r->rp->type = t;
 	r->sr.uuid = r->rq->sr_uuid;	/* whichever is there, unless one is asked for */
-	if (r->rq->type && sr_can_survey(t) && !kv_get(&r->sr.dconf, t->keys[0].name))
+	if (IS_ENABLED(CONFIG_TRANSPORT_NFS) && r->rq->type && sr_lacks_place(&r->sr))
+		return probe_server(r);
+	if (IS_ENABLED(CONFIG_TRANSPORT_NFS) && r->rq->type && t->transport->inhabitants)
+		err = probe_inhabitants(r);
+	else if (r->rq->type && sr_can_survey(t) && !kv_get(&r->sr.dconf, t->keys[0].name))
 		err = probe_host(r, t);
 	else if (r->rq->type)
 		err = probe_one(r, &r->sr);

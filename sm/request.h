@@ -85,6 +85,7 @@ enum op {
 	OP_MAX
 };
 
+struct offer;
 struct image_report;
 struct image_map;
 struct lease;
@@ -158,6 +159,7 @@ enum reply_kind {
 	REPLY_TEXT,		/* text: content type, base64 */
 	REPLY_CONFIG,		/* a static attach document is to be made of srs[0], vdis.v[0] */
 	REPLY_PROBE,		/* srs: which SRs are here, with the dconf to attach them */
+	REPLY_OFFERS,		/* offers, versions: what a server has */
 	REPLY_CHECK,		/* object, vdis.problems */
 	REPLY_PLAN,		/* a dry run: plan, space */
 	REPLY_IMAGE,		/* image */
@@ -184,6 +186,9 @@ struct reply {
 	struct sr_info *srs;
 	size_t n_srs;
 	struct vdis vdis;		/* also carries the problems */
+	const struct offer *offers;	/* also with E_DCONF_SERVERPATH: to choose from */
+	size_t n_offers;
+	const char *versions;		/* of the protocol, "3,4"; NULL = not asked for */
 	const struct sr_type *type;
 	const char *text;
 	const char *object;		/* REPLY_CHECK: what was checked */

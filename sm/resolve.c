@@ -100,6 +100,12 @@ int bind_sr(struct run *r)
 	if (!err && rq->op == OP_SR_PROBE && !rq->by_uuid && !rq->dconf.n &&
 	    sr_can_survey(r->sr.type))
 		return 0;
+	if (!err && IS_ENABLED(CONFIG_TRANSPORT_NFS) && sr_lacks_place(&r->sr)) {
+		if (rq->op == OP_SR_PROBE)
+			return 0;
+		if (rq->op == OP_SR_CREATE && rq->by_uuid && tell_offers(r))
+			fail_clear(r->ctx);
+	}
 	if (!err)
 		err = sr_check_dconf(r->ctx, r->sr.type, &r->sr.dconf, !rq->by_uuid);
 	return err;
@@ -205,17 +211,27 @@ int find_sr_of_vdi(struct run *r)
 	struct hits h = { 0 };
 	struct smtab tab;
 	bool some = false;
-	int err = smtab_read(r->ctx, &tab);
+	const char *why = NULL, *what = NULL;	/* the first attached one could not be opened */
+	int err = smtab_read(r->ctx, &tab), bad = 0;
 
 	for (size_t i = 0; !err && i < tab.n; i++) {
 		struct run one = *r;
 		struct request rq = { .op = r->rq->op, .sr = tab.v[i].uuid.s };
 		struct vdis l = { 0 };
 		struct uuid u;
+		int one_err;
 
 		one.rq = &rq;
 		/* An SR that cannot be read is not the one, unless none is. */
-		if (!bind_sr(&one) && !sr_open(&one.sr, false)) {
+		one_err = bind_sr(&one);
+		if (!one_err)
+			one_err = sr_open(&one.sr, false);
+		if (one_err && !bad && one.sr.path[0]) {
+			bad = one_err;
+			why = arena_printf(&r->ctx->arena, "SR %s: %s", one.sr.uuid.s, r->ctx->why);
+			what = arena_strdup(&r->ctx->arena, r->ctx->hint);
+		}
+		if (!one_err) {
 			some = true;
 			if (!candidates(&one.sr, r->rq->vdi, &l)) {
 				for (size_t k = 0; k < l.n; k++)
@@ -234,6 +250,10 @@ int find_sr_of_vdi(struct run *r)
 	}
 	if (err)
 		return err;
+	if (!some && bad && *what)
+		hint(r->ctx, "%s", what);
+	if (!some && bad)
+		return fail_say(r->ctx, bad, "%s", why);
 	if (!some) {
 		hint(r->ctx, "sm sr attach SR, or name the SR: --sr SR");
 		return fail(r->ctx, -E_SR_DETACHED, "VDI %.128s: no SR is attached", r->rq->vdi);

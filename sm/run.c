@@ -4,7 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arch/clock.h"
 #include "arch/lock.h"
+#include "arch/proc.h"
 #include "lib/bytes.h"
 #include "lib/err.h"
 #include "lib/kconfig.h"
@@ -14,6 +16,7 @@
 #include "sm/lease.h"
 #include "sm/locks.h"
 #include "sm/run.h"
+#include "sm/smtab.h"
 #include "sm/snapshot.h"
 #include "sm/xapi.h"
 
@@ -200,6 +203,58 @@ static int check_can(struct run *r)
 	return fail(r->ctx, -E_UNSUPPORTED, "type %s", r->sr.type->names[0]);
 }
 
+/* --- storage that may go away -------------------------------------------------- */
+
+/* How long a server may be silent before a verb that waits for it is given up. */
+#define PATIENCE	(5 * NS_PER_S)
+
+static int still_alive(struct ctx *ctx, void *arg)
+{
+	const struct watched *w = arg;
+	const struct transport *t = __atomic_load_n(&w->transport, __ATOMIC_ACQUIRE);
+
+	return t ? t->alive(ctx, w->data) : 0;
+}
+
+static bool may_hang(const struct sr_type *t)
+{
+	return t && t->transport->alive;
+}
+
+/* A verb that looks into every SR of smtab. */
+static bool one_may_hang(struct run *r)
+{
+	struct smtab tab;
+	int err = smtab_read(r->ctx, &tab);
+
+	fail_clear(r->ctx);
+	for (size_t i = 0; !err && i < tab.n; i++)
+		if (may_hang(sr_type_find(tab.v[i].type)))
+			return true;
+	return false;
+}
+
+/*
+ * From here on a child does the verb, while we look whether the server that it
+ * speaks to still answers (arch/proc.h).  A system call on a dead mount may take
+ * minutes or for ever; this ends it in seconds, as a death would.
+ */
+int be_watched(struct run *r)
+{
+	int err;
+
+	/* A server of a disk waits for its storage, as the disk's user does. */
+	if (!IS_ENABLED(CONFIG_TRANSPORT_NFS) || r->ctx->watched || r->rq->op == OP_VDI_SERVE)
+		return 0;
+	if (r->sr.type ? !may_hang(r->sr.type) : !one_may_hang(r))
+		return 0;
+	r->ctx->watched = proc_shared(sizeof(*r->ctx->watched));
+	if (!r->ctx->watched)
+		return 0;
+	err = proc_watched(r->ctx, still_alive, r->ctx->watched, PATIENCE);
+	return err ? fail(r->ctx, err, "given up") : 0;
+}
+
 static int take_locks(struct run *r)
 {
 	struct uuid locked = r->sr.uuid;
@@ -240,15 +295,20 @@ static int run_row(struct run *r)
 	struct request *rq = r->rq;
 	bool with_sr = r->row->flags & NEEDS_SR ||
 		(r->row->flags & NEEDS_TYPE && (rq->op != OP_SR_PROBE || rq->type));
+	bool find_sr = r->row->flags & NEEDS_VDI && !rq->sr && !rq->sr_uuid.s[0] && !rq->type;
 	int err = xapi_check(r->ctx, rq);
 
-	if (!err && r->row->flags & NEEDS_VDI && !rq->sr && !rq->sr_uuid.s[0] && !rq->type)
+	if (!err && (find_sr || rq->op == OP_SR_LIST || rq->op == OP_VDI_LIST || rq->op == OP_VDI_TREE))
+		err = be_watched(r);
+	if (!err && find_sr)
 		err = find_sr_of_vdi(r);
 	if (!err && (rq->op == OP_VDI_LIST || rq->op == OP_VDI_TREE ||
 		     (WITH_LOCKS && rq->op == OP_LOCK_LIST)) && (rq->sr || rq->type))
 		with_sr = true;
 	if (!err && with_sr)
 		err = bind_sr(r);
+	if (!err && with_sr)
+		err = be_watched(r);
 	if (!err && with_sr)
 		err = check_can(r);
 	if (!err && with_sr)

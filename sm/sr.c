@@ -96,6 +96,11 @@ void sr_fill_static(const struct sr *sr, struct sr_info *info)
 		.type = sr->type->names[0], .srapi1 = sr->type->srapi1, .dconf = sr->dconf,
 		.health = "detached", .location = "",
 	};
+	if (IS_ENABLED(CONFIG_TRANSPORT_NFS) && sr->type->transport->where &&
+	    kv_get(&sr->dconf, k->name) && kv_get(&sr->dconf, k[1].name)) {
+		info->location = sr->type->transport->where(sr);
+		return;
+	}
 	for (; k && k->name; k++)
 		if (k->flags & KEY_MUST && kv_get(&sr->dconf, k->name)) {
 			info->location = kv_get(&sr->dconf, k->name);
@@ -109,6 +114,15 @@ int sr_describe(struct sr *sr, struct sr_info *info, struct vdis *l)
 
 	sr_fill_static(sr, info);
 	if (err == -E_SR_DETACHED) {
+		fail_clear(sr->ctx);
+		return 0;
+	}
+	/* It is mounted, and nobody may touch it: that is what there is to tell. */
+	if (IS_ENABLED(CONFIG_TRANSPORT_NFS) && sr->path[0] &&
+	    (err_kind(err) == -EHOSTDOWN || err_kind(err) == -ESTALE)) {
+		info->attached = info->unreachable = true;
+		info->path = arena_strdup(&sr->ctx->arena, sr->path);
+		info->health = arena_strdup(&sr->ctx->arena, sr->ctx->why);
 		fail_clear(sr->ctx);
 		return 0;
 	}
@@ -388,6 +402,8 @@ int do_sr_destroy(struct run *r)
 	err = detach(r);
 	if (!err)
 		err = sr->type->layout->destroy(sr);
+	if (!err && IS_ENABLED(CONFIG_TRANSPORT_NFS) && sr->type->transport->discard)
+		err = sr->type->transport->discard(sr);
 	if (!err && r->rq->keep_tab)
 		err = smtab_remove(r->ctx, &sr->uuid);
 	return err;

@@ -9,19 +9,43 @@ enum { PORTMAP_GETPORT = 3, MOUNT_EXPORT = 5, MOUNT_V3 = 3, TCP = 6 };
 #define PATH_MOST	1024	/* MNTPATHLEN, MNTNAMLEN */
 #define NAME_MOST	255
 
-void portmap_ask(struct buf *b, uint32_t xid, uint32_t program, uint32_t version)
+/* The procedure has the same number in both versions. */
+void portmap_ask(struct buf *b, uint32_t xid, uint32_t program, uint32_t version, bool v6)
 {
-	rpc_begin(b, xid, PORTMAP_PROGRAM, 2, PORTMAP_GETPORT);
+	rpc_begin(b, xid, PORTMAP_PROGRAM, v6 ? 3 : 2, PORTMAP_GETPORT);
 	xdr_put_u32(b, program);
 	xdr_put_u32(b, version);
-	xdr_put_u32(b, TCP);
-	xdr_put_u32(b, 0);
+	if (v6) {
+		xdr_put_opaque(b, "tcp6", 4);
+		xdr_put_u64(b, 0);	/* no address, no owner */
+	} else {
+		xdr_put_u32(b, TCP);
+		xdr_put_u32(b, 0);
+	}
 	rpc_end(b);
 }
 
-int portmap_port(struct xdr *x, uint32_t *port)
+/* "fd77::2.78.80": the last two numbers are the port's bytes; "" = not registered. */
+static uint32_t port_of(struct xdr *x)
 {
-	*port = xdr_u32(x);
+	struct view v = xdr_opaque(x, NAME_MOST);
+	const char *p = v.p;
+	uint32_t part[2] = { 0, 0 };
+	size_t at = v.n;
+
+	for (int i = 1; i >= 0 && v.n && !x->bad; i--) {
+		uint32_t unit = 1;
+
+		for (; at && p[at - 1] >= '0' && p[at - 1] <= '9' && unit <= 100; unit *= 10)
+			part[i] += (uint32_t)(p[--at] - '0') * unit;
+		x->bad = unit == 1 || part[i] > 255 || !at || p[--at] != '.';
+	}
+	return part[0] << 8 | part[1];
+}
+
+int portmap_port(struct xdr *x, bool v6, uint32_t *port)
+{
+	*port = v6 ? port_of(x) : xdr_u32(x);
 	return x->bad || *port > 65535 ? -E_RPC : 0;
 }
 

@@ -15,10 +15,13 @@ struct rpc_export {
 	const char *hosts;	/* "10.0.0.0/8,@group", or "*" for everyone */
 };
 
-/* At which TCP port is the program? */
-void portmap_ask(struct buf *b, uint32_t xid, uint32_t program, uint32_t version);
+/*
+ * At which TCP port is the program?  Each family of addresses has its own;
+ * version 2 knows that of IPv4 alone, version 3 (rpcbind) is asked for the other.
+ */
+void portmap_ask(struct buf *b, uint32_t xid, uint32_t program, uint32_t version, bool v6);
 /* 0 = it is not registered; -E_RPC for what is no port. */
-int portmap_port(struct xdr *x, uint32_t *port);
+int portmap_port(struct xdr *x, bool v6, uint32_t *port);
 
 void mountd_ask_exports(struct buf *b, uint32_t xid);
 /* -E_RPC when the list is cut off, or holds what cannot be a path. */

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "drivers/transport.h"
 #include "lib/buf.h"
 #include "lib/bytes.h"
 #include "lib/kconfig.h"
@@ -59,13 +60,15 @@ static void print_srs(const struct out *o)
 	struct table t = { .arena = &o->ctx->arena, .cols = cols, .n_cols = ARRAY_SIZE(cols) };
 
 	for (const struct sr_info *sr = o->rp->srs; sr < o->rp->srs + o->rp->n_srs; sr++) {
+		bool open = sr->attached && !sr->unreachable;
+
 		table_cell(&t, sr->uuid.s);
 		table_cell(&t, sr->name);
 		table_cell(&t, sr->type);
 		table_cell(&t, yes(sr->attached));
-		table_cell(&t, sr->attached ? bytes(o, sr->size) : NULL);
-		table_cell(&t, sr->attached ? bytes(o, sr->used) : NULL);
-		table_cell(&t, !sr->attached ? NULL :
+		table_cell(&t, open ? bytes(o, sr->size) : NULL);
+		table_cell(&t, open ? bytes(o, sr->used) : NULL);
+		table_cell(&t, !open ? NULL :
 			   arena_printf(&o->ctx->arena, "%zu", sr->n_vdis));
 		table_cell(&t, sr->health);
 	}
@@ -90,6 +93,20 @@ static void print_probe(const struct out *o)
 		table_print(&t, &o->term, o->b);
 }
 
+static void print_offers(const struct out *o)
+{
+	static const struct column cols[] = { { "SERVERPATH", COL_LEFT }, { "HOSTS", COL_SHRINK } };
+	struct table t = { .arena = &o->ctx->arena, .cols = cols, .n_cols = ARRAY_SIZE(cols) };
+
+	for (size_t i = 0; i < o->rp->n_offers; i++) {
+		table_cell(&t, o->rp->offers[i].path);
+		table_cell(&t, o->rp->offers[i].hosts);
+	}
+	table_print(&t, &o->term, o->b);
+	if (o->rp->versions)
+		block_line(o->b, "versions", o->rp->versions);
+}
+
 static void print_sr(const struct out *o)
 {
 	const struct sr_info *sr = &o->rp->srs[0];
@@ -102,7 +119,7 @@ static void print_sr(const struct out *o)
 	block_line(o->b, "attached", yes(sr->attached));
 	block_line(o->b, "path", sr->path);
 	block_line(o->b, "dconf", pairs(o, &sr->dconf));
-	if (sr->attached) {
+	if (sr->attached && !sr->unreachable) {
 		block_line(o->b, "size", bytes(o, sr->size));
 		block_line(o->b, "used", bytes(o, sr->used));
 		block_line(o->b, "allocated", bytes(o, sr->allocated));
@@ -348,6 +365,10 @@ static void print_human(const struct out *o)
 		break;
 	case REPLY_PROBE:
 		print_probe(o);
+		break;
+	case REPLY_OFFERS:
+		if (IS_ENABLED(CONFIG_TRANSPORT_NFS))
+			print_offers(o);
 		break;
 	case REPLY_VDIS:
 		print_vdis(o);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "drivers/transport.h"
 #include "lib/buf.h"
 #include "lib/err.h"
 #include "lib/kconfig.h"
@@ -123,6 +124,20 @@ static void put_srs(struct json *j, const struct reply *rp)
 	put_problems(j, &rp->vdis);
 }
 
+static void put_offers(struct json *j, const struct reply *rp)
+{
+	json_key_arr(j, "exports");
+	for (size_t i = 0; i < rp->n_offers; i++) {
+		json_obj_begin(j);
+		json_key_str(j, "server", rp->offers[i].server);
+		json_key_str(j, "path", rp->offers[i].path);
+		json_key_str(j, "hosts", rp->offers[i].hosts);
+		json_obj_end(j);
+	}
+	json_arr_end(j);
+	json_key_str(j, "versions", rp->versions);
+}
+
 static void put_vdis(struct json *j, const struct request *rq, const struct reply *rp)
 {
 	json_key_arr(j, "vdis");
@@ -163,6 +178,10 @@ static void put_reply(struct json *j, const struct request *rq, const struct rep
 	case REPLY_SRS:
 	case REPLY_PROBE:
 		put_srs(j, rp);
+		break;
+	case REPLY_OFFERS:
+		if (IS_ENABLED(CONFIG_TRANSPORT_NFS))
+			put_offers(j, rp);
 		break;
 	case REPLY_VDI:
 	case REPLY_ATTACH:

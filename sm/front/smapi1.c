@@ -6,9 +6,12 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/buf.h"
 #include "lib/err.h"
+#include "lib/io.h"
+#include "lib/kconfig.h"
 #include "sm/front.h"
 #include "sm/front/faults.h"
 #include "sm/front/smapi1.h"
@@ -40,7 +43,12 @@ static int parse(struct ctx *ctx, int argc, char **argv, struct request *rq)
 static int emit(struct ctx *ctx, const struct request *rq, const struct reply *rp, int err)
 {
 	_buf_free_ struct buf out = { 0 };
+	_buf_free_ struct buf choice = { 0 };
 
+	if (IS_ENABLED(CONFIG_TRANSPORT_NFS) && err && rp->n_offers) {
+		smapi1_write_offers(&choice, rp);
+		(void)!write_all(STDERR_FILENO, choice.p, choice.n);	/* the fault says the rest */
+	}
 	if (err)
 		smapi1_write_fault(&out, fault_of(rq->op, err),
 				   ctx->why[0] ? ctx->why : err_text(err));

@@ -17,6 +17,9 @@ void smapi1_write_reply(struct buf *b, const struct request *rq, const struct re
 /* And for what was not. */
 void smapi1_write_fault(struct buf *b, int code, const char *detail);
 
+/* What creation dialogs read from stderr when a fault asks them to choose. */
+void smapi1_write_offers(struct buf *b, const struct reply *rp);
+
 /* The value of vdi_attach, and that of sr_get_driver_info within its struct. */
 void smapi1_put_attach(struct buf *b, const struct request *rq, const struct vdi *v);
 void smapi1_put_info(struct buf *b, const struct sr_type *t);

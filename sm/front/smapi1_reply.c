@@ -5,7 +5,9 @@
  */
 #include <string.h>
 
+#include "drivers/transport.h"
 #include "lib/buf.h"
+#include "lib/kconfig.h"
 #include "lib/utf8.h"
 #include "sm/front/faults.h"
 #include "sm/front/smapi1.h"
@@ -81,7 +83,27 @@ static void put_srlist(struct buf *b, const struct request *rq, const struct rep
 		}
 		buf_puts(b, "</SR>");
 	}
+	if (IS_ENABLED(CONFIG_TRANSPORT_NFS) && rp->versions) {
+		buf_puts(b, "<SupportedVersions>");
+		for (const char *p = rp->versions; *p; p++)
+			if (*p != ',')
+				buf_printf(b, "<Version>%c</Version>", *p);
+		buf_puts(b, "</SupportedVersions>");
+	}
 	buf_puts(b, "</SRlist>");
+}
+
+void smapi1_write_offers(struct buf *b, const struct reply *rp)
+{
+	buf_puts(b, "<?xml version=\"1.0\" ?><nfs-exports>");
+	for (size_t i = 0; i < rp->n_offers; i++) {
+		buf_puts(b, "<Export>");
+		put_leaf(b, "Target", rp->offers[i].server);
+		put_leaf(b, "Path", rp->offers[i].path);
+		put_leaf(b, "Accesslist", rp->offers[i].hosts);
+		buf_puts(b, "</Export>");
+	}
+	buf_puts(b, "</nfs-exports>\n");
 }
 
 /* A member as xapi writes it in calls: the value has no type. */

@@ -322,7 +322,7 @@ static void put_reply(struct buf *b, const struct request *rq, const struct repl
 {
 	struct sexpr_out s = { .buf = b };
 
-	if (rq->op == OP_SR_SHOW && rp->srs[0].attached)	/* one that is away: no output */
+	if (rq->op == OP_SR_SHOW && rp->srs[0].attached && !rp->srs[0].unreachable)	/* away: no output */
 		put_sr(&s, &rp->srs[0], &rp->vdis);
 	else if (rq->op == OP_VDI_SHOW)
 		put_vdi(&s, rq, &rp->vdis.v[0]);

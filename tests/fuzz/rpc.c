@@ -19,7 +19,7 @@ static void decode(struct xdr *x, int what)
 	size_t n;
 
 	if (what == 0) {
-		if (!portmap_port(x, &port))
+		if (!portmap_port(x, x->n > 4, &port))
 			CHECK(port < 65536);
 	} else if (what == 1) {
 		if (!mountd_exports(&a, x, &v, &n))

@@ -17,7 +17,7 @@ setup() {
 	BIN=$DIR/bin
 	export SM_ROOT=$DIR/root
 	mkdir -p "$BIN" "$SM_ROOT" "$DIR/replies" "$DIR/disks"
-	for name in sm FileSR DummySR NFSSR; do
+	for name in sm FileSR DummySR ISOSR; do
 		ln -s "$(realpath "$(command -v "${SM:-sm}")")" "$BIN/$name"
 	done
 	VERSION=$(sed -n 's/^VERSION := //p' "$BATS_TEST_DIRNAME/../../Makefile")
@@ -112,8 +112,8 @@ m() {
 }
 
 @test "a driver that is not built in faults with 48" {
-	call NFSSR "$(doc driver_info)"
-	fault 48 NFSSR
+	call ISOSR "$(doc driver_info)"
+	fault 48 ISOSR
 }
 
 @test "vdi_create answers location and uuid" {

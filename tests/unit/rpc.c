@@ -57,7 +57,7 @@ TEST(rpc_calls_are_what_the_rfc_says)
 	};
 	_buf_free_ struct buf b = { 0 };
 
-	portmap_ask(&b, 7, MOUNT_PROGRAM, 3);
+	portmap_ask(&b, 7, MOUNT_PROGRAM, 3, false);
 	if (EQ(b.n, sizeof(getport)))
 		MEM_EQ(b.p, getport, sizeof(getport));
 	mountd_ask_exports(&b, 7);
@@ -227,10 +227,32 @@ TEST(rpc_ports_are_ports)
 	xdr_put_u32(&b, 20048);
 	xdr_put_u32(&b, 65536);
 	x = (struct xdr){ (const uint8_t *)b.p, b.n, false };
-	EQ(portmap_port(&x, &port), 0);
+	EQ(portmap_port(&x, false, &port), 0);
 	EQ(port, 20048);
-	EQ(portmap_port(&x, &port), -E_RPC);
-	EQ(portmap_port(&x, &port), -E_RPC);
+	EQ(portmap_port(&x, false, &port), -E_RPC);
+	EQ(portmap_port(&x, false, &port), -E_RPC);
+}
+
+TEST(rpc_ports_of_ipv6_are_the_end_of_an_address)
+{
+	static const struct { const char *address; int err; uint32_t port; } all[] = {
+		{ "fd77::2.78.80", 0, 20048 }, { "::.0.111", 0, 111 }, { "", 0, 0 },
+		{ "::.255.255", 0, 65535 }, { "::.256.1", -E_RPC, 0 }, { "::.1.", -E_RPC, 0 },
+		{ "1.2", -E_RPC, 0 }, { ".1.2", 0, 258 }, { "::1", -E_RPC, 0 },
+		{ "::.1.0000000001", -E_RPC, 0 }, { "::.1.x", -E_RPC, 0 }, { ".", -E_RPC, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		_buf_free_ struct buf b = { 0 };
+		struct xdr x;
+		uint32_t port = 1;
+
+		xdr_put_opaque(&b, all[i].address, strlen(all[i].address));
+		x = (struct xdr){ (const uint8_t *)b.p, b.n, false };
+		EQ(portmap_port(&x, true, &port), all[i].err);
+		if (!all[i].err)
+			EQ(port, all[i].port);
+	}
 }
 
 static void put_fsid(struct buf *b, bool type, uint64_t major)

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a server exports, and which SRs are below an export. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "drivers/layout.h"
+#include "drivers/sr.h"
+#include "drivers/transport.h"
+#include "drivers/transport/nfs.h"
+#include "lib/bytes.h"
+#include "lib/cleanup.h"
+#include "lib/err.h"
+#include "lib/rpc/mountd.h"
+#include "lib/rpc/nfs4.h"
+
+/* --- exports ------------------------------------------------------------------- */
+
+struct offers {
+	struct sr *sr;
+	const struct nfs_server *s;
+	struct offer *v;
+	size_t n, room;
+	unsigned calls;			/* of NFS 4, so that no tree is too large */
+};
+
+#define CALLS_MOST	64
+#define OFFERS_MOST	4096
+
+static void add(struct offers *o, const char *path, const char *hosts)
+{
+	struct arena *a = &o->sr->ctx->arena;
+
+	if (o->n == o->room) {
+		size_t room = o->room ? o->room * 2 : 16;
+
+		o->v = arena_grow(a, o->v, o->n, room, sizeof(*o->v));
+		o->room = room;
+	}
+	o->v[o->n++] = (struct offer){ o->s->name, path, hosts };
+}
+
+static int ask_mountd(struct offers *o)
+{
+	struct ctx *ctx = o->sr->ctx;
+	_buf_free_ struct buf out = { 0 };
+	struct rpc_in in = { .left = 0 };
+	struct rpc_export *v = NULL;
+	uint32_t port = 0;
+	struct xdr x;
+	size_t n = 0;
+	int err = nfs_find_port(ctx, o->s, MOUNT_PROGRAM, &port);
+
+	if (!err && !port)
+		err = fail_say(ctx, -E_NFS_SERVER, "server %s has no mountd", o->s->text);
+	if (err)
+		return err;
+	mountd_ask_exports(&out, NFS_XID);
+	err = nfs_call(ctx, o->s, port, &out, &in, &x, NULL);
+	if (!err) {
+		err = mountd_exports(&ctx->arena, &x, &v, &n);
+		if (err)
+			fail(ctx, err, "server %s, its list of exports", o->s->text);
+	}
+	rpc_in_free(&in);
+	for (size_t i = 0; i < n && !err; i++)
+		add(o, v[i].path, v[i].hosts);
+	return err;
+}
+
+static int ask_dir(struct offers *o, const char *path, struct nfs4_dir *d)
+{
+	struct ctx *ctx = o->sr->ctx;
+	_buf_free_ struct buf out = { 0 };
+	struct rpc_in in = { .left = 0 };
+	struct xdr x;
+	int err = nfs4_ask_dir(&out, NFS_XID, path);
+
+	if (!err)
+		err = nfs_call(ctx, o->s, NFS_PORT, &out, &in, &x, NULL);
+	if (!err) {
+		err = nfs4_dir(&ctx->arena, &x, d);
+		if (err)
+			fail(ctx, err, "server %s, its directory %s", o->s->text, path);
+	}
+	rpc_in_free(&in);
+	return err;
+}
+
+/* Where the file system changes an export begins; the rest is the server's own. */
+static int walk(struct offers *o, const char *path, const struct nfs4_fsid *root, unsigned depth)
+{
+	struct nfs4_dir d;
+	int err = ask_dir(o, path, &d);
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < d.n && o->n < OFFERS_MOST; i++) {
+		const struct nfs4_entry *e = &d.v[i];
+		const char *below = arena_printf(&o->sr->ctx->arena, "%s/%s", path[1] ? path : "", e->name);
+
+		if (!e->is_dir)
+			continue;
+		if (memcmp(&e->fsid, root ? root : &d.fsid, sizeof(e->fsid))) {
+			add(o, below, "");
+		} else if (depth < NFS4_DEPTH && o->calls++ < CALLS_MOST) {
+			if (walk(o, below, root ? root : &d.fsid, depth + 1))
+				fail_clear(o->sr->ctx);	/* a branch that is not for us */
+		}
+	}
+	return 0;
+}
+
+static int ask_nfs4(struct offers *o)
+{
+	int err = walk(o, "/", NULL, 1);
+
+	if (!err && !o->n)
+		add(o, "/", "");	/* the root is an export itself */
+	return err;
+}
+
+/*
+ * mountd says who may use what; a server of NFS 4 alone has none.  Its root says
+ * only what there is.
+ */
+int nfs_offers(struct sr *sr, struct offer **v, size_t *n, const char **versions)
+{
+	struct ctx *ctx = sr->ctx;
+	struct nfs_server s = { .name = kv_get(&sr->dconf, "server") };
+	struct offers o = { .sr = sr, .s = &s };
+	struct net_addr addr[NET_ADDRS];
+	char why[sizeof(ctx->why)], what[sizeof(ctx->hint)];
+	int err = nfs_resolve(ctx, s.name, addr);
+
+	if (err < 0)
+		return err;
+	s.addr = addr[0];
+	net_show(&s.addr, s.text);
+	err = ask_mountd(&o);
+	if (err || !o.n) {
+		memcpy(why, ctx->why, sizeof(why));
+		memcpy(what, ctx->hint, sizeof(what));
+		fail_clear(ctx);
+		if (!ask_nfs4(&o)) {
+			err = 0;
+		} else if (err) {
+			memcpy(ctx->why, why, sizeof(why));
+			memcpy(ctx->hint, what, sizeof(what));
+		}
+	}
+	if (!err && versions) {
+		bool three = !nfs_null(ctx, &s, NFS_PORT, NFS_PROGRAM, 3, NULL);
+		bool four = !nfs_null(ctx, &s, NFS_PORT, NFS_PROGRAM, 4, NULL);
+
+		*versions = three && four ? "3,4" : three ? "3" : four ? "4" : "";
+		fail_clear(ctx);
+	}
+	*v = o.v;
+	*n = o.n;
+	return err;
+}
+
+/* --- SRs below an export ---------------------------------------------------------- */
+
+/* One of ours has a marker; one of upstream's is known by its directory's name alone. */
+static int look_into(struct sr *sr, int up, const char *name, const struct uuid *u,
+		     struct sr_info *found)
+{
+	int err;
+
+	*found = (struct sr_info){ .name = "" };
+	sr->dir = openat(up, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (sr->dir < 0)
+		return -errno;
+	err = sr->type->layout->probe(sr, found);
+	close(sr->dir);
+	sr->dir = -1;
+	if (err == -E_SR_MISSING && u)
+		err = 0;
+	if (u)
+		found->uuid = *u;
+	fail_clear(sr->ctx);
+	return err;
+}
+
+int nfs_inhabitants(struct sr *sr, struct sr_info **v, size_t *n)
+{
+	struct arena *a = &sr->ctx->arena;
+	_close_ int up = -1;
+	struct sr_info info;
+	struct dirent *e;
+	struct uuid u;
+	size_t room = 0;
+	DIR *d;
+	int err = nfs_borrow(sr, nfs_serverpath(sr), &up);
+
+	*v = NULL;
+	*n = 0;
+	if (err)
+		return err;
+	if (!look_into(sr, up, ".", NULL, &info)) {
+		*v = arena_grow(a, NULL, 0, room = 1, sizeof(info));
+		kv_set(a, &info.dconf, "nosubdir", "true");
+		(*v)[(*n)++] = info;
+	}
+	d = fdopendir(dup(up));
+	if (!d)
+		return fail(sr->ctx, -errno, "read %s", nfs_serverpath(sr));
+	while (errno = 0, (e = readdir(d))) {
+		if (uuid_parse(&u, e->d_name) || look_into(sr, up, e->d_name, &u, &info))
+			continue;
+		if (*n == room) {
+			size_t more = room ? room * 2 : 8;
+
+			*v = arena_grow(a, *v, *n, more, sizeof(info));
+			room = more;
+		}
+		(*v)[(*n)++] = info;
+	}
+	err = errno ? fail(sr->ctx, -errno, "read %s", nfs_serverpath(sr)) : 0;
+	closedir(d);
+	return err;
+}

@@ -1,0 +1,238 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# NFS SRs against the kernel's own server, which is well, or away, or refuses:
+# what works, and within which time what does not work is told, and how.
+
+setup_file() {
+	load helpers/lab
+	load helpers/dm
+	lab_start --mem 384M --disk a:512M --mods \
+		loop,dm-mod,nbd:nbds_max=4:max_part=0,nfs,nfsv3,nfsv4,nfsd,veth,ipv6
+	guest_put tests/nfs/server.sh /tmp/server.sh
+	guest_ok -t 60 'judge bash /tmp/server.sh up /dev/ubda'
+	dm_tool rpct
+}
+
+teardown_file() {
+	load helpers/lab
+	lab_stop
+}
+
+setup() {
+	load helpers/lab
+	load helpers/sm
+	needs SR_NFS FRONT_CLI
+	A=6f0c1a52-3b7e-4d0a-9a51-0d2c4b8f7e11
+}
+
+teardown() {
+	guest 'for v in $(sm vdi list --minimal | tr , " "); do sm vdi detach $v; done
+		for s in $(sm sr list --minimal | tr , " "); do sm sr forget $s; done
+		umount -f /run/sr-mount/* ; rmdir /run/sr-mount/*; rm -rf /etc/smtab
+		judge sh -c "rm -rf /mnt/exp/pool/* /mnt/exp/pool/.sm"' >/dev/null 2>&1 || true
+}
+
+server() { guest_ok -t 60 "judge bash /tmp/server.sh $*" >/dev/null; }
+
+# path VERSION: the exported directory, as that version calls it.
+path() { case $1 in 3) echo /mnt/exp/pool ;; *) echo /pool ;; esac; }
+
+# at VERSION [KEY=VALUE…]: the arguments that say where the SR is.
+at() {
+	local kv
+
+	printf ' --type nfs --dconf server=10.77.0.2 --dconf serverpath=%s --dconf nfsversion=%s' "$(path "$1")" "$1"
+	for kv in "${@:2}"; do printf ' --dconf %s' "$kv"; done
+}
+
+# create VERSION [KEY=VALUE…]: the SR "n", whose uuid is A.
+create() { guest_ok "sm sr create n --uuid $A $(at "$@")" >/dev/null; }
+
+# within SECONDS STATUS PATTERN CMD…: it fails in that time, so, with one line.
+within() {
+	local limit=$1 began=$SECONDS
+
+	shift
+	fails "$@"
+	[ $((SECONDS - began)) -le "$limit" ] || {
+		echo "$((SECONDS - began)) s, not $limit: ${*:3}" >&2
+		return 1
+	}
+}
+
+@test "every version: disks of both formats live, a probe finds the SR" {
+	for v in 3 4.2 4.0 4.1 4; do
+		create $v
+		if [ "$v" != 3 ] && [ "$v" != 4.2 ]; then
+			[ $v = 4 ] && got=4.2 || got=$v		# the highest that both have
+			guest_ok "grep -q vers=$got, /proc/mounts && sm sr destroy n"
+			continue
+		fi
+		guest_ok "grep -q ' /run/sr-mount/$A nfs' /proc/mounts
+			sm vdi create r --sr n --size 8M --format raw && dev=\$(sm vdi attach r)
+			echo hello | dd of=\$dev conv=fsync 2>/dev/null && sm vdi detach r
+			sm vdi resize r 16M && dev=\$(sm vdi attach r) && head -c 5 \$dev; sm vdi detach r" >/dev/null
+		[[ $output == *hello ]]
+		guest_ok "sm vdi create d --sr n --size 8M --format vhd && dev=\$(sm vdi attach d)
+			echo world | dd of=\$dev conv=fsync 2>/dev/null && sm vdi detach d
+			sm vdi snapshot d s && dev=\$(sm vdi attach d) && head -c 5 \$dev; sm vdi detach d" >/dev/null
+		[[ $output == *world ]]
+		guest_ok 'sm sr check n && for x in r d s; do sm vdi delete $x; done; sm sr scan n'
+		grun sm sr probe $(at $v) --minimal
+		[ "$output" = "$A" ]
+		guest_ok "sm sr detach n && sm sr attach n && sm sr destroy n"
+		guest_ok '[ -z "$(ls -A /run/sr-mount)" ] && judge sh -c "[ -z \"\$(ls -A /mnt/exp/pool)\" ]"'
+	done
+}
+
+@test "by name and by IPv6; attached twice; mounted by another; nosubdir" {
+	guest_ok 'printf "10.77.0.2 filer\nfd77::2 filer6\n" >/etc/hosts'
+	guest_ok "sm sr create n --type nfs --dconf server=filer --dconf serverpath=/pool --dconf nfsversion=4.2
+		grep -q '^filer:/pool/.*addr=10.77.0.2' /proc/mounts && sm sr attach n && sm sr destroy n"
+	for v in 3 4.1; do
+		for s in fd77::2 filer6; do
+			guest_ok "sm sr create n --type nfs --dconf server=$s --dconf serverpath=$(path $v) --dconf nfsversion=$v
+				grep -q 'proto=tcp6.*addr=fd77::2' /proc/mounts && sm sr destroy n"
+		done
+	done
+	create 4.1 nosubdir=true
+	guest_ok "grep -q '^10.77.0.2:/pool /run' /proc/mounts"
+	grun sm sr probe $(at 4.1) --json
+	doc=$output
+	is ".srs[0].uuid == \"$A\" and .srs[0].dconf.nosubdir == \"true\""
+	guest_ok "sm sr detach n && mount -t tmpfs none /run/sr-mount/$A 2>/dev/null || { mkdir -p /run/sr-mount/$A; mount -t tmpfs none /run/sr-mount/$A; }"
+	fails 3 '*is no mount of NFS*' sm sr attach n
+	guest_ok "umount /run/sr-mount/$A; sm sr destroy n"
+}
+
+@test "what a server has: exports of mountd, names of NFS 4, for people and for xapi" {
+	grun sm sr probe --type nfs --dconf server=10.77.0.2 --dconf probeversion=true --json
+	doc=$output
+	is '.exports == [{"server":"10.77.0.2","path":"/mnt/exp","hosts":"*"}] and .versions == "3,4"'
+	xml='<methodCall><methodName>sr_probe</methodName><params><param><value><struct><member><name>command</name><value>sr_probe</value></member><member><name>args</name><value><array><data/></array></value></member><member><name>device_config</name><value><struct><member><name>server</name><value>10.77.0.2</value></member></struct></value></member></struct></value></param></params></methodCall>'
+	grun NFSSR "$xml" >/dev/null
+	[[ $output == *'<int>101</int>'* ]]
+	xmllint --noout - <<<"$stderr"
+	[[ $stderr == *'<Export><Target>10.77.0.2</Target><Path>/mnt/exp</Path><Accesslist>*</Accesslist></Export>'* ]]
+	create 4.2
+	grun NFSSR "${xml/<\/value><\/member><\/struct><\/value><\/member><\/struct>/</value></member><member><name>serverpath</name><value>/mnt/exp/pool</value></member></struct></value></member></struct>}" >/dev/null
+	[[ $output == *"&lt;SR&gt;&lt;UUID&gt;$A&lt;/UUID&gt;&lt;/SR&gt;"* ]]
+	grun sm sr probe 10.77.0.2:/mnt/exp/pool --minimal
+	[ "$output" = "$A" ]
+	guest_ok 'sm sr destroy n'
+}
+
+@test "hostile lists of exports are refused in one line, and in time" {
+	for mode in cut large endless empty drip other silent words; do
+		guest_ok "rpct $mode >/tmp/ready & until grep -q ready /tmp/ready; do sleep 0.02; done" >/dev/null
+		within 8 1 'sm: sr probe: server 127.0.0.1*' sm sr probe --type nfs --dconf server=127.0.0.1
+		guest_ok 'killall -9 rpct; rm -f /tmp/ready'
+	done
+}
+
+@test "refused: no such path, not exported, version, options, no server" {
+	v=4.1
+	within 5 4 '*the server has no directory 10.77.0.2:/nowhere*sr probe*' sm sr create n --type nfs \
+		--dconf server=10.77.0.2 --dconf serverpath=/nowhere --dconf nfsversion=4.1
+	within 5 1 '*does not export 10.77.0.2:/nowhere to this host, or has no such directory*' sm sr create n \
+		--type nfs --dconf server=10.77.0.2 --dconf serverpath=/nowhere
+	within 5 4 "*has no SR $A*" sm sr introduce $A $(at 4.1)
+	within 5 4 "*has no SR $A*" sm sr introduce $A $(at 3)
+	within 5 1 "*no NFS version '5'*4.2*" sm sr create n $(at 5)
+	within 5 2 "*options*bogus=1*" sm sr create n $(at 4.1 options=bogus=1)
+	within 5 2 "*not for you to set*" sm sr create n $(at 4.1 options=addr=10.0.0.1)
+	within 5 1 '*nothing listens at port 2049*' sm sr create n --type nfs --dconf server=127.0.0.1 \
+		--dconf serverpath=/x --dconf nfsversion=4.1
+	within 5 1 '*nothing listens at port 111*' sm sr create n --type nfs --dconf server=127.0.0.1 --dconf serverpath=/x
+	within 8 1 '*10.77.0.9*' sm sr create n --type nfs --dconf server=10.77.0.9 --dconf serverpath=/x
+	within 5 1 '*cannot be reached: no way to that host*' sm sr create n --type nfs --dconf server=10.99.0.1 --dconf serverpath=/x
+	within 10 1 '*nowhere.invalid*/etc/hosts*' sm sr create n --type nfs --dconf server=nowhere.invalid --dconf serverpath=/x
+	guest_ok '[ ! -e /etc/smtab ] || [ ! -s /etc/smtab ]; [ -z "$(ls -A /run/sr-mount)" ]'
+	server stop
+	server start -N 3 -N 4.2 2
+	within 5 1 '*has NFS 4 to 4, not 3*nfsversion=4*' sm sr create n $(at 3 port=2049 | sed s/port/options=port/)
+	within 5 1 '*does not have NFS 4.2*' sm sr create n $(at 4.2)
+	guest_ok "sm sr create n $(at 4) && grep -q vers=4.1, /proc/mounts && sm sr destroy n"
+	server stop
+	server start 2
+}
+
+@test "read-only, root-squashed, full: each its sentence" {
+	create 4.1
+	guest_ok 'sm vdi create d --sr n --size 4M && sm sr detach n'
+	server export ro,no_root_squash
+	within 5 1 '*exports it read-only*options=ro*' sm sr attach n
+	within 5 1 '*exports it read-only*' sm sr create m $(at 4.1)
+	guest_ok "sm sr forget n && sm sr introduce $A --name n $(at 4.1 options=ro) && sm vdi show d" >/dev/null
+	within 5 1 '*' sm vdi create e --sr n --size 4M
+	guest_ok 'dev=$(sm vdi attach d --read-only) && sm vdi detach d && sm sr forget n'
+	server export rw,root_squash
+	within 5 1 '*does not let root write*squash*' sm sr create m $(at 4.1)
+	within 5 1 '*' sm sr introduce $A $(at 4.1)
+	server export rw,no_root_squash
+	guest_ok "sm sr introduce $A --name n $(at 4.1)
+		judge sh -c 'dd if=/dev/zero of=/mnt/exp/fill bs=1M 2>/dev/null; dd if=/dev/zero of=/mnt/exp/fill2 bs=4k 2>/dev/null; sync'" >/dev/null
+	within 10 5 '*SR*' sm vdi create e --sr n --size 64M --sm-config allocation=thick
+	guest_ok 'sm sr detach n; sm sr attach n && sm vdi delete d; judge rm -f /mnt/exp/fill /mnt/exp/fill2'
+	guest_ok 'sm sr destroy n'
+}
+
+@test "a server that is silent, and comes back" {
+	for v in 3 4.2; do
+		create $v
+		guest_ok 'sm vdi create d --sr n --size 4M'
+		server silent
+		jsonof sm sr show n
+		is '.sr.attached and (.sr.health | contains("does not answer"))'
+		jsonof sm sr list
+		is '.srs[0].health | contains("does not answer")'
+		within 8 1 '*server 10.77.0.2 does not answer at port 2049 (NFS)*firewall*' sm vdi create e --sr n --size 4M
+		within 8 1 '*SR '"$A"': server 10.77.0.2 does not answer*' sm vdi show d
+		within 8 1 '*does not answer*' sm sr scan n
+		server talk
+		guest_ok 'sm vdi show d && sm vdi delete d' >/dev/null
+		server silent
+		began=$SECONDS
+		guest_ok -t 60 'sm sr detach n'
+		[ $((SECONDS - began)) -le 20 ]
+		guest_ok '! grep -q sr-mount /proc/mounts'
+		within 8 1 '*does not answer at port*' sm sr attach n
+		server talk
+		guest_ok 'sm sr attach n && sm sr destroy n'
+	done
+}
+
+@test "a server that goes while a verb is at work: it is given up in seconds, and done again later" {
+	create 4.1
+	guest_ok 'sm vdi create d --sr n --size 64M --format vhd && dev=$(sm vdi attach d)
+		sm vdi detach d'
+	# A disk of zeroes that the server has to be told: it takes longer than the server lives.
+	guest_ok "(sleep 0.4; judge bash /tmp/server.sh silent) & began=\$(cut -d. -f1 /proc/uptime)
+		for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+			sm vdi create x\$i --sr n --size 4M >/tmp/out 2>&1 || break
+		done
+		cat /tmp/out; echo took \$((\$(cut -d. -f1 /proc/uptime) - began)); wait" >/dev/null
+	[[ $output == *'server 10.77.0.2 does not answer'* ]]
+	[[ $output =~ took\ ([0-9]+) ]]
+	[ "${BASH_REMATCH[1]}" -le 25 ]
+	server talk
+	guest_ok 'sm sr scan n && sm sr check n'
+	guest_ok 'for v in $(sm vdi list --sr n --minimal | tr , " "); do sm vdi delete $v; done; sm sr destroy n'
+}
+
+@test "a server that is restarted, and an export that is withdrawn" {
+	create 4.1
+	guest_ok 'sm vdi create d --sr n --size 4M'
+	server stop
+	within 8 1 '*nothing listens at port 2049*is the NFS server running*' sm vdi show d
+	jsonof sm sr show n
+	is '.sr.health | contains("nothing listens")'
+	server start --grace-time 10 --lease-time 10 2
+	guest_ok 'sm vdi show d && sm sr scan n' >/dev/null
+	server export none
+	within 8 1 '*does not know 10.77.0.2:/pool/'"$A"' any more*exported still*' sm vdi show d
+	jsonof sm sr show n
+	is '.sr.attached and (.sr.health | contains("any more"))'
+	server export rw,no_root_squash
+	guest_ok 'sm sr attach n && sm vdi show d && sm vdi delete d && sm sr destroy n' >/dev/null
+}

@@ -1,0 +1,47 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# An NFS server for the lab, in a network namespace of its own: 10.77.0.2, and
+# fd77::2.  Run by "judge".
+#
+#	server.sh up DEVICE	XFS on it, exported as / (NFS 4) and /mnt/exp (NFS 3)
+#	server.sh export OPTIONS|none	how it is exported from now on
+#	server.sh start [ARG…]|stop	nfsd, its threads
+#	server.sh silent|talk	drop what is sent to the client, or no longer
+set -e
+in_srv() { ip netns exec srv "$@"; }
+export_as() {
+	in_srv exportfs -ua
+	[ "$1" = none ] || in_srv exportfs -o "$1,no_subtree_check,fsid=0,insecure" '*:/mnt/exp'
+	in_srv exportfs -f
+}
+
+case $1 in
+up)
+	ip netns add srv
+	ip link add v0 type veth peer name v1
+	ip link set v1 netns srv
+	ip addr add 10.77.0.1/24 dev v0
+	ip -6 addr add fd77::1/64 dev v0 nodad
+	ip link set v0 up
+	in_srv ip link set lo up
+	in_srv ip addr add 10.77.0.2/24 dev v1
+	in_srv ip -6 addr add fd77::2/64 dev v1 nodad
+	in_srv ip link set v1 up
+	mkfs.xfs -qf -m reflink=1 "$2"
+	mkdir -p /mnt/exp
+	mount "$2" /mnt/exp
+	mkdir /mnt/exp/pool
+	mount -t tmpfs none /var/lib/nfs
+	mkdir -p /var/lib/nfs/{sm,sm.bak,v4recovery,rpc_pipefs} /run/rpcbind /run/lock
+	: >/var/lib/nfs/etab
+	: >/var/lib/nfs/rmtab
+	in_srv rpcbind -w
+	export_as rw,no_root_squash
+	in_srv bash -c 'mount -t nfsd nfsd /proc/fs/nfsd && rpc.nfsd --grace-time 10 --lease-time 10 2 && rpc.mountd'
+	;;
+export) export_as "$2" ;;
+start) shift; in_srv bash -c 'mount -t nfsd nfsd /proc/fs/nfsd; rpc.nfsd "$@"' nfsd "$@" ;;
+stop) in_srv bash -c 'mount -t nfsd nfsd /proc/fs/nfsd; rpc.nfsd 0' ;;
+silent) in_srv ip route add blackhole 10.77.0.1/32 ;;
+talk) in_srv ip route del blackhole 10.77.0.1/32 ;;
+esac
