@@ -3,6 +3,8 @@
 #ifndef ARCH_SOCK_H
 #define ARCH_SOCK_H
 
+#include <sys/types.h>
+
 /*
  * Listen at a path.  The socket is there, for its owner alone (0600), once it
  * can be connected to.  What a dead server left at the path is replaced; one
@@ -19,5 +21,10 @@ int sock_signals(int *fd);
  * came instead.
  */
 int sock_accept(int fd, int signals, int *client);
+
+/* -ENOENT or -ECONNREFUSED when nobody listens there. */
+int sock_connect(const char *path, int *fd);
+/* The process that connected, as it was then; 0 when the kernel does not say. */
+pid_t sock_peer(int fd);
 
 #endif

@@ -122,6 +122,13 @@ int chain_release(struct sr *sr, const struct vdi *vdi)
 	return err || !l->volume_deflate ? err : l->volume_deflate(sr, vdi);
 }
 
+int chain_pause(struct sr *sr, const struct vdi *vdi)
+{
+	const struct layout *l = sr->type->layout;
+
+	return l->volume_open || !l->volume_map ? 0 : chain_lv_close(sr, vdi);
+}
+
 /* --- for another process ------------------------------------------------------ */
 
 int chain_keep(const struct image *im, bool writable, struct chain *c)

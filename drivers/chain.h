@@ -33,6 +33,12 @@ int chain_open(struct sr *sr, const struct vdi *vdi, int flags, struct image **i
  */
 int chain_release(struct sr *sr, const struct vdi *vdi);
 
+/*
+ * Its server has closed them all: let go of the one volume that is about to
+ * change, the VDI's own.  Whoever opens the chain again takes it back.
+ */
+int chain_pause(struct sr *sr, const struct vdi *vdi);
+
 /* One level that is a logical volume (chain_lv.c). */
 int chain_lv_open(struct sr *sr, const struct vdi *vdi, bool writable, int *fd);
 int chain_lv_close(struct sr *sr, const struct vdi *vdi);

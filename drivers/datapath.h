@@ -42,6 +42,14 @@ struct datapath {
 	 * activate that died.  Fills in at again.
 	 */
 	int (*refresh)(struct sr *sr, const struct vdi *vdi, struct attachment *at);
+	/*
+	 * Let go of all its volumes, for as long as *hold is open; what a guest asks
+	 * waits.  resume() is called after the SR's lock has been dropped and the SR
+	 * closed: what the disk is then is found anew (drivers/control.h), and a new
+	 * size is shown.  NULL = not while it is active.
+	 */
+	int (*pause)(struct sr *sr, const struct vdi *vdi, int *hold);
+	int (*resume)(struct sr *sr, const struct vdi *vdi, int *hold);
 };
 
 DECLARE_REGISTRY(datapaths, struct datapath);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "arch/lock.h"
+#include "drivers/control.h"
 #include "drivers/server.h"
 #include "drivers/sr.h"
 #include "lib/err.h"
@@ -46,8 +47,10 @@ int server_tell(struct sr *sr, int lock, const struct server_note *n)
 
 void server_unlock(struct sr *sr, const struct uuid *vdi, int *lock)
 {
-	if (*lock >= 0)
+	if (*lock >= 0) {
+		unlink(control_path(sr, vdi));
 		unlink(note_path(sr, vdi));
+	}
 	lock_drop(lock);
 }
 

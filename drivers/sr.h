@@ -130,6 +130,11 @@ const struct format *sr_format_at(const struct sr_type *t, size_t i);
 const struct datapath *sr_datapath_at(const struct sr_type *t, size_t i);
 /* Of a new disk when nobody says which: the first that can be attached here, or else the first. */
 const struct format *sr_format_default(const struct sr_type *t);
+/* Open an attached SR, and finish what a dead process left when recover is set: locked. */
+int sr_open(struct sr *sr, bool recover);
+/* The struct may be opened again. */
+void sr_close(struct sr *sr);
+
 /* A path below SM_ROOT, in the arena: sm_path(ctx, "/run/sr-mount/%s", uuid). */
 char *sm_path(struct ctx *ctx, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -12,6 +12,8 @@
 #include "sm/ops.h"
 #include "sm/request.h"
 
+struct held;
+
 /* One request on its way through the core. */
 struct run {
 	struct ctx *ctx;
@@ -22,6 +24,7 @@ struct run {
 	struct vdi vdi;		/* found when the row needs a VDI */
 	const char *broken;	/* why it could not be read; NULL: it was */
 	int sr_lock, vdi_lock;
+	struct held *held;	/* disks in use that wait for the end of the verb (live.h) */
 };
 
 /* --- resolve.c: which SR, which VDI ---------------------------------------- */
@@ -35,12 +38,8 @@ int bind_vdi(struct run *r);
 
 /* --- opened SRs ------------------------------------------------------------ */
 
-/* Open an attached SR, and finish what a dead process left when recover is set. */
-int sr_open(struct sr *sr, bool recover);
-/* Reach the storage of an SR that need not be attached. */
+/* Reach the storage of an SR that need not be attached; sr_close() undoes it. */
 int sr_stage(struct sr *sr, bool create);
-/* Undoes either; the struct may be opened again. */
-void sr_close(struct sr *sr);
 /* Can SRs of the type be looked for without a dconf? */
 static inline bool sr_can_survey(const struct sr_type *t)
 {
@@ -65,6 +64,8 @@ int vdi_complete(struct sr *sr, struct vdi *vdi);
 const struct datapath *vdi_datapath(const struct sr *sr, const struct vdi *vdi);
 /* Who serves it, and its counters, for who asks. */
 void usage_fill(struct sr *sr, struct vdi *vdi);
+/* The one that serves it now; not active, the one that would. */
+const struct datapath *datapath_now(const struct sr *sr, const struct vdi *vdi);
 /* Answer with r->vdi. */
 int reply_vdi(struct run *r, enum reply_kind kind);
 /* -E_SR_NO_SPACE unless that many bytes are free. */

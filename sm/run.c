@@ -14,6 +14,7 @@
 #include "sm/core.h"
 #include "sm/image.h"
 #include "sm/lease.h"
+#include "sm/live.h"
 #include "sm/locks.h"
 #include "sm/run.h"
 #include "sm/smtab.h"
@@ -351,6 +352,11 @@ int sm_run(struct ctx *ctx, struct request *rq, struct reply *rp)
 	sr_close(&r.sr);
 	lock_drop(&r.vdi_lock);
 	lock_drop(&r.sr_lock);
+	if (IS_ENABLED(CONFIG_SERVE) && r.held) {
+		int bad = live_go(&r);
+
+		err = err ? err : bad;
+	}
 	if (err && r.sr.uuid.s[0] && r.row->flags & NEEDS_SR)
 		fail(ctx, err, "SR %s", r.sr.uuid.s);
 	if (err)

@@ -14,6 +14,7 @@
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/log.h"
+#include "sm/live.h"
 #include "sm/snapshot.h"
 #include "sm/tree.h"
 
@@ -130,7 +131,7 @@ static int check_split(struct run *r, const struct format *child)
 
 	if (vdi->hidden)
 		return fail(r->ctx, -E_VDI_NODE, "VDI %s is hidden", vdi->uuid.s);
-	err = must_be_idle(r, vdi);
+	err = IS_ENABLED(CONFIG_SERVE) ? live_can(r, vdi) : must_be_idle(r, vdi);
 	if (!err)
 		err = must_be_leaf(r);
 	if (!err)
@@ -252,6 +253,9 @@ static int split(struct run *r, bool clone)
 	fill_base(r, &base);
 	if (!err && s.copy)
 		err = must_be_new(r, &copy.uuid);
+	/* From here on the image is looked at, and what its server knows has to be in it. */
+	if (IS_ENABLED(CONFIG_SERVE) && !err && !r->ctx->dry_run)
+		err = live_hold(r, &leaf);
 	if (!err)
 		err = is_empty_child(r, &leaf, &empty);
 	s.base = empty ? NULL : &base;
@@ -442,7 +446,10 @@ int do_vdi_revert(struct run *r)
 	if (r->ctx->dry_run)
 		return plan(r, 0, "give VDI %s the contents of VDI %s", disk.uuid.s, snapshot.uuid.s);
 	r->vdi = snapshot;
-	err = node_of_snapshot(r, &node);
+	if (IS_ENABLED(CONFIG_SERVE))
+		err = live_hold(r, &snapshot);
+	if (!err)
+		err = node_of_snapshot(r, &node);
 	if (err)
 		return fail(r->ctx, err, "VDI %s", snapshot.uuid.s);
 	old = disk.parent;

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "lib/err.h"
 #include "lib/kconfig.h"
@@ -14,39 +13,7 @@
 #include "sm/state.h"
 #include "sm/tree.h"
 
-/* --- opening --------------------------------------------------------------- */
-
-void sr_close(struct sr *sr)
-{
-	if (!sr->type)
-		return;
-	if (sr->type->layout->close)
-		sr->type->layout->close(sr);
-	if (sr->type->transport->close)
-		sr->type->transport->close(sr);
-	if (sr->dir >= 0)
-		close(sr->dir);
-	sr->dir = -1;
-	sr->layout_data = NULL;
-	sr->opened = false;
-}
-
-int sr_open(struct sr *sr, bool recover)
-{
-	int err;
-
-	if (sr->opened)
-		return 0;
-	err = sr->type->transport->open(sr);
-	if (err == -E_SR_DETACHED) {
-		hint(sr->ctx, "sm sr attach %s", sr->uuid.s);
-		return fail_say(sr->ctx, err, "%s", err_text(err));
-	}
-	if (!err && sr->type->layout->open)
-		err = sr->type->layout->open(sr, recover);
-	sr->opened = !err;		/* what is half open sr_close() undoes all the same */
-	return err;
-}
+/* --- reaching -------------------------------------------------------------- */
 
 int sr_stage(struct sr *sr, bool create)
 {

@@ -10,6 +10,7 @@
 #include "lib/text/size.h"
 #include "sm/core.h"
 #include "sm/lease.h"
+#include "sm/live.h"
 #include "sm/smtab.h"
 #include "sm/snapshot.h"
 #include "sm/state.h"
@@ -25,8 +26,7 @@ const struct datapath *vdi_datapath(const struct sr *sr, const struct vdi *vdi)
 	return NULL;
 }
 
-/* The one that serves it now; not active, the one that would. */
-static const struct datapath *datapath_now(const struct sr *sr, const struct vdi *vdi)
+const struct datapath *datapath_now(const struct sr *sr, const struct vdi *vdi)
 {
 	const struct datapath *d;
 
@@ -282,8 +282,10 @@ static int may_resize(struct run *r, const struct format *f)
 		return fail_say(r->ctx, -E_VDI_SIZE, "VDI %s is a snapshot, which never changes",
 				vdi->uuid.s);
 	if (vdi->at.active && !f->direct) {
-		hint(r->ctx, "sm vdi detach %s", vdi->uuid.s);
-		return fail_say(r->ctx, -E_VDI_IN_USE, "VDI %s is attached", vdi->uuid.s);
+		int err = IS_ENABLED(CONFIG_SERVE) ? live_can(r, vdi) : -E_VDI_IN_USE;
+
+		if (err)
+			return err;
 	}
 	err = must_have_parents(r);
 	return err ? err : must_be_leaf(r);
@@ -315,13 +317,17 @@ int do_vdi_resize(struct run *r)
 	if (r->ctx->dry_run)
 		return plan(r, 0, "grow VDI %s to %llu bytes", vdi->uuid.s, (unsigned long long)size);
 	if (size != vdi->virtual_size) {
-		err = r->sr.type->layout->volume_resize(&r->sr, vdi, size);
+		/* A format's own numbers change with its volume: nobody may have them in memory. */
+		if (IS_ENABLED(CONFIG_SERVE) && !f->direct)
+			err = live_hold(r, vdi);
+		if (!err)
+			err = r->sr.type->layout->volume_resize(&r->sr, vdi, size);
 		if (err)
 			return fail(r->ctx, err, "VDI %s", vdi->uuid.s);
 		err = vdi_complete(&r->sr, vdi);
 	}
 	/* Also when the size was right already: a death may have come before this. */
-	if (!err && vdi->at.active && d && d->refresh)
+	if (!err && vdi->at.active && d && d->refresh && !r->held)
 		err = d->refresh(&r->sr, vdi, &vdi->at);
 	return err ? err : reply_vdi(r, REPLY_VDI);
 }

@@ -50,7 +50,7 @@ in_guest() {
 	[ "$output" = "$DEV" ]
 	in_guest 'judge mkfs.ext4 -q $D; mount $D /mnt; cp -r /bin /mnt/; umount /mnt; judge e2fsck -fn $D; judged
 		exec 7<$D; refused sm vdi detach v; exec 7<&-
-		refused sm vdi delete v; refused sm sr detach disks; refused sm vdi snapshot v s
+		refused sm vdi delete v; refused sm sr detach disks
 		sm vdi detach v; sm vdi detach v; quiet; judged; image_is_sound
 		[ ! -e /run/sm/refcount/lvm-'"$SR"' ]
 		[ "$(sm vdi attach v --read-only)" = $D ]; judge e2fsck -fn $D

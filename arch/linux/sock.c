@@ -103,3 +103,25 @@ int sock_accept(int fd, int signals, int *client)
 			return -errno;
 	}
 }
+
+int sock_connect(const char *path, int *out)
+{
+	_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un a;
+	int err = set_path(&a, path, "");
+
+	if (err)
+		return err;
+	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)))
+		return -errno;
+	*out = take_fd(&fd);
+	return 0;
+}
+
+pid_t sock_peer(int fd)
+{
+	struct ucred c;
+	socklen_t n = sizeof(c);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c, &n) || n != sizeof(c) ? 0 : c.pid;
+}

@@ -17,17 +17,20 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "arch/blk.h"
 #include "arch/clock.h"
 #include "arch/dm.h"
 #include "arch/nbd.h"
 #include "drivers/chain.h"
+#include "drivers/control.h"
 #include "drivers/datapath.h"
 #include "drivers/datapath/nbd_server.h"
 #include "drivers/port.h"
 #include "drivers/server.h"
 #include "drivers/sr.h"
+#include "lib/cleanup.h"
 #include "lib/err.h"
 #include "lib/num.h"
 
@@ -204,6 +207,42 @@ static int refresh(struct sr *sr, const struct vdi *vdi, struct attachment *at)
 	return put_port(sr, vdi, number(note.device), note.writable, at);
 }
 
+static int pause_disk(struct sr *sr, const struct vdi *vdi, int *hold)
+{
+	int err = control_pause(sr, &vdi->uuid, hold);
+
+	if (!err)
+		err = chain_pause(sr, vdi);
+	if (err && *hold >= 0)
+		close(take_fd(hold));		/* it goes on by itself */
+	return err;
+}
+
+/* Somebody may have detached it meanwhile: then there is nothing to show it on. */
+static int show_size(struct sr *sr, const struct vdi *vdi, uint64_t size)
+{
+	int n = number_below(sr, vdi);
+	struct attachment at;
+	struct nbd_now now;
+	struct port p;
+	int err = port_find(sr, vdi, &p);
+
+	if (err || !p.there || n < 0 || nbd_info(n, &now))
+		return err;
+	if (now.size < size)
+		return fail_say(sr->ctx, -E_UNSUPPORTED, "/dev/nbd%d does not grow while it is in use: "
+				"detach the disk and attach it again", n);
+	return put_port(sr, vdi, n, p.writable, &at);
+}
+
+static int resume_disk(struct sr *sr, const struct vdi *vdi, int *hold)
+{
+	uint64_t size;
+	int err = control_resume(sr, &vdi->uuid, hold, &size);
+
+	return err || size <= vdi->virtual_size ? err : show_size(sr, vdi, size);
+}
+
 static const struct datapath nbd = {
 	.name = "nbd",
 	.serves = serves,
@@ -211,6 +250,8 @@ static const struct datapath nbd = {
 	.find_all = find_all,
 	.activate = activate,
 	.deactivate = deactivate,
+	.pause = pause_disk,
+	.resume = resume_disk,
 	.refresh = refresh,
 };
 REGISTER(datapaths, nbd);

@@ -14,16 +14,17 @@
 #include "arch/lock.h"
 #include "arch/nbd.h"
 #include "arch/proc.h"
+#include "arch/sock.h"
 #include "arch/syslog.h"
-#include "drivers/chain.h"
+#include "drivers/control.h"
 #include "drivers/datapath/nbd_server.h"
+#include "drivers/datapath/nbd_worker.h"
 #include "drivers/server.h"
 #include "drivers/sr.h"
 #include "lib/cleanup.h"
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/log.h"
-#include "lib/serve/disk.h"
 #include "lib/serve/server.h"
 
 #define SOCKETS		2	/* queues of the device */
@@ -36,50 +37,13 @@
 #define START_PATIENCE	(60 * NS_PER_S)
 
 struct keeper {
+	struct nbd_disk disk;		/* for the workers */
 	struct sr *sr;
 	const struct vdi *vdi;
-	struct chain chain;
-	struct disk_notes *notes;	/* shared by the keeper and all its workers */
-	struct nbd_setup setup;
 	int lock;			/* of the server's note */
 	int n;				/* of the device; -1 until it is connected */
+	int tell;			/* who waits to hear of it; -1 once that is told */
 };
-
-/* --- the worker ---------------------------------------------------------------- */
-
-static int open_disk(struct keeper *k, struct disk **d)
-{
-	struct image *im = NULL;
-	int err = chain_again(&k->chain, &im);
-
-	if (err)
-		return err;
-	disk_open(d, im);
-	return disk_recover(*d, k->notes);
-}
-
-static int work(struct keeper *k, int *ends)
-{
-	struct server *s;
-	struct disk *d = NULL;
-	int err = open_disk(k, &d);
-
-	if (err) {
-		logf_err(k->sr->ctx, "nbd: VDI %s: open: %s", k->vdi->uuid.s, err_text(err));
-		return 1;
-	}
-	proc_guard();
-	server_start(&s, d, k->vdi->uuid.s);
-	for (int i = 0; i < SOCKETS && !err; i++)
-		err = server_add(s, ends[i], false);
-	server_wait(s);
-	server_stop(s);
-	err = disk_close(d);
-	if (err)
-		logf_err(k->sr->ctx, "nbd: VDI %s: write the last of it: %s", k->vdi->uuid.s,
-			 err_text(err));
-	return err ? 1 : 0;
-}
 
 /* --- the keeper ---------------------------------------------------------------- */
 
@@ -118,7 +82,7 @@ static int reconnect(struct keeper *k, const int *fds)
 	for (int i = 0; i < 50 && (err == -ENOSPC || err == -EINVAL); i++) {
 		if (i)
 			clock_sleep(20 * NS_PER_MS);
-		err = nbd_reconnect(k->n, &k->setup, fds, SOCKETS);
+		err = nbd_reconnect(k->n, &k->disk.setup, fds, SOCKETS);
 	}
 	return err;
 }
@@ -162,10 +126,11 @@ static int connect_worker(struct keeper *k, pid_t worker, const int *fds)
 {
 	int err;
 
-	__atomic_store_n(&k->notes->veiled, 1, __ATOMIC_RELEASE);
-	k->n = nbd_connect(&k->setup, fds, SOCKETS);
+	__atomic_store_n(&k->disk.shared->notes.veiled, 1, __ATOMIC_RELEASE);
+	k->n = nbd_connect(&k->disk.setup, fds, SOCKETS);
 	err = k->n < 0 ? k->n : look_first(k, worker);
-	__atomic_store_n(&k->notes->veiled, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&k->disk.shared->notes.veiled, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&k->disk.shared->n, k->n, __ATOMIC_RELEASE);
 	return err;
 }
 
@@ -180,10 +145,13 @@ static int start_worker(struct keeper *k, pid_t *pid)
 	*pid = fork();
 	if (!*pid) {
 		close_all(kernels);
-		_exit(work(k, ours));
+		cleanup_close(&k->tell);
+		_exit(nbd_work(&k->disk, ours, SOCKETS));
 	}
 	err = *pid < 0 ? -errno : 0;
 	close_all(ours);
+	/* The next one looks for itself what the disk is then. */
+	chain_drop(&k->disk.chain);
 	if (!err)
 		err = k->n < 0 ? connect_worker(k, *pid, kernels) : reconnect(k, kernels);
 	close_all(kernels);		/* a worker that the kernel does not know ends by that */
@@ -191,11 +159,26 @@ static int start_worker(struct keeper *k, pid_t *pid)
 }
 
 /* Is the device still there, and still this one? */
-static bool is_wanted(const struct keeper *k)
+static bool is_there(const struct keeper *k)
 {
 	struct nbd_now now;
 
-	return !nbd_info(k->n, &now) && (!now.name[0] || !strcmp(now.name, k->setup.name));
+	return !nbd_info(k->n, &now) && (!now.name[0] || !strcmp(now.name, k->disk.setup.name));
+}
+
+/*
+ * Wait for the worker; is another one needed?  One that ended by itself has seen
+ * the kernel close its sockets, and then the device is about to go.
+ */
+static bool is_wanted(const struct keeper *k, pid_t pid)
+{
+	int status = 0;
+
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	for (int i = 0; i < 25 && !status && is_there(k); i++)
+		clock_sleep(20 * NS_PER_MS);
+	return is_there(k);
 }
 
 /* As long as the kernel has the device, somebody has to serve it. */
@@ -204,7 +187,7 @@ static void keep(struct keeper *k, pid_t pid)
 	uint64_t since = clock_now_mono(), pause = 0;
 	int err;
 
-	for (reap(pid); is_wanted(k); reap(pid)) {
+	while (is_wanted(k, pid)) {
 		/* One that did not live long is not followed at once. */
 		pause = clock_now_mono() - since > 10 * NS_PER_S ? 0 :
 			pause < 10 * NS_PER_S ? pause * 2 + NS_PER_S / 4 : pause;
@@ -220,19 +203,23 @@ static void keep(struct keeper *k, pid_t pid)
 
 static int announce(struct keeper *k)
 {
-	struct server_note note = { .writable = k->chain.writable, .backend = "nbd" };
+	struct server_note note = { .writable = k->disk.writable, .backend = "nbd" };
 
 	snprintf(note.device, sizeof(note.device), "/dev/nbd%d", k->n);
 	return server_tell(k->sr, k->lock, &note);
 }
 
-static _Noreturn void live(struct keeper *k, int tell)
+static _Noreturn void live(struct keeper *k)
 {
 	struct syslog syslog = SYSLOG_INIT;
 	pid_t pid = -1;
 	int err;
 
 	log_set_sink(syslog_line, &syslog);
+	err = sock_listen(control_path(k->sr, &k->vdi->uuid), &k->disk.control);
+	if (err)
+		logf_err(k->sr->ctx, "nbd: VDI %s: nothing can be changed under it: listen: %s",
+			 k->vdi->uuid.s, err_text(err));
 	err = start_worker(k, &pid);
 	if (!err)
 		err = announce(k);
@@ -241,16 +228,14 @@ static _Noreturn void live(struct keeper *k, int tell)
 	if (err)
 		k->n = err;
 	/* The device is there, whether or not somebody still waits to hear of it. */
-	if (write_all(tell, &k->n, sizeof(k->n)))
+	if (write_all(k->tell, &k->n, sizeof(k->n)))
 		logf_err(k->sr->ctx, "nbd: VDI %s: nobody waits for /dev/nbd%d", k->vdi->uuid.s, k->n);
-	close(tell);
+	close(take_fd(&k->tell));
 	proc_guard();
 	if (!err)
 		keep(k, pid);
 	else if (pid > 0)
 		reap(pid);
-	/* Who waits for the lock then wants the volumes for himself. */
-	chain_drop(&k->chain);
 	server_unlock(k->sr, &k->vdi->uuid, &k->lock);
 	_exit(0);
 }
@@ -273,6 +258,7 @@ static int hear(struct sr *sr, int fd)
 
 static int detach(struct keeper *k)
 {
+	const struct chain *c = &k->disk.chain;
 	int keep[IMAGE_DEPTH_MAX + 2], ends[2], n;
 	_close_ int in = -1;
 	_close_ int out = -1;
@@ -282,8 +268,8 @@ static int detach(struct keeper *k)
 		return fail(k->sr->ctx, -errno, "make a pipe");
 	in = ends[0];
 	out = ends[1];
-	for (n = 0; n < (int)k->chain.n; n++)
-		keep[n] = k->chain.level[n].fd;
+	for (n = 0; n < (int)c->n; n++)
+		keep[n] = c->level[n].fd;
 	keep[n++] = k->lock;
 	keep[n++] = out;
 	pid = proc_detach(keep, (size_t)n);
@@ -291,7 +277,8 @@ static int detach(struct keeper *k)
 		return fail(k->sr->ctx, pid, "start a server");
 	if (!pid) {
 		take_fd(&in);		/* closed already; the number may be another's soon */
-		live(k, take_fd(&out));
+		k->tell = take_fd(&out);
+		live(k);
 	}
 	close(take_fd(&out));
 	return hear(k->sr, in);
@@ -300,31 +287,37 @@ static int detach(struct keeper *k)
 /* Open everything here, where a person hears what is wrong with it. */
 static int prepare(struct keeper *k, bool writable)
 {
+	struct nbd_disk *d = &k->disk;
 	struct image *im = NULL;
 	int err = chain_open(k->sr, k->vdi, CHAIN_DIRECT | (writable ? CHAIN_WRITE : 0), &im);
 
 	if (err)
 		return err;
-	k->setup.size = im->size;
-	err = chain_keep(im, writable, &k->chain);
+	d->setup.size = im->size;
+	err = chain_keep(im, writable, &d->chain);
 	image_close(im);
 	if (err)
 		return fail(k->sr->ctx, err, "keep the images open");
-	k->notes = mmap(NULL, sizeof(*k->notes), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-			-1, 0);
-	return k->notes == MAP_FAILED ? fail(k->sr->ctx, -errno, "get memory") : 0;
+	d->shared = mmap(NULL, sizeof(*d->shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			 -1, 0);
+	if (d->shared == MAP_FAILED)
+		return fail(k->sr->ctx, -errno, "get memory");
+	d->shared->n = -1;
+	return 0;
 }
 
 int nbd_server_start(struct sr *sr, const struct vdi *vdi, bool writable)
 {
 	_unlock_ int lock = -1;
 	struct keeper *k = arena_alloc(&sr->ctx->arena, sizeof(*k));
+	struct nbd_disk *d = &k->disk;
 	int n, err = server_lock(sr, &vdi->uuid, &lock);
 
 	if (err)
 		return err;
-	*k = (struct keeper){
-		.sr = sr, .vdi = vdi, .lock = lock, .n = -1,
+	*k = (struct keeper){ .sr = sr, .vdi = vdi, .lock = lock, .n = -1, .tell = -1 };
+	*d = (struct nbd_disk){
+		.sr = sr, .vdi = vdi, .writable = writable, .control = -1,
 		.setup = {
 			.block = 512, .timeout = TIMEOUT, .dead_timeout = DEAD_TIMEOUT,
 			.name = vdi->uuid.s, .flags = server_flags(writable),
@@ -332,9 +325,9 @@ int nbd_server_start(struct sr *sr, const struct vdi *vdi, bool writable)
 	};
 	err = prepare(k, writable);
 	n = err ? err : detach(k);
-	chain_drop(&k->chain);
-	if (k->notes && k->notes != MAP_FAILED)
-		munmap(k->notes, sizeof(*k->notes));
+	chain_drop(&d->chain);
+	if (d->shared && d->shared != MAP_FAILED)
+		munmap(d->shared, sizeof(*d->shared));
 	if (n < 0)
 		server_unlock(sr, &vdi->uuid, &lock);
 	else

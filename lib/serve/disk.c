@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "lib/arena.h"
 #include "lib/bytes.h"
@@ -19,9 +20,11 @@
 #define ZEROES		((size_t)64 << 10)
 
 struct disk {
-	struct image *im;
+	struct image *im;		/* NULL: there is none now */
 	struct io *io;			/* of the leaf */
 	struct vhd *vhd;		/* the leaf's format; NULL: plain bytes */
+	uint64_t size;			/* these two stay while there is no image */
+	bool writable;
 	uint32_t unit;
 	bool volume;			/* the leaf is a block device */
 	bool holes;			/* the leaf is a file whose parts can be given back */
@@ -32,9 +35,11 @@ struct disk {
 	 * data.
 	 */
 	pthread_mutex_t lock;
-	pthread_cond_t turn;		/* the last one inside has left, or the one alone */
+	pthread_cond_t turn;		/* who is inside, and who may go in, has changed */
 	size_t inside;			/* requests at work */
 	bool alone;			/* one waits for them, or is at work by itself */
+	bool held;			/* nobody goes in; without an image nobody can */
+	int refused;			/* what is asked fails with this, rather than wait */
 
 	pthread_cond_t flushed;		/* a flush has ended */
 	bool flushing;
@@ -55,33 +60,43 @@ struct disk {
 
 /* --- who may go ---------------------------------------------------------- */
 
-static void enter(struct disk *d)
+static int enter(struct disk *d)
 {
+	int err;
+
 	pthread_mutex_lock(&d->lock);
-	while (d->alone)
+	while ((d->alone || d->held) && !d->refused)
 		pthread_cond_wait(&d->turn, &d->lock);
-	d->inside++;
+	err = d->refused;
+	if (!err)
+		d->inside++;
 	pthread_mutex_unlock(&d->lock);
+	return err;
 }
 
 static void leave(struct disk *d, bool wrote)
 {
 	pthread_mutex_lock(&d->lock);
 	d->dirty |= wrote;
-	if (!--d->inside && d->alone)
+	if (!--d->inside && (d->alone || d->held))
 		pthread_cond_broadcast(&d->turn);
 	pthread_mutex_unlock(&d->lock);
 }
 
-static void enter_alone(struct disk *d)
+static int enter_alone(struct disk *d)
 {
+	int err;
+
 	pthread_mutex_lock(&d->lock);
-	while (d->alone)
+	while ((d->alone || d->held) && !d->refused)
 		pthread_cond_wait(&d->turn, &d->lock);
-	d->alone = true;
-	while (d->inside)
+	err = d->refused;
+	if (!err)
+		d->alone = true;
+	while (!err && d->inside)
 		pthread_cond_wait(&d->turn, &d->lock);
 	pthread_mutex_unlock(&d->lock);
+	return err;
 }
 
 static void leave_alone(struct disk *d)
@@ -144,7 +159,7 @@ static int flush_locked(struct disk *d)
 	return d->broken;
 }
 
-int disk_flush(struct disk *d)
+static int flush_inside(struct disk *d)
 {
 	int err;
 
@@ -153,6 +168,17 @@ int disk_flush(struct disk *d)
 	if (!err && (d->dirty || d->flushing || (d->vhd && d->vhd->dirty)))
 		err = flush_locked(d);
 	pthread_mutex_unlock(&d->lock);
+	return err;
+}
+
+int disk_flush(struct disk *d)
+{
+	int err = enter(d);
+
+	if (err)
+		return err;
+	err = flush_inside(d);
+	leave(d, false);
 	return err;
 }
 
@@ -196,16 +222,16 @@ static int read_inside(struct disk *d, uint64_t at, void *buf, size_t len)
 
 int disk_read(struct disk *d, uint64_t at, void *buf, size_t len)
 {
-	int err;
+	int err = enter(d);
 
-	if (!range_ok(at, len, d->im->size))
-		return -EINVAL;
-	if (d->veiled && __atomic_load_n(d->veiled, __ATOMIC_ACQUIRE)) {
+	if (err)
+		return err;
+	if (!range_ok(at, len, d->size))
+		err = -EINVAL;
+	else if (d->veiled && __atomic_load_n(d->veiled, __ATOMIC_ACQUIRE))
 		memset(buf, 0, len);
-		return 0;
-	}
-	enter(d);
-	err = read_inside(d, at, buf, len);
+	else
+		err = read_inside(d, at, buf, len);
 	leave(d, false);
 	return err;
 }
@@ -314,47 +340,60 @@ static int write_inside(struct disk *d, uint64_t at, const void *buf, size_t len
 	return 0;
 }
 
+/* By who is inside: an image comes and goes with its size. */
 static int check_write(const struct disk *d, uint64_t at, uint64_t len)
 {
-	if (d->io->read_only)
+	if (!d->writable)
 		return -EROFS;
-	return range_ok(at, len, d->im->size) ? 0 : -ENOSPC;
+	return range_ok(at, len, d->size) ? 0 : -ENOSPC;
 }
 
 /* Whole units, with what is there around the bytes. */
-static int write_alone(struct disk *d, uint64_t at, const void *buf, size_t len)
+static int write_around(struct disk *d, uint64_t at, const void *buf, size_t len)
 {
 	uint64_t from = at - at % d->unit, to = at + len;
 	char *whole;
 	int err;
 
 	to += (d->unit - to % d->unit) % d->unit;
-	if (to > d->im->size)
-		to = d->im->size;
+	if (to > d->size)
+		to = d->size;
 	whole = must_alloc((size_t)(to - from));
-	enter_alone(d);
 	err = read_inside(d, from, whole, (size_t)(to - from));
 	if (!err) {
 		memcpy(whole + (at - from), buf, len);
 		err = write_inside(d, from, whole, (size_t)(to - from));
 	}
-	leave_alone(d);
 	free(whole);
+	return err;
+}
+
+static int write_alone(struct disk *d, uint64_t at, const void *buf, size_t len)
+{
+	int err = enter_alone(d);
+
+	if (err)
+		return err;
+	err = check_write(d, at, len);
+	if (!err)
+		err = write_around(d, at, buf, len);
+	leave_alone(d);
 	return err;
 }
 
 int disk_write(struct disk *d, uint64_t at, const void *buf, size_t len)
 {
-	int err = check_write(d, at, len);
+	int err = enter(d);
+	bool whole;
 
-	if (err || !len)
+	if (err)
 		return err;
-	if ((at | len) % d->unit)
-		return write_alone(d, at, buf, len);
-	enter(d);
-	err = write_inside(d, at, buf, len);
-	leave(d, true);
-	return err;
+	err = check_write(d, at, len);
+	whole = !((at | len) % d->unit);
+	if (!err && whole)
+		err = write_inside(d, at, buf, len);
+	leave(d, !err && whole);
+	return err || whole || !len ? err : write_alone(d, at, buf, len);
 }
 
 /* --- zeroes -------------------------------------------------------------- */
@@ -413,20 +452,34 @@ static int write_zeroes(struct disk *d, uint64_t at, uint64_t len)
 	return err;
 }
 
+/* The whole units of it; *head bytes before them are not, and *body are done. */
+static int zero_units(struct disk *d, uint64_t at, uint64_t len, uint64_t *head, uint64_t *body)
+{
+	int err = enter(d);
+
+	if (err)
+		return err;
+	err = check_write(d, at, len);
+	*head = (d->unit - at % d->unit) % d->unit;
+	*body = len > *head ? (len - *head) / d->unit * d->unit : 0;
+	if (!err && *body)
+		err = zero_inside(d, at + *head, *body);
+	leave(d, true);
+	return err;
+}
+
 int disk_zero(struct disk *d, uint64_t at, uint64_t len, bool room)
 {
-	uint64_t head = (d->unit - at % d->unit) % d->unit, body;
-	int err = check_write(d, at, len);
+	uint64_t head = 0, body = 0;
+	int err = 0;
 
-	if (err || room || len <= head)
-		return err ? err : write_zeroes(d, at, len);
-	body = (len - head) / d->unit * d->unit;
-	err = write_zeroes(d, at, head);
-	if (!err) {
-		enter(d);
-		err = zero_inside(d, at + head, body);
-		leave(d, true);
-	}
+	if (room)
+		return write_zeroes(d, at, len);
+	err = zero_units(d, at, len, &head, &body);
+	if (!err && !body)
+		return write_zeroes(d, at, len);
+	if (!err)
+		err = write_zeroes(d, at, head);
 	return err ? err : write_zeroes(d, at + head + body, len - head - body);
 }
 
@@ -466,13 +519,14 @@ static int trim_inside(struct disk *d, uint64_t at, uint64_t len)
 int disk_trim(struct disk *d, uint64_t at, uint64_t len)
 {
 	uint64_t head = (PAGE - at % PAGE) % PAGE;
-	int err = check_write(d, at, len);
+	int err = enter(d);
 
-	/* On a volume there is nothing to give back, and zeroes would be written for it. */
-	if (err || d->volume || len <= head + PAGE)
+	if (err)
 		return err;
-	enter(d);
-	err = trim_inside(d, at + head, (len - head) / PAGE * PAGE);
+	err = check_write(d, at, len);
+	/* On a volume there is nothing to give back, and zeroes would be written for it. */
+	if (!err && !d->volume && len > head + PAGE)
+		err = trim_inside(d, at + head, (len - head) / PAGE * PAGE);
 	leave(d, true);
 	return err;
 }
@@ -495,12 +549,13 @@ static int map_one(struct disk *d, uint64_t at, struct image_run *r)
 
 int disk_map(struct disk *d, uint64_t at, uint64_t len, struct disk_run *runs, int n)
 {
-	int i = 0, err = 0;
+	int i = 0, err = enter(d);
 
-	if (!len || !range_ok(at, len, d->im->size))
-		return -EINVAL;
-	enter(d);
-	while (i < n && len) {
+	if (err)
+		return err;
+	if (!len || !range_ok(at, len, d->size))
+		err = -EINVAL;
+	while (!err && i < n && len) {
 		struct image_run r;
 
 		err = map_one(d, at, &r);
@@ -520,12 +575,12 @@ int disk_map(struct disk *d, uint64_t at, uint64_t len, struct disk_run *runs, i
 
 uint64_t disk_size(const struct disk *d)
 {
-	return d->im->size;
+	return d->size;
 }
 
 bool disk_is_writable(const struct disk *d)
 {
-	return !d->io->read_only;
+	return d->writable;
 }
 
 uint32_t disk_unit(const struct disk *d)
@@ -544,29 +599,70 @@ static uint32_t unit_of(const struct io *io, bool vhd, bool device)
 	return vhd ? VHD_SECTOR : 1;
 }
 
-void disk_open(struct disk **out, struct image *im)
+/* Nobody is inside. */
+static void take_image(struct disk *d, struct image *im)
 {
-	struct disk *d = must_alloc(sizeof(*d));
 	struct io *io = im->levels[0].io;
 	struct stat st;
 
-	*d = (struct disk){ .im = im, .io = io, .vhd = im->levels[0].vhd };
+	d->im = im;
+	d->io = io;
+	d->vhd = io->read_only ? NULL : im->levels[0].vhd;
+	d->size = im->size;
+	d->writable = !io->read_only;
+	d->volume = d->holes = false;
 	if (io->fd >= 0 && !fstat(io->fd, &st)) {
 		d->volume = S_ISBLK(st.st_mode);
 		d->holes = !d->volume && !io->read_only && has_holes(io, &st);
 	}
-	d->unit = unit_of(io, d->vhd, d->volume);
-	if (io->read_only)
-		d->vhd = NULL;
-	if (d->vhd) {
-		d->vhd->batched = true;
+	d->unit = unit_of(io, im->levels[0].vhd, d->volume);
+	d->dirty = false;
+	d->broken = 0;
+	if (!d->vhd)
+		return;
+	d->vhd->batched = true;
+	if (!d->batch)
 		d->batch = must_alloc(sizeof(*d->batch));
-	}
+}
+
+static void drop_image(struct disk *d)
+{
+	image_close(d->im);
+	d->im = NULL;
+	d->io = NULL;
+	d->vhd = NULL;
+}
+
+void disk_prepare(struct disk **out, uint64_t size, bool writable)
+{
+	struct disk *d = must_alloc(sizeof(*d));
+	pthread_condattr_t clock;
+
+	*d = (struct disk){ .size = size, .writable = writable, .unit = PAGE, .held = true };
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_mutex_init(&d->metadata_io, NULL);
-	pthread_cond_init(&d->turn, NULL);
+	pthread_condattr_init(&clock);
+	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+	pthread_cond_init(&d->turn, &clock);
+	pthread_condattr_destroy(&clock);
 	pthread_cond_init(&d->flushed, NULL);
 	*out = d;
+}
+
+static void let_go(struct disk *d)
+{
+	pthread_mutex_lock(&d->lock);
+	d->held = false;
+	d->refused = 0;
+	pthread_cond_broadcast(&d->turn);
+	pthread_mutex_unlock(&d->lock);
+}
+
+void disk_open(struct disk **out, struct image *im)
+{
+	disk_prepare(out, im->size, false);
+	take_image(*out, im);
+	let_go(*out);
 }
 
 int disk_recover(struct disk *d, struct disk_notes *notes)
@@ -579,7 +675,7 @@ int disk_recover(struct disk *d, struct disk_notes *notes)
 	d->vhd->batched = false;		/* nobody else is here yet */
 	for (uint64_t i = notes->from; i < notes->to && !err; i++)
 		err = vhd_redo(d->vhd, &notes->note[i % DISK_NOTES]);
-	if (!err)
+	if (!err && notes->from != notes->to)
 		err = vhd_flush(d->vhd);
 	d->vhd->batched = true;
 	if (err)
@@ -589,17 +685,97 @@ int disk_recover(struct disk *d, struct disk_notes *notes)
 	return 0;
 }
 
-int disk_close(struct disk *d)
+static int finish(struct disk *d)
 {
 	int err;
 
+	if (!d->vhd)
+		return 0;
+	d->vhd->batched = false;
+	err = vhd_finish(d->vhd);
+	d->vhd->batched = true;
+	return err;
+}
+
+/* Until nobody is inside any more, for so long at most. */
+static int drain(struct disk *d, unsigned int ms)
+{
+	struct timespec until;
+	int err = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += ms / 1000;
+	until.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	pthread_mutex_lock(&d->lock);
+	d->held = true;
+	while (!err && (d->inside || d->alone))
+		err = -pthread_cond_timedwait(&d->turn, &d->lock, &until);
+	pthread_mutex_unlock(&d->lock);
+	return err;
+}
+
+int disk_pause(struct disk *d, unsigned int ms)
+{
+	int err = disk_flush(d);	/* most of it, while all goes on */
+
+	if (!err)
+		err = drain(d, ms);
+	if (!err)
+		err = flush_inside(d);
+	if (!err)
+		err = finish(d);
+	if (err) {
+		let_go(d);
+		return err;
+	}
+	if (d->notes)
+		d->notes->from = d->notes->to;	/* all of it is in the image */
+	drop_image(d);
+	return 0;
+}
+
+int disk_resume(struct disk *d, struct image *im, struct disk_notes *notes)
+{
+	uint64_t size = d->size;
+	int err = im->size < size || (d->writable && im->levels[0].io->read_only) ? -E_RANGE : 0;
+
+	if (err) {
+		image_close(im);
+		return err;
+	}
+	take_image(d, im);
+	err = notes ? disk_recover(d, notes) : 0;
+	if (err) {
+		drop_image(d);
+		d->size = size;
+		return err;
+	}
+	let_go(d);
+	return 0;
+}
+
+void disk_refuse(struct disk *d, int err)
+{
+	pthread_mutex_lock(&d->lock);
+	d->refused = err;
+	pthread_cond_broadcast(&d->turn);
+	pthread_mutex_unlock(&d->lock);
+}
+
+int disk_close(struct disk *d)
+{
+	int err = 0;
+
 	if (!d)
 		return 0;
-	err = disk_flush(d);
-	if (!err && d->vhd) {
-		d->vhd->batched = false;
-		err = vhd_finish(d->vhd);
-	}
+	if (d->im)
+		err = flush_inside(d);
+	if (!err && d->im)
+		err = finish(d);
 	image_close(d->im);
 	pthread_mutex_destroy(&d->lock);
 	pthread_mutex_destroy(&d->metadata_io);

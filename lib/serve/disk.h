@@ -59,6 +59,29 @@ struct disk_notes {
 };
 int disk_recover(struct disk *d, struct disk_notes *notes);
 
+/*
+ * The image taken away from under a disk in use, and another given to it: what
+ * is asked meanwhile waits.
+ *
+ *	running ──disk_pause()──▶ without an image ──disk_resume()──▶ running
+ *				    disk_refuse()
+ *
+ * A pause first flushes while all goes on, then waits until nobody is at work,
+ * for ms at most, writes the rest as disk_close() does and closes the image.
+ * On failure the disk goes on: -ETIMEDOUT, or what could not be written.
+ */
+int disk_pause(struct disk *d, unsigned int ms);
+/*
+ * With this image, which is the disk's from here on, also on failure; -E_RANGE
+ * when it is smaller than the disk was.  First what a dead process noted is
+ * carried out; NULL: nobody takes notes.
+ */
+int disk_resume(struct disk *d, struct image *im, struct disk_notes *notes);
+/* Until it is resumed what is asked fails with this; 0: it waits again. */
+void disk_refuse(struct disk *d, int err);
+/* A disk that is paused from the beginning. */
+void disk_prepare(struct disk **d, uint64_t size, bool writable);
+
 uint64_t disk_size(const struct disk *d);
 bool disk_is_writable(const struct disk *d);
 /* Writes of this size and alignment do not wait for each other. */

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,6 +33,7 @@ struct server {
 	pthread_cond_t left;	/* a client is gone */
 	struct client *clients;
 	size_t n_clients;
+	int left_fd;		/* is told when there are none any more; -1: nobody */
 	unsigned int threads;
 	bool stopping;
 };
@@ -68,6 +70,8 @@ static void remove_client(struct client *c)
 			break;
 		}
 	s->n_clients--;
+	if (!s->n_clients && s->left_fd >= 0)
+		eventfd_write(s->left_fd, 1);
 	pthread_mutex_destroy(&c->session.in);
 	pthread_mutex_destroy(&c->session.out);
 	close(c->session.fd);
@@ -147,7 +151,7 @@ void server_start(struct server **out, struct disk *d, const char *name)
 	uint32_t unit = disk_unit(d);
 
 	*s = (struct server){
-		.disk = d,
+		.disk = d, .left_fd = -1,
 		.e = {
 			.name = name, .description = name, .size = disk_size(d),
 			.min_block = 1, .best_block = unit > 4096 ? unit : 4096,
@@ -194,12 +198,14 @@ size_t server_clients(struct server *s)
 	return n;
 }
 
-void server_wait(struct server *s)
+void server_tell_left(struct server *s, int fd)
 {
-	pthread_mutex_lock(&s->lock);
-	while (s->n_clients)
-		pthread_cond_wait(&s->left, &s->lock);
-	pthread_mutex_unlock(&s->lock);
+	s->left_fd = fd;
+}
+
+void server_resized(struct server *s)
+{
+	__atomic_store_n(&s->e.size, disk_size(s->disk), __ATOMIC_RELAXED);
 }
 
 static void shut(struct server *s, int how)

@@ -47,8 +47,13 @@ uint16_t server_flags(bool writable);
 int server_add(struct server *s, int fd, bool hello);
 /* How many are connected now. */
 size_t server_clients(struct server *s);
-/* Wait until all have left. */
-void server_wait(struct server *s);
+/*
+ * Add to this eventfd whenever the last one has left; before the first comes.
+ * It stays the caller's.
+ */
+void server_tell_left(struct server *s, int fd);
+/* The disk has another size now. */
+void server_resized(struct server *s);
 /* Requests that were read are answered, then all is closed. */
 void server_stop(struct server *s);
 

@@ -409,6 +409,93 @@ TEST(serve_never_forgets_a_failed_flush)
 	io_close(base);
 }
 
+/* --- a change under it ------------------------------------------------------------ */
+
+static struct image *open_image(struct io *io)
+{
+	struct image *im = NULL;
+
+	EQ(image_open(&im, again(io), IMAGE_VHD, IMAGE_RDWR, NULL, NULL), 0);
+	return im;
+}
+
+/* Whenever it is paused all that was acknowledged is in the image, which is whole. */
+TEST(serve_threads_on_a_vhd_that_is_taken_away_and_given_back)
+{
+	struct disk_notes *notes = must_alloc(sizeof(*notes));
+	uint8_t *model = must_alloc(SIZE);
+	struct io *io = new_vhd(file(0), false);
+	struct disk *d = open_disk(again(io), IMAGE_VHD, NULL);
+	uint64_t seed = seed_now();
+	struct worker w[THREADS];
+	pthread_t t[THREADS];
+
+	EQ(disk_recover(d, notes), 0);
+	for (unsigned int i = 0; i < THREADS; i++) {
+		w[i] = (struct worker){ .d = d, .model = model, .r = { seed + i }, .n = i,
+				       .steps = STEPS };
+		EQ(pthread_create(&t[i], NULL, work, &w[i]), 0);
+	}
+	for (int round = 0; round < 20; round++) {
+		if (!EQ(disk_pause(d, 10000), 0))
+			break;
+		EQ(notes->from, notes->to);
+		check_file(io);
+		EQ(disk_resume(d, open_image(io), notes), 0);
+	}
+	for (unsigned int i = 0; i < THREADS; i++) {
+		pthread_join(t[i], NULL);
+		EQ(w[i].bad, 0);
+	}
+	same(d, model);
+	EQ(disk_close(d), 0);
+	io_close(io);
+	free(notes);
+	free(model);
+}
+
+static void *read_one(void *arg)
+{
+	uint8_t buf[PAGE];
+
+	return (void *)(intptr_t)disk_read(arg, 0, buf, PAGE);
+}
+
+TEST(serve_without_an_image_waits_or_refuses)
+{
+	struct io *io = new_vhd(file(0), false), *small = file(0);
+	struct vhd_create how = { .type = VHD_DYNAMIC, .size = SIZE / 2, .uuid = { 1 } };
+	struct disk *d = open_disk(again(io), IMAGE_VHD, NULL);
+	struct image *im = NULL;
+	pthread_t t;
+	void *err;
+
+	EQ(disk_pause(d, 1000), 0);
+	EQ(disk_size(d), SIZE);
+	EQ(pthread_create(&t, NULL, read_one, d), 0);
+	disk_refuse(d, -EIO);			/* whether it waits already or comes later */
+	pthread_join(t, &err);
+	EQ((intptr_t)err, -EIO);
+	EQ(disk_write(d, 0, "", 1), -EIO);
+	EQ(disk_flush(d), -EIO);
+	disk_refuse(d, 0);
+	EQ(vhd_create(small, &how), 0);
+	EQ(image_open(&im, small, IMAGE_VHD, IMAGE_RDWR, NULL, NULL), 0);
+	EQ(disk_resume(d, im, NULL), -E_RANGE);
+	EQ(disk_size(d), SIZE);
+	EQ(pthread_create(&t, NULL, read_one, d), 0);
+	EQ(disk_resume(d, open_image(io), NULL), 0);
+	pthread_join(t, &err);
+	EQ((intptr_t)err, 0);
+	EQ(disk_close(d), 0);
+
+	disk_prepare(&d, SIZE, true);
+	EQ(disk_resume(d, open_image(io), NULL), 0);
+	EQ((intptr_t)read_one(d), 0);
+	EQ(disk_close(d), 0);
+	io_close(io);
+}
+
 /* --- death of the process ------------------------------------------------------- */
 
 /*

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Changing what lies under a disk in use: its server lets go of it for a moment.
+ *
+ *	commander, who has the SR's lock		server
+ *	  "pause 10000"	───────────────────────▶	requests wait; what was written is
+ *							flushed, all images are closed
+ *	  ◀──────────────────────────── "paused"
+ *	  changes the SR (commit)
+ *	  lets go of the lock
+ *	  "resume" ────────────────────────────▶	takes the lock, opens the SR (which
+ *							finishes what the dead left), finds
+ *							the disk by its uuid, opens its
+ *	  ◀─────────────────────── "running SIZE"	images, lets the requests go on
+ *
+ * There is one way on, whoever asks for it and whoever died: under the lock, by
+ * what the SR says is the disk now.  So a server never writes to an image that
+ * has become another's parent: whoever makes it one holds the lock from the
+ * pause on, and a commander who dies lets go of both.  One who stays longer than
+ * he said is killed by the server, since only that is sure to end what he may be
+ * about to do.  When the disk cannot be opened again, requests fail.
+ *
+ * The socket is /run/sm/server/<VDI>.ctl; a word is a line.
+ *
+ *	pause MS	at most so long; "paused", "busy WHY" or "error WHY"
+ *	resume		on the same connection; "running SIZE", "error WHY", or
+ *			"later": another one has paused it meanwhile
+ *	state		"running", "paused", "opening" or "failed"
+ *
+ * Closing the connection is as good as "resume".
+ */
+#ifndef DRIVERS_CONTROL_H
+#define DRIVERS_CONTROL_H
+
+#include <stdint.h>
+
+struct sr;
+struct uuid;
+
+#define CONTROL_LINE	256		/* bytes of a line at most */
+
+/*
+ * Pause the server of a disk; *hold stands for that until it is closed, or
+ * given to control_resume().  The SR's lock is held, and no other change of
+ * this server's images may be under way.  -E_BUSY: not now; -E_VDI_UNAVAILABLE:
+ * there is no server, or one that cannot.
+ */
+int control_pause(struct sr *sr, const struct uuid *vdi, int *hold);
+/*
+ * After the SR's lock has been dropped, which the server needs.  *size is the
+ * disk's now, 0 when somebody else has it paused.  On failure requests wait or
+ * fail, as the server goes on trying.
+ */
+int control_resume(struct sr *sr, const struct uuid *vdi, int *hold, uint64_t *size);
+
+/* Where it listens. */
+const char *control_path(struct sr *sr, const struct uuid *vdi);
+/* A line without its end; 0, -EPIPE at the end of the connection, or -ETIMEDOUT. */
+int control_hear(int fd, char line[CONTROL_LINE], int ms);
+int control_say(int fd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "arch/clock.h"
+#include "arch/lock.h"
+#include "arch/proc.h"
+#include "arch/sock.h"
+#include "drivers/control.h"
+#include "drivers/datapath/nbd_worker.h"
+#include "drivers/layout.h"
+#include "drivers/sr.h"
+#include "lib/cleanup.h"
+#include "lib/err.h"
+#include "lib/log.h"
+#include "lib/num.h"
+#include "lib/serve/server.h"
+
+#define HEAR_MS		1000			/* who connects has something to say */
+#define TRY_FIRST	(2 * NS_PER_MS)		/* for the lock, ever more rarely */
+#define TRY_MOST	(50 * NS_PER_MS)
+#define TRY_AGAIN	(1 * NS_PER_S)		/* after a failure */
+#define OPEN_PATIENCE	(10 * NS_PER_S)		/* for lvm2's lock and the like */
+#define FAIL_AFTER	(20 * NS_PER_S)		/* requests wait so long for an image */
+#define LOCK_PATIENCE	(90 * NS_PER_S)		/* and so long for a lock */
+#define LOOK_MS		500			/* is the device still there? */
+
+struct worker {
+	struct nbd_disk *k;
+	struct disk *d;
+	struct server *s;
+	int left;			/* all clients have: an eventfd */
+
+	enum { RUNNING, PAUSED, OPENING } state;
+	int boss;			/* who has it paused, or waits to hear of it; -1 */
+	uint64_t held;			/* not RUNNING: since when */
+	uint64_t until;			/* PAUSED: the boss has no longer */
+	uint64_t since, next, pause;	/* OPENING: from when on, and when to try again */
+	int failed;			/* OPENING: with this, as has been told */
+};
+
+static void drop_boss(struct worker *w)
+{
+	if (w->boss >= 0)
+		close(take_fd(&w->boss));
+}
+
+/* Who does not listen need not know. */
+static void tell_boss(struct worker *w, const char *word, const char *what)
+{
+	if (w->boss >= 0)
+		control_say(w->boss, "%s%s", word, what);
+	drop_boss(w);
+}
+
+/* --- going on ------------------------------------------------------------------ */
+
+static void start_opening(struct worker *w)
+{
+	w->state = OPENING;
+	w->since = w->next = clock_now_mono();
+	w->pause = TRY_FIRST;
+	w->failed = 0;
+}
+
+/* A base copy is never written, whatever was thought of it before. */
+static int find_image(struct worker *w, struct sr *sr, struct image **im)
+{
+	struct vdi vdi;
+	bool writable = w->k->writable;
+	int err = sr->type->layout->find(sr, &w->k->vdi->uuid, &vdi);
+
+	if (err)
+		return fail(sr->ctx, err, "find it");
+	if (vdi.hidden && writable)
+		return fail(sr->ctx, -E_VDI_HIDDEN, "it has become an inner node");
+	return chain_open(sr, &vdi, CHAIN_DIRECT | (writable ? CHAIN_WRITE : 0), im);
+}
+
+/* -EAGAIN: somebody has the lock. */
+static int open_again(struct worker *w, struct ctx *ctx)
+{
+	const struct sr *was = w->k->sr;
+	struct sr sr = {
+		.ctx = ctx, .type = was->type, .uuid = was->uuid, .name = was->name,
+		.description = was->description, .dconf = was->dconf,
+		.sm_config = was->sm_config, .write = true, .dir = -1,
+	};
+	_unlock_ int lock = -1;
+	struct image *im = NULL;
+	int err = lock_take(&lock, sm_path(ctx, "/var/lock/sm/%s/sr", sr.uuid.s), false, LOCK_TRY);
+
+	if (err)
+		return err == -ETIMEDOUT ? -EAGAIN : fail(ctx, err, "lock the SR");
+	ctx->deadline = clock_now_mono() + OPEN_PATIENCE;
+	err = sr_open(&sr, true);
+	if (!err)
+		err = find_image(w, &sr, &im);
+	if (!err) {
+		err = disk_resume(w->d, im, w->k->writable ? &w->k->shared->notes : NULL);
+		if (err)
+			fail(ctx, err, "use the image");
+	}
+	sr_close(&sr);
+	return err;
+}
+
+/* The kernel's device follows; dm above it is the commander's. */
+static void show_size(struct worker *w, struct ctx *ctx)
+{
+	struct nbd_setup setup = w->k->setup;
+	int n = w->k->shared->n, err;
+	struct nbd_now now;
+
+	setup.size = disk_size(w->d);
+	server_resized(w->s);
+	if (n < 0 || nbd_info(n, &now) || now.size == setup.size)
+		return;
+	err = nbd_resize(n, &setup);
+	if (err)
+		logf_err(ctx, "nbd: VDI %s: show its new size: %s", w->k->vdi->uuid.s, err_text(err));
+}
+
+static void goes_on(struct worker *w, struct ctx *ctx)
+{
+	char size[24];
+
+	show_size(w, ctx);
+	w->state = RUNNING;
+	snprintf(size, sizeof(size), "%llu", (unsigned long long)disk_size(w->d));
+	tell_boss(w, "running ", size);
+	logf_info(ctx, "nbd: VDI %s: goes on after %llu ms", w->k->vdi->uuid.s,
+		  (unsigned long long)((clock_now_mono() - w->held) / NS_PER_MS));
+}
+
+static void try_later(struct worker *w, struct ctx *ctx, int err)
+{
+	bool locked = err == -EAGAIN;
+	uint64_t now = clock_now_mono(), patience = locked ? LOCK_PATIENCE : FAIL_AFTER;
+
+	w->next = now + (locked ? w->pause : TRY_AGAIN);
+	w->pause = w->pause * 2 < TRY_MOST ? w->pause * 2 : TRY_MOST;
+	if (!locked && err != w->failed) {
+		logf_err(ctx, "nbd: VDI %s: open it again: %s", w->k->vdi->uuid.s, ctx->why);
+		tell_boss(w, "error ", ctx->why);
+		w->failed = err;
+	}
+	/* What is damaged or gone does not come back by waiting. */
+	if (now - w->since > patience || (!locked && (err_kind(err) == -EUCLEAN || err_kind(err) == -ENOENT)))
+		disk_refuse(w->d, -EIO);
+}
+
+static void go_on(struct worker *w)
+{
+	struct ctx ctx = { .root = w->k->sr->ctx->root };
+	int err = open_again(w, &ctx);
+
+	if (err)
+		try_later(w, &ctx, err);
+	else
+		goes_on(w, &ctx);
+	arena_free(&ctx.arena);
+}
+
+/* --- commanders ----------------------------------------------------------------- */
+
+/* What a dead worker noted is not in the image: nobody may take that for whole. */
+static bool is_whole(const struct worker *w)
+{
+	const struct disk_notes *n = &w->k->shared->notes;
+
+	return !w->k->writable || n->from == n->to;
+}
+
+static void do_pause(struct worker *w, int fd, uint64_t ms)
+{
+	int err = 0;
+
+	if (w->state == PAUSED || (w->state == OPENING && !is_whole(w))) {
+		control_say(fd, "busy %s", w->state == PAUSED ? "another process has it paused" :
+			    "it is being started again");
+		close(fd);
+		return;
+	}
+	if (ms > INT_MAX)
+		ms = INT_MAX;
+	w->until = clock_now_mono() + ms * NS_PER_MS;
+	if (w->state == RUNNING)
+		w->held = clock_now_mono();
+	if (w->state == RUNNING)
+		err = disk_pause(w->d, (unsigned int)(ms / 2));
+	if (err) {
+		control_say(fd, "%s %s", err == -ETIMEDOUT ? "busy" : "error", err == -ETIMEDOUT ?
+			    "its requests do not end" : err_text(err));
+		close(fd);
+		return;
+	}
+	tell_boss(w, "later", "");
+	w->boss = fd;
+	w->state = PAUSED;
+	disk_refuse(w->d, 0);
+	if (control_say(fd, "paused")) {
+		drop_boss(w);
+		start_opening(w);
+	}
+}
+
+static void do_state(struct worker *w, int fd)
+{
+	static const char *const words[] = {
+		[RUNNING] = "running", [PAUSED] = "paused", [OPENING] = "opening",
+	};
+
+	control_say(fd, "%s", w->state == OPENING && w->failed ? "failed" : words[w->state]);
+	close(fd);
+}
+
+static void hear_new(struct worker *w)
+{
+	char line[CONTROL_LINE];
+	const char *p = line + 6;
+	int fd = accept4(w->k->control, NULL, NULL, SOCK_CLOEXEC);
+	uint64_t ms;
+
+	if (fd < 0)
+		return;
+	if (control_hear(fd, line, HEAR_MS)) {
+		close(fd);
+	} else if (!strncmp(line, "pause ", 6) && num_take(&p, &ms) && !*p) {
+		do_pause(w, fd, ms);
+	} else if (!strcmp(line, "state")) {
+		do_state(w, fd);
+	} else {
+		control_say(fd, "error what?");
+		close(fd);
+	}
+}
+
+/* It says "resume", or it has gone, which comes to the same. */
+static void hear_boss(struct worker *w)
+{
+	char line[CONTROL_LINE];
+
+	if (control_hear(w->boss, line, HEAR_MS) || strcmp(line, "resume"))
+		drop_boss(w);
+	if (w->state == PAUSED)
+		start_opening(w);
+}
+
+/*
+ * It may be about to commit what it was asked to do: as long as it lives, and
+ * has the lock, nobody can go on.  It is made to survive this.
+ */
+static void end_boss(struct worker *w)
+{
+	pid_t pid = sock_peer(w->boss);
+
+	logf_err(NULL, "nbd: VDI %s: process %d has it paused for too long: killed",
+		 w->k->vdi->uuid.s, (int)pid);
+	if (pid > 1 && pid != getpid())
+		kill(pid, SIGKILL);
+	drop_boss(w);
+	start_opening(w);
+}
+
+/* --- life ------------------------------------------------------------------------ */
+
+/* Without an image nobody who asks gets out again, unless he is let. */
+static void let_out(struct worker *w)
+{
+	struct nbd_now now;
+
+	if (w->k->shared->n >= 0 && nbd_info(w->k->shared->n, &now))
+		disk_refuse(w->d, -ESHUTDOWN);
+}
+
+static int ms_until(uint64_t when)
+{
+	uint64_t left = clock_left(when);
+
+	return left > LOOK_MS * NS_PER_MS ? LOOK_MS : (int)((left + NS_PER_MS - 1) / NS_PER_MS);
+}
+
+static void live(struct worker *w)
+{
+	for (;;) {
+		struct pollfd p[] = {
+			{ .fd = w->left, .events = POLLIN },
+			{ .fd = w->k->control, .events = POLLIN },
+			{ .fd = w->boss, .events = POLLIN },
+		};
+		int n = poll(p, ARRAY_SIZE(p), w->state == RUNNING ? -1 :
+			     ms_until(w->state == PAUSED ? w->until : w->next));
+
+		if (n < 0)
+			continue;
+		if (!server_clients(w->s))
+			return;
+		if (p[0].revents)	/* between the first socket and the second */
+			eventfd_read(w->left, &(eventfd_t){ 0 });
+		if (p[2].revents)
+			hear_boss(w);
+		if (p[1].revents)
+			hear_new(w);
+		if (w->state == PAUSED && !clock_left(w->until))
+			end_boss(w);
+		if (w->state == OPENING && !clock_left(w->next))
+			go_on(w);
+		if (!n && w->state != RUNNING)
+			let_out(w);
+	}
+}
+
+static int open_first(struct nbd_disk *k, struct disk **d)
+{
+	struct image *im = NULL;
+	int err = chain_again(&k->chain, &im);
+
+	if (err)
+		return err;
+	disk_open(d, im);
+	return disk_recover(*d, &k->shared->notes);
+}
+
+static int open_later(struct nbd_disk *k, struct disk **d)
+{
+	struct nbd_now now;
+	int err = nbd_info(k->shared->n, &now);
+
+	if (!err)
+		disk_prepare(d, now.size, k->writable);
+	return err;
+}
+
+int nbd_work(struct nbd_disk *k, int *ends, size_t n_ends)
+{
+	struct worker w = { .k = k, .boss = -1, .left = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+	bool first = k->chain.n;
+	int err = w.left < 0 ? -errno : first ? open_first(k, &w.d) : open_later(k, &w.d);
+
+	if (err) {
+		logf_err(k->sr->ctx, "nbd: VDI %s: open: %s", k->vdi->uuid.s, err_text(err));
+		return 1;
+	}
+	chain_drop(&k->chain);		/* there are copies; who pauses us wants all of them closed */
+	w.held = clock_now_mono();
+	if (!first)
+		start_opening(&w);
+	proc_guard();
+	server_start(&w.s, w.d, k->vdi->uuid.s);
+	server_tell_left(w.s, w.left);
+	for (size_t i = 0; i < n_ends && !err; i++)
+		err = server_add(w.s, take_fd(&ends[i]), false);
+	if (!err)
+		live(&w);
+	drop_boss(&w);
+	server_stop(w.s);
+	err = disk_close(w.d);
+	if (err)
+		logf_err(k->sr->ctx, "nbd: VDI %s: write the last of it: %s", k->vdi->uuid.s,
+			 err_text(err));
+	return err ? 1 : 0;
+}

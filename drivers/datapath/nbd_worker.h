@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The process that serves a disk to the kernel, and its life:
+ *
+ *	            pause                  resume, or the commander has gone
+ *	running ───────────▶ paused ──────────────────────▶ opening ──▶ running
+ *	   ▲                     ▲          pause              │ ▲
+ *	 the first one           └─────────────────────────────┘ │ one that follows a dead one
+ *
+ * The first one gets its images from who attaches the disk.  All others, and
+ * each after a pause, open them as drivers/control.h says: under the SR's lock,
+ * by the disk's uuid.  While it opens, requests wait; when that is not going to
+ * be, they fail, and it goes on trying.
+ */
+#ifndef DRIVERS_DATAPATH_NBD_WORKER_H
+#define DRIVERS_DATAPATH_NBD_WORKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "arch/nbd.h"
+#include "drivers/chain.h"
+#include "lib/serve/disk.h"
+
+struct sr;
+struct vdi;
+
+/* What the keeper and all its workers have in common. */
+struct nbd_shared {
+	struct disk_notes notes;
+	int n;				/* of the device; -1 until it is connected */
+};
+
+struct nbd_disk {
+	struct sr *sr;			/* which SR: not open any more */
+	const struct vdi *vdi;
+	struct nbd_setup setup;
+	struct chain chain;		/* for the first worker; empty later */
+	struct nbd_shared *shared;
+	bool writable;
+	int control;			/* where commanders come; -1: nowhere */
+};
+
+/* Until the kernel has let go of all sockets, which are taken: the exit status. */
+int nbd_work(struct nbd_disk *k, int *ends, size_t n_ends);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Opening an attached SR: for the core, and for servers that look again where their disk is. */
+#include <unistd.h>
+
+#include "drivers/layout.h"
+#include "drivers/sr.h"
+#include "drivers/transport.h"
+#include "lib/err.h"
+
+void sr_close(struct sr *sr)
+{
+	if (!sr->type)
+		return;
+	if (sr->type->layout->close)
+		sr->type->layout->close(sr);
+	if (sr->type->transport->close)
+		sr->type->transport->close(sr);
+	if (sr->dir >= 0)
+		close(sr->dir);
+	sr->dir = -1;
+	sr->layout_data = NULL;
+	sr->opened = false;
+}
+
+int sr_open(struct sr *sr, bool recover)
+{
+	int err;
+
+	if (sr->opened)
+		return 0;
+	err = sr->type->transport->open(sr);
+	if (err == -E_SR_DETACHED) {
+		hint(sr->ctx, "sm sr attach %s", sr->uuid.s);
+		return fail_say(sr->ctx, err, "%s", err_text(err));
+	}
+	if (!err && sr->type->layout->open)
+		err = sr->type->layout->open(sr, recover);
+	sr->opened = !err;		/* what is half open sr_close() undoes all the same */
+	return err;
+}

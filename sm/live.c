@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "lib/err.h"
+#include "lib/log.h"
+#include "sm/live.h"
+
+int live_can(struct run *r, const struct vdi *vdi)
+{
+	const struct datapath *d = vdi->at.active ? datapath_now(&r->sr, vdi) : NULL;
+
+	if (!vdi->at.active || (d && d->pause))
+		return 0;
+	hint(r->ctx, "sm vdi detach %s", vdi->uuid.s);
+	return fail_say(r->ctx, -E_VDI_IN_USE, "VDI %s is attached", vdi->uuid.s);
+}
+
+int live_hold(struct run *r, const struct vdi *vdi)
+{
+	struct held *h;
+	int err = live_can(r, vdi);
+
+	if (err || !vdi->at.active)
+		return err;
+	h = arena_alloc(&r->ctx->arena, sizeof(*h));
+	*h = (struct held){ .d = datapath_now(&r->sr, vdi), .vdi = *vdi, .fd = -1, .next = r->held };
+	err = h->d->pause(&r->sr, vdi, &h->fd);
+	if (!err)
+		r->held = h;
+	return err;
+}
+
+int live_go(struct run *r)
+{
+	struct held *h;
+	int first = 0;
+
+	while ((h = r->held)) {
+		int err = h->d->resume(&r->sr, &h->vdi, &h->fd);
+
+		r->held = h->next;
+		if (err)
+			logf_err(r->ctx, "VDI %s does not go on: %s", h->vdi.uuid.s, r->ctx->why);
+		if (err && !first)
+			first = fail(r->ctx, err, "it is done, but VDI %s does not go on", h->vdi.uuid.s);
+	}
+	return first;
+}
