@@ -35,6 +35,9 @@ int proc_run(struct ctx *ctx, int (*fn)(struct ctx *ctx, void *arg), void *arg, 
  */
 pid_t proc_detach(const int *fds, size_t n);
 
+/* The last to get the disk and the processor: for work that nobody waits for. */
+void proc_idle(void);
+
 /*
  * From here on a child goes on, and 0 is what it gets: whatever it does and
  * prints is what this process would have.  The parent stays here, passes on the

@@ -64,6 +64,19 @@ struct image_facts {
 struct image_use {
 	uint64_t end;			/* bytes that a volume must have to keep it as it is */
 	bool empty;			/* no data of its own: a child shows just its parent */
+	uint64_t data;			/* bytes that it holds, by its table */
+};
+
+/* A child's data on its way into its parent. */
+struct image_merge {
+	struct io *child, *parent;	/* the parent's is writable */
+	const struct format *parent_format;
+	/*
+	 * Called after each few MiB with what has been merged and what there is, in
+	 * bytes; not 0 ends the work there, with that result.
+	 */
+	int (*tick)(void *arg, uint64_t done, uint64_t total);
+	void *arg;
 };
 
 /* What peek() looks at, at most; a volume that is smaller gives what it has. */
@@ -119,7 +132,8 @@ struct format {
 	int (*hide)(struct ctx *ctx, struct io *io, bool hidden);
 	/*
 	 * Name another parent, of which the child's data is then what differs.
-	 * Only the child is written; nobody sees a mixture.
+	 * Only the child is written; nobody sees a mixture.  Without a parent (NULL)
+	 * what the image does not hold reads as zero from now on.
 	 */
 	int (*reparent)(struct ctx *ctx, struct io *io, const char *path, struct io *parent,
 			const struct format *parent_format);
@@ -132,6 +146,15 @@ struct format {
 	int (*fit)(struct ctx *ctx, struct io *io, uint64_t size);
 	/* Write again what a death has left undone or a stranger torn off; data is not touched. */
 	int (*mend)(struct ctx *ctx, struct io *io);
+	/*
+	 * Write what the child holds into its parent, which must have its virtual
+	 * size.  The child is only read and goes on to override what is being
+	 * merged, so ending anywhere, by a death too, costs nothing but doing it
+	 * again; what was done is in good order when the slot returns.
+	 */
+	int (*merge)(struct ctx *ctx, const struct image_merge *m);
+	/* Bytes by which the parent's image will grow, at most. */
+	int (*merge_space)(struct ctx *ctx, const struct image_merge *m, uint64_t *more);
 };
 
 DECLARE_REGISTRY(formats, struct format);

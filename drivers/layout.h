@@ -13,10 +13,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/uuid.h"
+
 struct format;
 struct io;
 struct lease_ops;
-struct uuid;
 struct sr;
 struct sr_info;
 struct vdi;
@@ -81,6 +82,15 @@ struct volume_map {
 	const char *table;		/* lines "START LENGTH TARGET ARGUMENTS\n", sectors */
 	int refuse;			/* it must not be made active here, and why: an error … */
 	const char *why;		/* … in words */
+};
+
+/*
+ * Journals of a collector, upstream's: a volume is being copied into its parent,
+ * or has been, and its children are getting that for a parent.
+ */
+struct merge_journal {
+	struct uuid vdi;
+	bool relink;
 };
 
 struct layout {
@@ -164,11 +174,40 @@ struct layout {
 	/*
 	 * Let the child stand on another volume of the SR, which becomes hidden.
 	 * The child first (commit), since a hidden volume without children is
-	 * garbage to any collector.  May be repeated.
+	 * garbage to any collector.  May be repeated.  NULL: on nothing.
 	 */
 	int (*volume_compose)(struct sr *sr, const struct vdi *child, const struct vdi *parent);
 	/* Make an inner node of a volume, or a leaf again; raw ones too. */
 	int (*volume_hide)(struct sr *sr, const struct vdi *vdi, bool hidden);
+	/*
+	 * Merging (sm/gc_step.c); NULL as volume_split is.  The volume goes into its
+	 * parent, both hidden, in this order:
+	 *
+	 *	merge_begin()	a journal: the copy has begun; room in the parent
+	 *	  ...		the copy, with no lock held
+	 *	merge_copied()	a journal in its place (commit): it is never copied again
+	 *	  volume_compose()	for each child, which stands on the parent then
+	 *	merge_end()	the parent takes no more room than it needs; no journal
+	 *	  volume_delete()	of the volume
+	 *
+	 * Or it is a visible disk, the parent's only child; nothing is journaled while
+	 * that is copied, since it may be written any time, for which the copy is lost:
+	 *
+	 *	merge_begin()
+	 *	  ...
+	 *	merge_leaf()	the parent takes the leaf's place, name and record
+	 *			(commit), under upstream's journal where it takes several
+	 *			writes; open() with recover finishes or undoes it
+	 *
+	 * more: bytes by which the parent's image may grow.
+	 */
+	int (*merge_begin)(struct sr *sr, const struct vdi *vdi, struct vdi *parent, uint64_t more);
+	int (*merge_copied)(struct sr *sr, const struct vdi *vdi);
+	int (*merge_end)(struct sr *sr, const struct vdi *vdi, const struct vdi *parent);
+	int (*merge_leaf)(struct sr *sr, const struct vdi *leaf, const struct vdi *parent);
+	/* All journals of that kind, and removing those of one VDI, which may be gone. */
+	int (*merge_journals)(struct sr *sr, struct merge_journal **v, size_t *n);
+	int (*merge_forget)(struct sr *sr, const struct uuid *vdi);
 	/*
 	 * The bytes of a volume, for code that knows formats.  Owned by the caller
 	 * and closed before the SR is.  Of an inner node it is read only.

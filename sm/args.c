@@ -61,6 +61,9 @@ static const struct arg args[] = {
 	{ "--shared",		ARG_SWITCH, "other hosts use the SR too: take the lock of the disk" },
 #endif
 	{ "--read-only",	ARG_SWITCH, "a device that cannot be written" },
+#if IS_ENABLED(CONFIG_GC)
+	{ "--rate",		ARG_SIZE,   "copy no more bytes a second than that" },
+#endif
 	{ "--repair",		ARG_SWITCH, "mend what can be mended" },
 #if IS_ENABLED(CONFIG_DATAPATH_SOCKET)
 	{ "--socket",		ARG_PATH,   "where to make the socket" },

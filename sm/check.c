@@ -6,6 +6,7 @@
 #include "lib/err.h"
 #include "lib/io.h"
 #include "sm/core.h"
+#include "sm/gc.h"
 #include "sm/snapshot.h"
 #include "sm/tree.h"
 
@@ -74,7 +75,10 @@ int do_sr_check(struct run *r)
 	struct sr *sr = &r->sr;
 	struct vdis l = { 0 };
 	bool repair = r->rq->repair && !r->ctx->dry_run;
-	int err = sr_vdis(sr, &l);
+	int err = IS_ENABLED(CONFIG_GC) && repair ? gc_quiet(r) : 0;
+
+	if (!err)
+		err = sr_vdis(sr, &l);
 
 	r->rp->kind = REPLY_CHECK;
 	r->rp->object = sr->uuid.s[0] ? arena_strdup(&r->ctx->arena, sr->uuid.s) : "";

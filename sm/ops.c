@@ -204,6 +204,26 @@ const struct op_row ops[] = {
 	  "Merge the data of an image into its parent, on which nothing else may stand",
 	  "sm image coalesce root-new.vhd" },
 #endif
+#if IS_ENABLED(CONFIG_GC)
+
+	/* --- what snapshots leave --- */
+	{ OP_GC_RUN, CHANGES,
+	  "gc", "run", "[SR] [VDI] [--rate=SIZE]", NULL, NULL,
+	  "Delete and merge hidden images that are not needed any more",
+	  "sm gc run disks" },
+	{ OP_GC_PLAN, 0,
+	  "gc", "plan", "[SR] [VDI]", NULL, NULL,
+	  "What would be deleted and merged, in which order, what it takes, and why not",
+	  "sm gc plan disks" },
+	{ OP_GC_STATUS, 0,
+	  "gc", "status", "[SR]", NULL, NULL,
+	  "How far a collector is that runs by itself or was started by somebody",
+	  "sm gc status disks" },
+	{ OP_GC_STOP, NEEDS_SR | CHANGES,
+	  "gc", "stop", "SR", NULL, NULL,
+	  "Let the collector of an SR end; what it has done stays",
+	  "sm gc stop disks" },
+#endif
 #if IS_ENABLED(CONFIG_CLI_VG)
 	/* --- LVM metadata, without an SR --- */
 	{ OP_VG_SHOW, 0,

@@ -73,6 +73,10 @@ enum op {
 	OP_IMAGE_SNAPSHOT,
 	OP_IMAGE_RESIZE,
 	OP_IMAGE_COALESCE,
+	OP_GC_RUN,
+	OP_GC_PLAN,
+	OP_GC_STATUS,
+	OP_GC_STOP,
 	OP_VG_SHOW,
 	OP_VG_CHECK,
 	OP_VG_HISTORY,
@@ -85,6 +89,8 @@ enum op {
 	OP_MAX
 };
 
+struct gc_report;
+struct gc_status;
 struct offer;
 struct image_report;
 struct image_map;
@@ -115,7 +121,7 @@ struct request {
 	uint32_t lease;			/* for how long it locks without a renewal, s; 0 = for good */
 	bool has_lease;
 	bool shared;			/* vdi attach: other hosts use the SR too */
-	uint64_t size;			/* bytes */
+	uint64_t size;			/* bytes; gc run: a second, at most */
 	bool has_size;
 	struct uuid new_uuid;		/* of what is created; "" = random */
 	const char **paths;		/* image and vg verbs: files and devices */
@@ -169,6 +175,8 @@ enum reply_kind {
 	REPLY_HISTORY,		/* past */
 	REPLY_LOCK,		/* locks[0]; none = it is not locked */
 	REPLY_LOCKS,		/* locks, vdis.problems */
+	REPLY_GC_PLAN,		/* gc */
+	REPLY_GC_STATUS,	/* gc_status */
 };
 
 /* A lock that lives with the storage. */
@@ -201,6 +209,9 @@ struct reply {
 	const struct lvm_past *past;	/* older metadata, newest first */
 	struct lock_info *locks;
 	size_t n_locks;
+	struct gc_report *gc;		/* sm/gc.h */
+	struct gc_status *gc_status;
+	size_t n_gc;			/* of either */
 	bool several;			/* more than one object was asked for */
 };
 

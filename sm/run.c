@@ -12,6 +12,7 @@
 #include "lib/kconfig.h"
 #include "lib/log.h"
 #include "sm/core.h"
+#include "sm/gc.h"
 #include "sm/image.h"
 #include "sm/lease.h"
 #include "sm/live.h"
@@ -49,6 +50,7 @@ static int do_epoch_begin(struct run *r)
 	return r->rq->on_boot_reset ? fail(r->ctx, -E_UNSUPPORTED, "reset on boot") : 0;
 }
 
+#define IF_GC(fn)	(IS_ENABLED(CONFIG_GC) ? (fn) : NULL)
 #define IF_SNAPSHOTS(fn)	(IS_ENABLED(CONFIG_SNAPSHOTS) ? (fn) : NULL)
 
 /* An operation without a handler is one that no driver can do yet. */
@@ -111,6 +113,10 @@ static int (*const handlers[])(struct run *r) = {
 	[OP_IMAGE_REPAIR] = do_image_repair,
 	[OP_IMAGE_COALESCE] = do_image_coalesce,
 #endif
+	[OP_GC_RUN] = IF_GC(do_gc_run),
+	[OP_GC_PLAN] = IF_GC(do_gc_plan),
+	[OP_GC_STATUS] = IF_GC(do_gc_status),
+	[OP_GC_STOP] = IF_GC(do_gc_stop),
 #if IS_ENABLED(CONFIG_CLI_VG)
 	[OP_VG_SHOW] = do_vg_show,
 	[OP_VG_CHECK] = do_vg_check,
@@ -131,6 +137,11 @@ static bool is_of_trees(enum op op)
 	       op == OP_VDI_REVERT;
 }
 
+static bool is_of_gc(enum op op)
+{
+	return op == OP_GC_RUN || op == OP_GC_PLAN || op == OP_GC_STATUS || op == OP_GC_STOP;
+}
+
 bool sr_can(const struct sr_type *t, enum op op)
 {
 	const struct layout *l = t->layout;
@@ -147,6 +158,8 @@ bool sr_can(const struct sr_type *t, enum op op)
 	if (WITH_LOCKS && (op == OP_VDI_LOCK || op == OP_VDI_UNLOCK ||
 			   (op >= OP_LOCK_SHOW && op <= OP_LOCK_RENEW)))
 		return l->leases;
+	if (IS_ENABLED(CONFIG_GC) && is_of_gc(op))
+		return child_format(t) && l->merge_begin;
 	switch (op) {
 	case OP_SR_CREATE:	return l->create && t->transport->stage;
 	case OP_SR_DESTROY:	return l->destroy && t->transport->stage;
@@ -304,7 +317,8 @@ static int run_row(struct run *r)
 	if (!err && find_sr)
 		err = find_sr_of_vdi(r);
 	if (!err && (rq->op == OP_VDI_LIST || rq->op == OP_VDI_TREE ||
-		     (WITH_LOCKS && rq->op == OP_LOCK_LIST)) && (rq->sr || rq->type))
+		     (WITH_LOCKS && rq->op == OP_LOCK_LIST) ||
+		     (IS_ENABLED(CONFIG_GC) && is_of_gc(rq->op))) && (rq->sr || rq->type))
 		with_sr = true;
 	if (!err && with_sr)
 		err = bind_sr(r);
@@ -363,5 +377,7 @@ int sm_run(struct ctx *ctx, struct request *rq, struct reply *rp)
 		logf_err(ctx, "%s: %s", what(&r), ctx->why[0] ? ctx->why : err_text(err));
 	else if (changes)
 		logf_info(ctx, "%s: done", what(&r));
+	if (IS_ENABLED(CONFIG_GC) && !err && changes)
+		gc_kick(&r);
 	return err;
 }

@@ -14,6 +14,7 @@
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/log.h"
+#include "sm/gc.h"
 #include "sm/live.h"
 #include "sm/snapshot.h"
 #include "sm/tree.h"
@@ -390,7 +391,11 @@ int do_vdi_compose(struct run *r)
 	if (r->ctx->dry_run)
 		return plan(r, 0, "let VDI %s stand on VDI %s, which is hidden then", vdi->uuid.s,
 			    parent.uuid.s);
-	err = r->sr.type->layout->volume_compose(&r->sr, vdi, &parent);
+	/* The parent may be one into which data is being merged. */
+	if (IS_ENABLED(CONFIG_GC))
+		err = gc_quiet(r);
+	if (!err)
+		err = r->sr.type->layout->volume_compose(&r->sr, vdi, &parent);
 	return err ? fail(r->ctx, err, "VDI %s", vdi->uuid.s) : drop_garbage(r, &vdi->parent);
 }
 
@@ -467,6 +472,9 @@ int drop_garbage(struct run *r, const struct uuid *from)
 	struct vdi vdi;
 	int err = 0;
 
+	/* Nobody may pull an image from under a collector; he sees himself what is garbage. */
+	if (IS_ENABLED(CONFIG_GC) && at.s[0])
+		err = gc_try_quiet(r);
 	while (!err && at.s[0] && layout->children) {
 		struct uuid *child;
 		bool whole = true;

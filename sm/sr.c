@@ -8,6 +8,7 @@
 #include "lib/kconfig.h"
 #include "lib/log.h"
 #include "sm/core.h"
+#include "sm/gc.h"
 #include "sm/smtab.h"
 #include "sm/snapshot.h"
 #include "sm/state.h"
@@ -301,8 +302,10 @@ static int must_be_idle(struct run *r)
 static int detach(struct run *r)
 {
 	const struct layout *layout = r->sr.type->layout;
-	int err = layout->quiesce ? layout->quiesce(&r->sr) : 0;
+	int err = IS_ENABLED(CONFIG_GC) ? gc_quiet(r) : 0;
 
+	if (!err && layout->quiesce)
+		err = layout->quiesce(&r->sr);
 	if (!err)
 		err = r->sr.type->transport->detach(&r->sr);
 	if (!err)

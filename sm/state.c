@@ -10,6 +10,7 @@
 #include "lib/cleanup.h"
 #include "lib/err.h"
 #include "lib/file.h"
+#include "sm/gc.h"
 #include "sm/state.h"
 
 /* A record is two lines: the mode, and the boot that it is true for. */
@@ -110,6 +111,8 @@ int state_put(struct sr *sr, const struct uuid *vdi, bool writable)
 	struct uuid boot;
 	int err = dir < 0 ? dir : boot_id(&boot);
 
+	if (IS_ENABLED(CONFIG_GC) && writable)
+		gc_disturb(sr, vdi);
 	if (!err) {
 		snprintf(text, sizeof(text), "%s\n%s\n", writable ? "rw" : "ro", boot.s);
 		err = file_replace(dir, vdi->s, text, strlen(text), 0600);

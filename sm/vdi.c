@@ -9,6 +9,7 @@
 #include "lib/log.h"
 #include "lib/text/size.h"
 #include "sm/core.h"
+#include "sm/gc.h"
 #include "sm/lease.h"
 #include "sm/live.h"
 #include "sm/smtab.h"
@@ -260,6 +261,8 @@ int do_vdi_delete(struct run *r)
 		return plan(r, 0, "delete VDI %s, which frees %llu bytes", vdi->uuid.s,
 			    (unsigned long long)vdi->physical_size);
 	err = WITH_LOCKS ? lease_before_delete(r) : 0;
+	if (!err && IS_ENABLED(CONFIG_GC) && vdi->hidden)
+		err = gc_quiet(r);
 	if (err)
 		return err;
 	err = r->sr.type->layout->volume_delete(&r->sr, vdi);

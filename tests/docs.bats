@@ -35,6 +35,10 @@ page() {
 	page cli
 }
 
+@test "docs/gc.md" {
+	page gc
+}
+
 @test "docs/agents.md" {
 	page agents
 }
@@ -46,11 +50,11 @@ page() {
 @test "every verb that the pages name is one, and docs/cli.md names every verb" {
 	local verb verbs
 
-	verbs=$("$SM_BUILD/bin/sm" help | sed -n 's/^  \(\(sr\|vdi\|vg\) [a-z]*\)  .*/\1/p')
+	verbs=$("$SM_BUILD/bin/sm" help | sed -n 's/^  \(\(sr\|vdi\|vg\|gc\) [a-z]*\)  .*/\1/p')
 	[ "$(wc -l <<<"$verbs")" -gt 20 ]
 	cd "$BATS_TEST_DIRNAME/.."
 	# shellcheck disable=SC2046 # no page has a blank in its name
-	grep -ohE '\bsm (sr|vdi|vg) [a-z]+' $(pages) | cut -d' ' -f2- | sort -u >"$BATS_TEST_TMPDIR/named"
+	grep -ohE '\bsm (sr|vdi|vg|gc) [a-z]+' $(pages) | cut -d' ' -f2- | sort -u >"$BATS_TEST_TMPDIR/named"
 	while read -r verb; do
 		grep -qx "$verb" <<<"$verbs" || grep -qx "$verb" <<<"vdi creat" || {
 			echo "no such verb: $verb" >&2

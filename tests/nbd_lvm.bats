@@ -99,3 +99,32 @@ in_guest() {
 	guest_ok "sm sr introduce $SR --type lvm --dconf device=/dev/ubda --name disks" >/dev/null
 	in_guest 'judged; image_is_sound; sm vdi attach v; check 6 0 4; check 7 40 4; sm vdi detach v; quiet; image_is_sound'
 }
+
+@test "what snapshots leave is merged; at last the disk is alone, and as large as before" {
+	guest_ok 'sm vdi delete v; sm sr destroy disks'
+	new_sr thin
+	in_guest 'lvs() { judge lvs --noheadings -o lv_name $VG | tr -d " " | grep -v MGT; }
+		sm vdi attach v; pattern 1 0 8; sm vdi detach v; a=$(sm vdi snapshot v a)
+		sm vdi attach v; pattern 2 4 8; sm vdi detach v; b=$(sm vdi snapshot v b)
+		sm vdi attach v; pattern 3 10 2; sm vdi detach v
+		sm gc plan disks | grep "nothing to do"
+		sm vdi delete a; [ "$(lvs | wc -l)" -eq 4 ]
+		sm vdi attach v; sm gc plan disks | grep "is attached on this host"; sm gc run disks
+		[ "$(lvs | wc -l)" -eq 4 ]; sm vdi detach v
+		sm gc run disks; [ "$(lvs | wc -l)" -eq 3 ]; quiet; judged; image_is_sound
+		sm vdi attach v; check 1 0 4; check 2 4 6; check 3 10 2; sm vdi detach v
+		[ "$(sm vdi attach $b --read-only)" = /dev/mapper/sm-$b ]; D=/dev/mapper/sm-$b check 2 4 8
+		D=/dev/mapper/sm-$b check 1 0 4; sm vdi detach $b
+		base=$(sm vdi show v --json | tr -d "\n" | sed "s/.*\"parent\": \"\([^\"]*\)\".*/\1/")
+		[ "$(judge lvs --noheadings -o lv_attr $VG/VHD-$base | tr -d " " | cut -c 2)" = r ]
+		sm vdi delete b; sm gc run disks; [ "$(lvs)" = VHD-$V ]; quiet; judged; image_is_sound
+		sm vdi attach v; check 1 0 4; check 2 4 6; check 3 10 2; zeroes 12 52; pattern 4 0 64; sm vdi detach v
+		sm gc status disks | grep done' 180
+}
+
+@test "a raw base on LVM takes a VHD's place" {
+	in_guest 'sm vdi create r --sr disks --size 16M --format raw >/dev/null; V=$(sm vdi show r --minimal); D=/dev/mapper/sm-$V
+		D=$(sm vdi attach r); pattern 1 0 8; sm vdi detach r; sm vdi snapshot r s; sm vdi delete s; D=$(sm vdi attach r); pattern 2 4 8; sm vdi detach r
+		sm gc run disks; judge lvs --noheadings -o lv_name,lv_tags $VG | grep -q "LV-$V *$"; judged; image_is_sound
+		D=$(sm vdi attach r); check 1 0 4; check 2 4 8; sm vdi detach r; quiet'
+}

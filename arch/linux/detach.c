@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -91,6 +92,14 @@ pid_t proc_detach(const int *fds, size_t n)
 	if (read(in, &pid, sizeof(pid)) != sizeof(pid))
 		return -EAGAIN;
 	return pid < 0 ? -EAGAIN : pid;
+}
+
+/* The kernel's numbers: IOPRIO_WHO_PROCESS, and IOPRIO_CLASS_IDLE above its 13 bits of level. */
+void proc_idle(void)
+{
+	syscall(SYS_ioprio_set, 1, 0, 3 << 13);
+	if (nice(19) < 0)
+		return;
 }
 
 void proc_guard(void)

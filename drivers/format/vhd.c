@@ -9,7 +9,9 @@
 #include "lib/ctx.h"
 #include "lib/err.h"
 #include "lib/io.h"
+#include "lib/kconfig.h"
 #include "lib/vhd/check.h"
+#include "lib/vhd/coalesce.h"
 #include "lib/vhd/create.h"
 #include "lib/vhd/edit.h"
 #include "lib/vhd/open.h"
@@ -192,6 +194,7 @@ static int vhd_use(struct ctx *ctx, struct io *io, struct image_use *use)
 		return err;
 	use->end = vhd_physical_size(v);
 	use->empty = v->footer.type != VHD_FIXED && !vhd_allocated(v) && !v->n_bad;
+	use->data = v->bat ? vhd_allocated(v) * VHD_BLOCK : v->footer.size;
 	return 0;
 }
 
@@ -241,7 +244,7 @@ static int vhd_stand_on(struct ctx *ctx, struct io *io, const char *path, struct
 {
 	_vhd_close_ struct vhd *v = NULL, *p = NULL;
 	uint8_t id[16] = { 0 };
-	int err = parent_format->direct ? 0 : open_ro(ctx, parent, VHD_HEADERS, &p);
+	int err = !parent || parent_format->direct ? 0 : open_ro(ctx, parent, VHD_HEADERS, &p);
 
 	if (err)
 		return fail(ctx, err, "parent");
@@ -252,7 +255,7 @@ static int vhd_stand_on(struct ctx *ctx, struct io *io, const char *path, struct
 		return err;
 	if (!vhd_has_parent(v))
 		return fail_say(ctx, -E_UNSUPPORTED, "the VHD has no parent that could be exchanged");
-	err = vhd_reparent(v, path, id, time_of(parent));
+	err = parent ? vhd_reparent(v, path, id, time_of(parent)) : vhd_stand_alone(v);
 	return err ? fail(ctx, err, "exchange the parent of the VHD") : 0;
 }
 
@@ -284,6 +287,84 @@ static int vhd_mend(struct ctx *ctx, struct io *io)
 	return err ? fail(ctx, err, "mend the VHD") : 0;
 }
 
+/* --- merging ----------------------------------------------------------------- */
+
+struct pair {
+	struct vhd *child, *parent;	/* parent is NULL for a raw one */
+};
+
+static int open_pair(struct ctx *ctx, const struct image_merge *m, bool write, struct pair *p)
+{
+	int err = open_ro(ctx, m->child, 0, &p->child);
+
+	if (err)
+		return fail(ctx, err, "child");
+	if (!m->parent_format->direct)
+		err = write ? open_rw(ctx, m->parent, &p->parent) :
+			open_ro(ctx, m->parent, 0, &p->parent);
+	if (err)
+		return fail(ctx, err, "parent");
+	if (p->parent && memcmp(p->parent->footer.uuid, p->child->header.parent_uuid, 16))
+		return fail(ctx, -E_VHD_PARENT_UUID, "parent");
+	return 0;
+}
+
+static void close_pair(struct pair *p)
+{
+	vhd_close(p->child);
+	vhd_close(p->parent);
+}
+
+static int merge_all(const struct image_merge *m, struct vhd_coalesce *c)
+{
+	uint64_t total = c->total * VHD_BLOCK;
+	int err = m->tick(m->arg, 0, total), end;
+
+	while (!err && c->done < c->total) {
+		err = vhd_coalesce_step(c);
+		if (!err)
+			err = m->tick(m->arg, c->done * VHD_BLOCK, total);
+	}
+	end = vhd_coalesce_finish(c);
+	return err ? err : end;
+}
+
+static int vhd_merge(struct ctx *ctx, const struct image_merge *m)
+{
+	struct vhd_coalesce *c = NULL;
+	struct pair p = { 0 };
+	int err = open_pair(ctx, m, true, &p);
+
+	if (!err) {
+		err = vhd_coalesce_start(&c, p.child, p.parent, p.parent ? NULL : m->parent, 0);
+		if (!err)
+			err = merge_all(m, c);
+		if (err && !ctx->why[0])
+			fail(ctx, err, "merge the VHD into its parent");
+		vhd_coalesce_free(c);
+	}
+	close_pair(&p);
+	return err;
+}
+
+/* Blocks that the parent has not, each with its bitmap and what aligns it. */
+static int vhd_merge_space(struct ctx *ctx, const struct image_merge *m, uint64_t *more)
+{
+	struct pair p = { 0 };
+	int err = open_pair(ctx, m, false, &p);
+
+	*more = 0;
+	for (uint32_t i = 0; !err && p.child->bat && i < p.child->n_blocks; i++) {
+		bool there = p.parent && (!p.parent->bat || (i < p.parent->n_blocks &&
+					  vhd_entry(p.parent, i) != VHD_UNUSED));
+
+		if (vhd_entry(p.child, i) != VHD_UNUSED && !there)
+			*more += VHD_BLOCK + 4096;
+	}
+	close_pair(&p);
+	return err;
+}
+
 static const struct format vhd = {
 	.name = "vhd",
 	.round = vhd_round,
@@ -299,5 +380,7 @@ static const struct format vhd = {
 	.use = vhd_use,
 	.fit = vhd_fit,
 	.mend = vhd_mend,
+	.merge = IS_ENABLED(CONFIG_GC) ? vhd_merge : NULL,
+	.merge_space = IS_ENABLED(CONFIG_GC) ? vhd_merge_space : NULL,
 };
 REGISTER(formats, vhd);

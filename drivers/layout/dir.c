@@ -7,6 +7,9 @@
  *	<SR>/.sm/vdi/<uuid>	name, description, type of a VDI
  *	<SR>/.sm/tmp/		volumes being made or removed, records being written
  *	<SR>/clone_<uuid>	a snapshot or clone of that disk is on its way
+ *	<SR>/coalesce_<uuid>	that image is being copied into its parent,
+ *	<SR>/relink_<uuid>	or has been, and its children get that for a parent
+ *	<SR>/leaf_<uuid>	the parent is taking the place of that disk
  *	<SR>/.journal-<uuid>	what undoes the resize of that VHD
  *
  * The rename into or out of .sm/tmp is the commit of every change but those of
@@ -149,6 +152,7 @@ static int dir_stat(struct sr *sr, struct sr_info *info)
 }
 
 #define IF_TREES(fn)	(WITH_TREES ? (fn) : NULL)
+#define IF_GC(fn)	(WITH_TREES && IS_ENABLED(CONFIG_GC) ? (fn) : NULL)
 
 const struct layout layout_dir = {
 	.name = "dir",
@@ -170,6 +174,12 @@ const struct layout layout_dir = {
 	.volume_compose = IF_TREES(dir_volume_compose),
 	.volume_hide = IF_TREES(dir_volume_hide),
 	.volume_io = IF_TREES(dir_volume_io),
+	.merge_begin = IF_GC(dir_merge_begin),
+	.merge_copied = IF_GC(dir_merge_copied),
+	.merge_end = IF_GC(dir_merge_end),
+	.merge_leaf = IF_GC(dir_merge_leaf),
+	.merge_journals = IF_GC(dir_merge_journals),
+	.merge_forget = IF_GC(dir_merge_forget),
 	.volume_open = dir_volume_open,
 	.check = dir_check,
 	.leases = IS_ENABLED(CONFIG_DIR_LOCKS) ? &dir_leases : NULL,

@@ -8,6 +8,7 @@
  *	dir_scan.c	many heads of images, with many reads in flight
  *	dir_volume.c	volumes made, grown, removed
  *	dir_split.c	snapshots and clones
+ *	dir_merge.c	volumes merged into their parents
  *	dir_recover.c	what a death left
  *	dir_check.c	sr check
  *	dir_lease.c	locks, by lease_file.c
@@ -27,6 +28,7 @@ struct image_facts;
 struct io;
 struct kvs;
 struct lease_ops;
+struct merge_journal;
 struct sr;
 struct sr_info;
 struct uuid;
@@ -134,6 +136,18 @@ int dir_volume_hide(struct sr *sr, const struct vdi *vdi, bool hidden);
 /* Finish or undo what the journal of that name says. */
 int dir_split_recover(struct sr *sr, const char *journal);
 bool dir_is_split_journal(const char *name);
+
+/* --- dir_merge.c --- */
+
+int dir_merge_begin(struct sr *sr, const struct vdi *vdi, struct vdi *parent, uint64_t more);
+int dir_merge_copied(struct sr *sr, const struct vdi *vdi);
+int dir_merge_end(struct sr *sr, const struct vdi *vdi, const struct vdi *parent);
+int dir_merge_leaf(struct sr *sr, const struct vdi *leaf, const struct vdi *parent);
+int dir_merge_journals(struct sr *sr, struct merge_journal **v, size_t *n);
+int dir_merge_forget(struct sr *sr, const struct uuid *vdi);
+/* Finish or undo what the journal of that name says of a leaf. */
+int dir_leaf_recover(struct sr *sr, const char *journal);
+bool dir_is_leaf_journal(const char *name);
 
 /* --- dir_recover.c, dir_check.c --- */
 

@@ -471,6 +471,16 @@ int dir_volume_hide(struct sr *sr, const struct vdi *vdi, bool hidden)
 	return err ? err : note_hidden(sr, vdi, hidden);
 }
 
+static int stand_alone(struct sr *sr, const struct vdi *child)
+{
+	_io_close_ struct io *io = NULL;
+	int err = dir_volume_io(sr, child, true, &io);
+
+	if (!err)
+		err = sr_format(sr->type, child->format)->reparent(sr->ctx, io, NULL, NULL, NULL);
+	return err ? fail(sr->ctx, err, "%s", child->volume) : 0;
+}
+
 /*
  * The child (commit), then the parent: hidden first it could be taken for
  * garbage.  Who dies between leaves a visible disk with a child, which nobody
@@ -479,16 +489,22 @@ int dir_volume_hide(struct sr *sr, const struct vdi *vdi, bool hidden)
 int dir_volume_compose(struct sr *sr, const struct vdi *child, const struct vdi *parent)
 {
 	const struct format *f = sr_format(sr->type, child->format);
-	const struct format *pf = sr_format(sr->type, parent->format);
+	const struct format *pf = parent ? sr_format(sr->type, parent->format) : NULL;
 	_io_close_ struct io *io = NULL, *pio = NULL;
-	const char *path = arena_printf(&sr->ctx->arena, "./%s", parent->volume);
-	int err = dir_must_be_one(sr, parent);
+	const char *path;
+	int err;
 
+	if (!parent)
+		return stand_alone(sr, child);
+	path = arena_printf(&sr->ctx->arena, "./%s", parent->volume);
+	err = dir_must_be_one(sr, parent);
 	if (!err)
 		err = dir_volume_io(sr, parent, false, &pio);
 	if (!err)
 		err = dir_volume_io(sr, child, true, &io);
 	if (!err)
 		err = f->reparent(sr->ctx, io, path, pio, pf);	/* commit */
-	return err ? fail(sr->ctx, err, "%s", child->volume) : dir_volume_hide(sr, parent, true);
+	if (err)
+		return fail(sr->ctx, err, "%s", child->volume);
+	return parent->hidden ? 0 : dir_volume_hide(sr, parent, true);
 }

@@ -445,30 +445,34 @@ int lvhd_volume_hide(struct sr *sr, const struct vdi *vdi, bool hidden)
 
 int lvhd_volume_compose(struct sr *sr, const struct vdi *child, const struct vdi *parent)
 {
-	struct lvm_lv *lv = lv_of(sr, child), *to = lv_of(sr, parent);
+	struct lvm_lv *lv = lv_of(sr, child), *to = parent ? lv_of(sr, parent) : NULL;
 	const struct format *f = sr_format(sr->type, child->format);
 	_io_close_ struct io *io = NULL, *below = NULL;
-	char *path;
+	char *path = NULL;
 	struct lvhd h;
 	int err = begin(sr, &child->uuid, &h);
 
-	if (!err)
+	if (!err && to)
 		err = lvhd_settled(sr, &parent->uuid);
 	if (!err)
 		err = lvhd_idle(sr, lv);
-	if (!err)
+	if (!err && to)
 		err = lvhd_idle(sr, to);
 	if (err)
 		return err;
-	err = lvhd_parent_path(h.arena, h.vg->name, to->name, &path);
+	if (to)
+		err = lvhd_parent_path(h.arena, h.vg->name, to->name, &path);
 	if (!err)
 		err = lvm_lv_io(&io, h.vg, lv);
-	if (!err)
+	if (!err && to)
 		err = lvm_lv_io(&below, h.vg, to);
 	if (err)
 		return fail(sr->ctx, err, "open %s", lv->name);
-	err = f->reparent(sr->ctx, io, path, below, sr_format(sr->type, parent->format));	/* commit */
-	return err ? fail(sr->ctx, err, "%s", lv->name) : hide(sr, &h, to, true);
+	err = f->reparent(sr->ctx, io, path, below,
+			  to ? sr_format(sr->type, parent->format) : NULL);	/* commit */
+	if (err)
+		return fail(sr->ctx, err, "%s", lv->name);
+	return !to || parent->hidden ? 0 : hide(sr, &h, to, true);
 }
 
 int lvhd_volume_io(struct sr *sr, const struct vdi *vdi, bool writable, struct io **io)

@@ -10,6 +10,7 @@
 #include "lib/lvhd/lvhd.h"
 
 struct io;
+struct merge_journal;
 struct vdi;
 struct vdis;
 struct volume_spec;
@@ -46,6 +47,12 @@ int lvhd_volume_split(struct sr *sr, struct volume_split *split);
 int lvhd_split_space(struct sr *sr, const struct volume_split *split, uint64_t *bytes);
 int lvhd_volume_compose(struct sr *sr, const struct vdi *child, const struct vdi *parent);
 int lvhd_volume_hide(struct sr *sr, const struct vdi *vdi, bool hidden);
+int lvhd_merge_begin(struct sr *sr, const struct vdi *vdi, struct vdi *parent, uint64_t more);
+int lvhd_merge_copied(struct sr *sr, const struct vdi *vdi);
+int lvhd_merge_end(struct sr *sr, const struct vdi *vdi, const struct vdi *parent);
+int lvhd_merge_leaf(struct sr *sr, const struct vdi *leaf, const struct vdi *parent);
+int lvhd_merge_journals(struct sr *sr, struct merge_journal **v, size_t *n);
+int lvhd_merge_forget(struct sr *sr, const struct uuid *vdi);
 int lvhd_volume_io(struct sr *sr, const struct vdi *vdi, bool writable, struct io **io);
 
 #endif

@@ -101,6 +101,7 @@ static int lvm_describe(struct sr *sr, const struct vdi *vdi)
 }
 
 #define IF_LVHD(fn)	(IS_ENABLED(CONFIG_LVHD) ? (fn) : NULL)
+#define IF_GC(fn)	(IS_ENABLED(CONFIG_LVHD) && IS_ENABLED(CONFIG_GC) ? (fn) : NULL)
 
 const struct layout layout_lvm = {
 	.name = "lvm",
@@ -126,6 +127,12 @@ const struct layout layout_lvm = {
 	.volume_compose = IF_LVHD(lvhd_volume_compose),
 	.volume_hide = IF_LVHD(lvhd_volume_hide),
 	.volume_io = IF_LVHD(lvhd_volume_io),
+	.merge_begin = IF_GC(lvhd_merge_begin),
+	.merge_copied = IF_GC(lvhd_merge_copied),
+	.merge_end = IF_GC(lvhd_merge_end),
+	.merge_leaf = IF_GC(lvhd_merge_leaf),
+	.merge_journals = IF_GC(lvhd_merge_journals),
+	.merge_forget = IF_GC(lvhd_merge_forget),
 	.volume_map = lvm_volume_map,
 	.volume_used = lvm_volume_used,
 	.volume_inflate = IF_LVHD(lvhd_volume_inflate),

@@ -153,6 +153,31 @@ int vhd_reparent(struct vhd *v, const char *path, const uint8_t uuid[16], uint32
 	return err;
 }
 
+int vhd_stand_alone(struct vhd *v)
+{
+	struct vhd_header h = v->header;
+	int err;
+
+	if (!v->writable)
+		return -EROFS;
+	if (!vhd_has_parent(v))
+		return -EINVAL;
+	v->footer.type = VHD_DYNAMIC;
+	err = vhd_write_footers(v);				/* commit */
+	if (err)
+		return err;
+	memset(h.parent_uuid, 0, sizeof(h.parent_uuid));
+	memset(h.parent_name, 0, sizeof(h.parent_name));
+	memset(h.locators, 0, sizeof(h.locators));
+	h.parent_time = 0;
+	err = write_header(v, &h);
+	if (!err)
+		err = io_flush(v->io);
+	if (!err)
+		v->header = h;
+	return err;
+}
+
 int vhd_reset(struct vhd *v)
 {
 	int err;

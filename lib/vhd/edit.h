@@ -27,6 +27,13 @@ int vhd_set_marker(struct vhd *v, uint8_t marker);
  */
 int vhd_reparent(struct vhd *v, const char *path, const uint8_t uuid[16], uint32_t time);
 
+/*
+ * A differencing image becomes one without a parent: what it does not hold reads
+ * as zero.  The footers say so; then what the header says of a parent goes, which
+ * counts for nothing in such an image.
+ */
+int vhd_stand_alone(struct vhd *v);
+
 /* Forget all data: every block unused again, and a file cut to its metadata. */
 int vhd_reset(struct vhd *v);
 

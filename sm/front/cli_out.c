@@ -10,6 +10,7 @@
 #include "lib/text/size.h"
 #include "lib/utf8.h"
 #include "sm/front/cli.h"
+#include "sm/front/gc_out.h"
 #include "sm/front/image_out.h"
 #include "sm/front/json_out.h"
 #include "sm/front/lock_out.h"
@@ -411,6 +412,11 @@ static void print_human(const struct out *o)
 		else if (IS_ENABLED(CONFIG_CLI_LOCK))
 			lock_out_table(&o->ctx->arena, o->rp, &o->term, o->b);
 		break;
+	case REPLY_GC_PLAN:
+	case REPLY_GC_STATUS:
+		if (IS_ENABLED(CONFIG_GC))
+			gc_out_print(&o->ctx->arena, o->cli, o->rp, &o->term, o->b);
+		break;
 	case REPLY_NONE:
 	case REPLY_INFO:
 	case REPLY_CONFIG:
@@ -452,7 +458,7 @@ int cli_findings(const struct request *rq, const struct reply *rp)
 	bool is_list = rp->kind == REPLY_SRS || rp->kind == REPLY_VDIS || rp->kind == REPLY_TREE ||
 		       rp->kind == REPLY_PROBE || rp->kind == REPLY_HISTORY ||
 		       (IS_ENABLED(CONFIG_CLI_LOCK) && rp->kind == REPLY_LOCKS) ||
-		       rq->op == OP_SR_SCAN;
+		       rq->op == OP_SR_SCAN || rq->op == OP_GC_RUN || rq->op == OP_GC_PLAN;
 
 	for (size_t i = 0; i < rp->vdis.n_problems; i++)
 		if (!strcmp(rp->vdis.problems[i].severity, "error"))

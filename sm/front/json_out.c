@@ -6,6 +6,7 @@
 #include "lib/lvm2/show.h"
 #include "lib/text/json.h"
 #include "sm/front/cli.h"
+#include "sm/front/gc_out.h"
 #include "sm/front/image_out.h"
 #include "sm/front/json_out.h"
 #include "sm/front/lock_out.h"
@@ -214,6 +215,12 @@ static void put_reply(struct json *j, const struct request *rq, const struct rep
 			put_problems(j, &rp->vdis);
 		break;
 #endif
+	case REPLY_GC_PLAN:
+	case REPLY_GC_STATUS:
+		if (IS_ENABLED(CONFIG_GC))
+			gc_out_json(j, rp);
+		put_problems(j, &rp->vdis);
+		break;
 	case REPLY_TEXT:
 		json_key_str(j, "text", rp->text);
 		break;

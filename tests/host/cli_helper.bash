@@ -10,7 +10,7 @@ cli_setup() {
 	[ -d "$sm" ] || sm=$(dirname "$sm")
 	BIN=$(cd "$sm" && pwd)
 	PATH=$BIN:$PATH
-	export SM_ROOT=$BATS_TEST_TMPDIR/root
+	export SM_ROOT=$BATS_TEST_TMPDIR/root SM_GC=off
 	mkdir "$SM_ROOT"
 	unset NO_COLOR
 	# shellcheck disable=SC2034 # for the tests

@@ -15,7 +15,7 @@ setup() {
 	DATA=$BATS_TEST_DIRNAME/../data/smapi1
 	DIR=$BATS_TEST_TMPDIR
 	BIN=$DIR/bin
-	export SM_ROOT=$DIR/root
+	export SM_ROOT=$DIR/root SM_GC=off
 	mkdir -p "$BIN" "$SM_ROOT" "$DIR/replies" "$DIR/disks"
 	for name in sm FileSR DummySR ISOSR; do
 		ln -s "$(realpath "$(command -v "${SM:-sm}")")" "$BIN/$name"

@@ -13,7 +13,7 @@ NEW=0d0e0f10-1111-4222-8333-944455556666
 
 setup() {
 	DIR=$BATS_TEST_TMPDIR
-	export SM_ROOT=$DIR/root
+	export SM_ROOT=$DIR/root SM_GC=off
 	mkdir -p "$DIR/bin" "$SM_ROOT" "$DIR/disks"
 	for name in sm FileSR DummySR NFSSR; do
 		ln -s "$(realpath "$(command -v "${SM:-sm}")")" "$DIR/bin/$name"

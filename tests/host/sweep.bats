@@ -8,7 +8,7 @@
 
 setup_file() {
 	every=${SWEEP_EVERY:-61}
-	export every first=${SWEEP_FIRST:-$(($(date +%-j) * 7 % every + 1))}
+	export SM_GC=off every first=${SWEEP_FIRST:-$(($(date +%-j) * 7 % every + 1))}
 	musl-gcc -static -Os -s -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror \
 		-o "$BATS_FILE_TMPDIR/sweep" "$BATS_TEST_DIRNAME/../sweep/sweep.c"
 	# Not the one under AddressSanitizer: it has system calls of its own to fail.

@@ -11,7 +11,7 @@ setup() {
 	unshare -m true 2>/dev/null || skip "no mount namespaces here"
 	sm=${SM:-$BATS_TEST_DIRNAME/../../build/bin/sm}
 	export PATH=${sm%/*}:$PATH
-	export T=$BATS_TEST_TMPDIR SM_ROOT=$BATS_TEST_TMPDIR/root
+	export SM_GC=off T=$BATS_TEST_TMPDIR SM_ROOT=$BATS_TEST_TMPDIR/root
 	export VECTORS=$BATS_TEST_DIRNAME/../vectors/vhd
 	export U=aaaaaaaa-0000-4000-8000-00000000000
 	mkdir -p "$SM_ROOT" "$T/sr"

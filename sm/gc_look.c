@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The trees of an SR as they are now, and what a plan needs to know of them. */
+#include <string.h>
+
+#include "arch/clock.h"
+#include "arch/lock.h"
+#include "lib/err.h"
+#include "lib/io.h"
+#include "lib/log.h"
+#include "sm/gc.h"
+#include "sm/locks.h"
+#include "sm/tree.h"
+
+#define LOCK_SLICE	(50 * NS_PER_MS)	/* waiting for a lock we still hear who wants us to stop */
+#define LOCK_PATIENCE	(300 * NS_PER_S)	/* upstream's */
+
+/* Whoever keeps the SR's lock may be waiting for us to stop. */
+static int lock_sr(struct gc_look *k)
+{
+	uint64_t until = clock_now_mono() + LOCK_PATIENCE;
+	int err, stop = 0;
+
+	do {
+		k->ctx.deadline = clock_now_mono() + LOCK_SLICE;
+		fail_clear(&k->ctx);
+		err = lock_host(&k->ctx, k->run.sr.uuid.s, "sr", &k->lock);
+		k->ctx.deadline = k->g->r->ctx->deadline;
+		if (err == -E_DEADLINE)
+			stop = gc_must_stop(k->g);
+	} while (err == -E_DEADLINE && clock_left(until) && !stop);
+	if (stop)
+		fail_clear(&k->ctx);
+	return stop ? stop : err == -E_DEADLINE ? fail_say(&k->ctx, -E_BUSY, "the lock of the SR could not be had") :
+		err;
+}
+
+static struct gc_known *known(struct gc *g, const struct uuid *u)
+{
+	for (size_t i = 0; i < g->n_known; i++)
+		if (uuid_equal(&g->known[i].vdi, u))
+			return &g->known[i];
+	return NULL;
+}
+
+void gc_forget(struct gc *g, const struct uuid *vdi)
+{
+	struct gc_known *n = known(g, vdi);
+
+	if (n)
+		*n = g->known[--g->n_known];
+}
+
+/* A hidden image stays as it is, so it is looked at once. */
+static int data_of(struct gc_look *k, const struct vdi *v, uint64_t *data)
+{
+	const struct format *f = sr_format(k->run.sr.type, v->format);
+	struct gc_known *n = known(k->g, &v->uuid);
+	struct image_use use = { 0 };
+	struct io *io = NULL;
+	int err;
+
+	*data = v->physical_size;
+	if (n)
+		*data = n->data;
+	if (n || !f || !f->use)
+		return 0;
+	err = k->run.sr.type->layout->volume_io(&k->run.sr, v, false, &io);
+	if (!err)
+		err = f->use(&k->ctx, io, &use);
+	io_close(io);
+	if (err)
+		return err;
+	*data = use.data;
+	if (!v->hidden)
+		return 0;
+	k->g->known = arena_grow(&k->g->r->ctx->arena, k->g->known, k->g->n_known, k->g->n_known + 1,
+				 sizeof(*k->g->known));
+	k->g->known[k->g->n_known++] = (struct gc_known){ .vdi = v->uuid, .data = use.data };
+	return 0;
+}
+
+/* One that speaks of no copy that could be gone on with is from a death: it is removed. */
+static int take_journals(struct gc_look *k, bool write)
+{
+	const struct layout *layout = k->run.sr.type->layout;
+	struct merge_journal *v;
+	size_t n;
+	int err = layout->merge_journals(&k->run.sr, &v, &n);
+
+	for (size_t i = 0; !err && i < n; i++) {
+		struct vdi *vdi = tree_find(&k->l, &v[i].vdi);
+
+		if (v[i].relink && vdi && (vdi->n_children || vdi->hidden)) {
+			k->facts[vdi - k->l.v].relink = true;
+		} else if (write) {
+			logf_warn(&k->ctx, "VDI %s: a journal of a merge that ended: removed", v[i].vdi.s);
+			err = layout->merge_forget(&k->run.sr, &v[i].vdi);
+		}
+	}
+	return err;
+}
+
+static void take_failures(struct gc_look *k)
+{
+	uint64_t now = clock_now_mono();
+
+	for (size_t i = 0; i < k->g->n_failures; i++) {
+		const struct gc_failure *f = &k->g->failures[i];
+		struct vdi *vdi = tree_find(&k->l, &f->vdi);
+
+		if (vdi && (!f->again || f->again > now))
+			k->facts[vdi - k->l.v].why = f->why;
+	}
+}
+
+int gc_look_plan(struct gc_look *k)
+{
+	struct sr_info info = { 0 };
+	struct gc_ask ask = { .l = &k->l, .unit = k->run.sr.type->layout->unit };
+	int err = k->run.sr.type->layout->stat(&k->run.sr, &info);
+
+	for (size_t i = 0; !err && i < k->l.n; i++) {
+		struct vdi *v = &k->l.v[i];
+
+		if (!gc_plan_wants(&k->l, v) || !data_of(k, v, &k->facts[i].data))
+			continue;
+		k->facts[i].why = arena_strdup(&k->ctx.arena, k->ctx.why);
+		fail_clear(&k->ctx);
+	}
+	if (err)
+		return err;
+	if (k->g->r->rq->vdi) {
+		err = bind_vdi(&k->run);
+		if (err)
+			return err;
+		ask.vdi = k->run.vdi.uuid;
+	}
+	ask.facts = k->facts;
+	ask.free = info.size - info.used;
+	gc_plan_make(&k->ctx.arena, &ask, &k->plan);
+	return 0;
+}
+
+int gc_look(struct gc *g, struct gc_look *k, bool write)
+{
+	int err;
+
+	*k = (struct gc_look){ .g = g, .ctx = *g->r->ctx, .lock = -1 };
+	k->ctx.arena = (struct arena){ 0 };
+	k->ctx.why[0] = k->ctx.hint[0] = '\0';
+	k->run = *g->r;
+	k->run.ctx = &k->ctx;
+	k->run.sr.ctx = &k->ctx;
+	k->run.sr.write = write;
+	err = write ? lock_sr(k) : 0;
+	if (!err)
+		err = sr_open(&k->run.sr, write);
+	if (!err)
+		err = sr_vdis(&k->run.sr, &k->l);
+	if (err)
+		return err;
+	k->facts = arena_array(&k->ctx.arena, k->l.n, sizeof(*k->facts));
+	take_failures(k);
+	return take_journals(k, write);
+}
+
+void gc_look_unlock(struct gc_look *k)
+{
+	if (k->run.sr.type->layout->close)
+		k->run.sr.type->layout->close(&k->run.sr);
+	lock_drop(&k->lock);
+}
+
+int gc_look_close(struct gc_look *k, int err)
+{
+	struct ctx *ctx = k->g->r->ctx;
+
+	sr_close(&k->run.sr);
+	lock_drop(&k->lock);
+	if (err && k->ctx.why[0]) {
+		memcpy(ctx->why, k->ctx.why, sizeof(ctx->why));
+		memcpy(ctx->hint, k->ctx.hint, sizeof(ctx->hint));
+	}
+	arena_free(&k->ctx.arena);
+	return err;
+}

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One step of a collector, in such an order that a death anywhere leaves a tree
+ * that is right, and the next collector goes on.
+ *
+ * A merge: the journal and the room (merge_begin()); the copy, without a lock; then
+ * the SR is looked at again, and if it still is that child of that parent, a
+ * journal says that the copy is whole.  Of that the children are given the parent
+ * for theirs, one by one, and when there is none left the node is deleted.
+ *
+ * A leaf may be written at any time while it is copied.  Who is about to do that
+ * removes its mark (gc_disturb()); without it, or with other times of its file,
+ * the copy is worth nothing, and it is done again when nobody has it attached.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "arch/clock.h"
+#include "lib/err.h"
+#include "lib/io.h"
+#include "lib/log.h"
+#include "lib/text/size.h"
+#include "sm/gc.h"
+#include "sm/tree.h"
+
+#define RELINK_MOST	8u	/* children in one go: each is a few flushes */
+
+static const struct layout *layout_of(const struct gc_look *k)
+{
+	return k->run.sr.type->layout;
+}
+
+/* --- removing ----------------------------------------------------------------- */
+
+/* The heads of all images are asked once more whether one stands on it. */
+static int remove_node(struct gc_look *k, const struct vdi *vdi)
+{
+	struct uuid *child;
+	bool whole = true;
+	size_t n = 0;
+	int err = layout_of(k)->children(&k->run.sr, &vdi->uuid, &child, &n, &whole);
+
+	if (!err && (n || !whole))
+		err = fail_say(&k->ctx, -EAGAIN, "VDI %s: something stands on it", vdi->uuid.s);
+	if (!err)
+		err = layout_of(k)->volume_delete(&k->run.sr, vdi);
+	return err;
+}
+
+static int delete(struct gc_look *k, const struct vdi *vdi)
+{
+	int err = 0;
+
+	if (k->facts[vdi - k->l.v].relink)
+		err = layout_of(k)->merge_forget(&k->run.sr, &vdi->uuid);
+	if (!err)
+		err = remove_node(k, vdi);
+	if (!err)
+		logf_info(&k->ctx, "gc: VDI %s: hidden and without children: deleted", vdi->uuid.s);
+	return err;
+}
+
+/* The parent shows nothing of its own; once nobody stands on it, it is garbage. */
+static int unstack(struct gc_look *k, const struct vdi *vdi, const struct vdi *parent)
+{
+	const struct vdi *grand = tree_parent(&k->l, parent);
+	int err = layout_of(k)->volume_compose(&k->run.sr, vdi, grand);	/* commit */
+
+	if (!err)
+		err = remove_node(k, parent);
+	if (!err)
+		logf_info(&k->ctx, "gc: VDI %s: its parent %s was empty: deleted", vdi->uuid.s,
+			  parent->uuid.s);
+	return err;
+}
+
+/* --- children on their new parent --------------------------------------------------- */
+
+static int relink(struct gc_look *k, const struct vdi *vdi, const struct vdi *parent)
+{
+	size_t n = vdi->n_children < RELINK_MOST ? vdi->n_children : RELINK_MOST;
+	int err = 0;
+
+	for (size_t i = 0; !err && i < n; i++)
+		err = layout_of(k)->volume_compose(&k->run.sr, tree_find(&k->l, &vdi->children[i]), parent);
+	if (err || n < vdi->n_children)
+		return err;
+	err = layout_of(k)->merge_end(&k->run.sr, vdi, parent);
+	if (!err)
+		err = remove_node(k, vdi);
+	if (!err)
+		logf_info(&k->ctx, "gc: VDI %s: merged into %s", vdi->uuid.s, parent->uuid.s);
+	k->g->st.merged += !err;
+	return err;
+}
+
+/* --- the copy --------------------------------------------------------------------------- */
+
+/* A pair, and what it was when its copy began. */
+struct merge {
+	struct gc *g;
+	struct uuid vdi, parent;
+	bool leaf;
+	uint64_t size;
+	struct image_merge im;
+	struct stat was;
+};
+
+static void hold_rate(struct gc *g, uint64_t done)
+{
+	uint64_t due, now;
+
+	if (!g->cap)
+		return;
+	due = g->started + done / g->cap * NS_PER_S + done % g->cap * NS_PER_S / g->cap;
+	while ((now = clock_now_mono()) < due && !gc_must_stop(g))
+		clock_sleep(due - now < 50 * NS_PER_MS ? due - now : 50 * NS_PER_MS);
+	fail_clear(g->r->ctx);
+}
+
+static int tick(void *arg, uint64_t done, uint64_t total)
+{
+	struct gc *g = ((struct merge *)arg)->g;
+	uint64_t ms;
+
+	g->progress.total = g->st.total = total;
+	g->st.done = done;
+	hold_rate(g, done);
+	ms = (clock_now_mono() - g->started) / NS_PER_MS;
+	if (ms && done)
+		g->st.rate = done / ms * 1000 + done % ms * 1000 / ms;
+	gc_tell(g, "copying");
+	if (IS_ENABLED(CONFIG_FRONT_CLI))
+		progress_step(&g->progress, done);
+	return gc_must_stop(g);
+}
+
+static int run_merge(struct ctx *ctx, struct merge *m, const struct format *f)
+{
+	struct gc *g = m->g;
+	int err;
+
+	g->started = clock_now_mono();
+	if (IS_ENABLED(CONFIG_FRONT_CLI))
+		progress_start(&g->progress, (enum progress_mode)g->r->rq->progress, "coalesce", 0);
+	m->im.tick = tick;
+	m->im.arg = m;
+	err = f->merge(ctx, &m->im);
+	g->st.copied += g->st.done;
+	if (IS_ENABLED(CONFIG_FRONT_CLI))
+		progress_end(&g->progress);
+	return err;
+}
+
+static int stat_of(const struct io *io, struct stat *st)
+{
+	memset(st, 0, sizeof(*st));
+	return io->fd >= 0 && fstat(io->fd, st) ? -errno : 0;
+}
+
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* Room in the parent, the journal, and both images open. */
+static int open_pair(struct gc_look *k, struct merge *m, const struct vdi *vdi, struct vdi *parent)
+{
+	const struct layout *layout = layout_of(k);
+	const struct format *f = sr_format(k->run.sr.type, vdi->format);
+	uint64_t more = 0;
+	int err = layout->volume_io(&k->run.sr, vdi, false, &m->im.child);
+
+	m->im.parent_format = sr_format(k->run.sr.type, parent->format);
+	if (!err)
+		err = layout->volume_io(&k->run.sr, parent, false, &m->im.parent);
+	if (!err)
+		err = f->merge_space(&k->ctx, &m->im, &more);
+	io_close(m->im.parent);
+	m->im.parent = NULL;
+	if (!err && m->leaf)
+		err = gc_mark(m->g, &vdi->uuid);
+	if (!err)
+		err = layout->merge_begin(&k->run.sr, vdi, parent, more);
+	if (!err)
+		err = layout->volume_io(&k->run.sr, parent, true, &m->im.parent);
+	return err ? err : stat_of(m->im.child, &m->was);
+}
+
+/* Still the same two, and nobody between or beside them? */
+static int verify(struct gc_look *k, const struct merge *m, struct vdi **vdi, struct vdi **parent)
+{
+	struct io *io = NULL;
+	struct stat now;
+	int err;
+
+	*vdi = tree_find(&k->l, &m->vdi);
+	*parent = *vdi ? tree_parent(&k->l, *vdi) : NULL;
+	if (!*parent || !uuid_equal(&(*parent)->uuid, &m->parent) || (*parent)->n_children != 1 ||
+	    !(*parent)->hidden || (*vdi)->hidden == m->leaf || (*vdi)->virtual_size != m->size ||
+	    !tree_is_whole(&k->l))
+		return fail_say(&k->ctx, -EAGAIN, "VDI %s: the tree has changed", m->vdi.s);
+	if (!m->leaf)
+		return 0;
+	if ((*vdi)->at.attached || (*vdi)->at.active || !gc_is_marked(m->g, &m->vdi))
+		return fail_say(&k->ctx, -EAGAIN, "VDI %s has been attached", m->vdi.s);
+	err = layout_of(k)->volume_io(&k->run.sr, *vdi, false, &io);
+	if (!err)
+		err = stat_of(io, &now);
+	io_close(io);
+	return err ? err : is_same(&m->was, &now) ? 0 :
+		fail_say(&k->ctx, -EAGAIN, "VDI %s has been written", m->vdi.s);
+}
+
+static int finish(struct gc_look *k, const struct merge *m)
+{
+	struct vdi *vdi, *parent;
+	int err = verify(k, m, &vdi, &parent);
+
+	if (err)
+		return err;
+	if (!m->leaf)
+		return layout_of(k)->merge_copied(&k->run.sr, vdi);	/* commit */
+	err = layout_of(k)->merge_leaf(&k->run.sr, vdi, parent);		/* commit */
+	if (!err)
+		logf_info(&k->ctx, "gc: VDI %s: its parent %s has taken its place", m->vdi.s,
+			  m->parent.s);
+	m->g->st.merged += !err;
+	return err;
+}
+
+/* What was begun and cannot be ended now is left as it was before, but for data nobody sees. */
+static void give_up(struct gc *g, const struct merge *m)
+{
+	struct gc_look k;
+	int err = gc_look(g, &k, true);
+
+	if (!err) {
+		const struct vdi *vdi = tree_find(&k.l, &m->vdi), *p = tree_find(&k.l, &m->parent);
+
+		if (vdi && p && p->hidden && !k.facts[vdi - k.l.v].relink)
+			err = layout_of(&k)->merge_end(&k.run.sr, vdi, p);
+	}
+	if (err)
+		logf_warn(&k.ctx, "gc: %s", k.ctx.why);
+	k.ctx.why[0] = '\0';
+	gc_look_close(&k, 0);
+}
+
+static int merge(struct gc_look *k, const struct gc_step *s)
+{
+	struct vdi *vdi = tree_find(&k->l, &s->vdi), *parent = tree_find(&k->l, &s->parent);
+	struct merge m = {
+		.g = k->g, .vdi = s->vdi, .parent = s->parent, .leaf = s->action == GC_LEAF,
+		.size = vdi->virtual_size,
+	};
+	struct gc_look after;
+	int err = open_pair(k, &m, vdi, parent);
+
+	if (!err) {
+		gc_look_unlock(k);
+		err = run_merge(&k->ctx, &m, sr_format(k->run.sr.type, vdi->format));
+	}
+	gc_forget(m.g, &m.parent);
+	io_close(m.im.child);
+	io_close(m.im.parent);
+	err = gc_look_close(k, err);
+	if (!err) {
+		err = gc_look(m.g, &after, true);
+		if (!err)
+			err = finish(&after, &m);
+		err = gc_look_close(&after, err);
+	}
+	if (err)
+		give_up(m.g, &m);
+	return err;
+}
+
+/* --- one of them ---------------------------------------------------------------------- */
+
+int gc_step(struct gc_look *k, const struct gc_step *s)
+{
+	const struct vdi *vdi = tree_find(&k->l, &s->vdi), *parent = tree_find(&k->l, &s->parent);
+	struct gc *g = k->g;
+	int err;
+
+	g->st.action = gc_action_names[s->action];
+	g->st.vdi = s->vdi;
+	g->st.parent = s->parent;
+	gc_tell(g, "working");
+	switch (s->action) {
+	case GC_DELETE:
+		err = delete(k, vdi);
+		g->st.deleted += !err;
+		break;
+	case GC_UNSTACK:
+		err = unstack(k, vdi, parent);
+		g->st.deleted += !err;
+		gc_forget(g, &s->parent);
+		break;
+	case GC_COALESCE:
+	case GC_LEAF:
+		if (!s->copied)
+			return merge(k, s);
+		err = relink(k, vdi, parent);
+		break;
+	default:
+		err = -EINVAL;
+	}
+	return gc_look_close(k, err);
+}

@@ -1,0 +1,265 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# sm gc on a file SR: what goes, what stays, what a death leaves.  With mounts of
+# its own, so it needs root and no lab.  Which steps: tests/unit/gc_plan.c.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+	[ "$(id -u)" -eq 0 ] || skip "not root"
+	unshare -m true 2>/dev/null || skip "no mount namespaces here"
+	sm=${SM:-$BATS_TEST_DIRNAME/../../build/bin/sm}
+	export PATH=${sm%/*}:$PATH
+	export T=$BATS_TEST_TMPDIR SM_ROOT=$BATS_TEST_TMPDIR/root SM_GC=off
+	export U=aaaaaaaa-0000-4000-8000-00000000000
+	mkdir -p "$SM_ROOT" "$T/sr"
+	cat >"$T/prelude" <<-'END'
+		set -eEu -o pipefail; [ -z "${TRACE-}" ] || set -x
+		trap 'echo "failed: line $LINENO: $BASH_COMMAND" >&2' ERR
+		is() {
+			local filter=$1
+			shift
+			"$@" --json >"$T/doc" || [ $? -eq 7 ] || return
+			jq -e "$filter" "$T/doc" >/dev/null || { echo "not true: $filter" >&2; cat "$T/doc" >&2; return 1; }
+		}
+		# put VDI BYTE:AT…: a MiB of that byte at that MiB
+		put() {
+			local vdi=$1 at args=()
+			shift
+			for at; do args+=(-c "write -P ${at%:*} ${at#*:}M 1M"); done
+			sm vdi serve "$vdi" --socket "$T/s" & pid=$!
+			until nbdinfo --size "nbd+unix:///?socket=$T/s" >/dev/null 2>&1; do kill -0 $pid; done
+			qemu-io -f raw "${args[@]}" "nbd+unix:///?socket=$T/s" >/dev/null
+			kill $pid
+			wait $pid
+		}
+		# keep VDI…: what they hold now; kept: and still do
+		keep() { for v; do sm image convert -O raw $v.* "$T/$v.keep"; done; }
+		kept() { for v; do sm image convert -O raw $v.* "$T/now" && cmp "$T/$v.keep" "$T/now" && rm "$T/now"; done; }
+		nodes() { sm vdi tree S --json | jq '.vdis | length'; }
+		clean() { sm sr check S && ! ls -A | grep -E '^(leaf|coalesce|relink)_|^OLD|journal'; }
+		# chain N: disk 1 with N snapshots 2…, each after a MiB more
+		chain() {
+			sm vdi create disk --sr S --size 40M --format vhd --uuid ${U}1 >/dev/null
+			for ((i = 2; i < $1 + 2; i++)); do
+				put disk $i:$i 9$i:30
+				sm vdi snapshot disk snap$i --uuid ${U}$i >/dev/null
+			done
+		}
+		sr=$(sm sr create S --type file --dconf location="$T/sr")
+		cd "$T/sr"
+	END
+}
+
+# ns: run the script on stdin in a mount namespace of its own, after the prelude.
+ns() {
+	cat "$T/prelude" - >"$T/script"
+	unshare -m bash "$T/script"
+}
+
+@test "a chain is merged where nothing branches off, and at last into one disk" {
+	ns <<-'END'
+		chain 4
+		[ "$(nodes)" -eq 9 ]
+		is '.plans[0].steps | length == 4 and all(.action == "keep")' sm gc plan S
+		sm vdi delete snap3
+		sm vdi delete snap4
+		is '.plans[0] | (.steps | map(select(.action == "coalesce")) | length == 2) and .copy > 0 and .space > 0' sm gc plan S
+		is '.plans[0].steps | length > 2' sm gc run S --dry-run
+		[ "$(nodes)" -eq 7 ]
+		keep ${U}1 ${U}2 ${U}5
+		is '.done | length == 2' sm gc run S
+		[ "$(nodes)" -eq 5 ]
+		kept ${U}1 ${U}2 ${U}5
+		clean
+		is '.plans[0].steps | all(.action == "keep")' sm gc plan S
+		sm vdi delete snap2
+		sm vdi delete snap5
+		sm gc run S ${U}1
+		[ "$(nodes)" -eq 1 ]
+		is '.vdi | .parent == null and .name == "disk" and (.read_only or .hidden | not)' sm vdi show disk
+		kept ${U}1
+		clean
+		[ "$(ls -A .sm/vdi)" = ${U}1 ]
+		put disk 7:7
+		is '.done == []' sm gc run S
+		is '.collectors[0] | .state == "done" and (.running | not)' sm gc status S
+	END
+}
+
+@test "where one of two is empty nothing is copied" {
+	ns <<-'END'
+		sm vdi create disk --sr S --size 40M --format vhd --uuid ${U}1 >/dev/null
+		sm vdi snapshot disk empty --uuid ${U}2 >/dev/null
+		put disk 1:1
+		sm vdi delete empty
+		keep ${U}1
+		is '.plans[0] | .copy == 0 and .steps[0].action == "unstack"' sm gc plan S
+		sm gc run S
+		[ "$(nodes)" -eq 1 ]
+		is '.vdi.parent == null' sm vdi show disk
+		kept ${U}1
+		sm image check ${U}1.vhd
+		sm vdi snapshot disk second --uuid ${U}3 >/dev/null
+		sm vdi delete second
+		is '.plans[0] | .copy == 0 and .steps[0].action == "leaf"' sm gc plan S
+		sm gc run S
+		[ "$(nodes)" -eq 1 ]
+		kept ${U}1
+		# The middle of three is empty: its child stands on what it stood on.
+		put disk 2:2
+		sm vdi snapshot disk a --uuid ${U}4 >/dev/null
+		sm vdi snapshot disk b --uuid ${U}5 --force >/dev/null
+		put disk 3:3
+		keep ${U}1 ${U}4
+		sm gc run S
+		kept ${U}1 ${U}4
+		clean
+	END
+}
+
+@test "a raw base takes a VHD's place" {
+	ns <<-'END'
+		sm vdi create disk --sr S --size 40M --format raw --uuid ${U}1 >/dev/null
+		head -c 3M /dev/urandom | dd of=${U}1.raw conv=notrunc bs=1M seek=4 status=none
+		sm vdi snapshot disk s --uuid ${U}2 >/dev/null
+		put disk 5:5
+		keep ${U}1
+		sm vdi delete s
+		sm gc run S
+		[ "$(nodes)" -eq 1 ]
+		is '.vdi | .format == "raw" and .parent == null and .name == "disk"' sm vdi show disk
+		cmp ${U}1.raw "$T/${U}1.keep"
+		clean
+	END
+}
+
+@test "what is attached waits, with its reason, and the others do not" {
+	ns <<-'END'
+		chain 2
+		sm vdi create other --sr S --size 4M --format vhd --uuid ${U}7 >/dev/null
+		put other 1:1
+		sm vdi snapshot other o --uuid ${U}8 >/dev/null
+		sm vdi delete o
+		sm vdi delete snap2
+		sm vdi serve disk --socket "$T/s" & pid=$!
+		until nbdinfo --size "nbd+unix:///?socket=$T/s" >/dev/null 2>&1; do kill -0 $pid; done
+		is '.plans[0].steps | map(select(.action == "wait")) | length == 1 and (.[0].why | contains("attached on this host")) and (.[0].remedy | contains("detach"))' sm gc plan S
+		is '.done | length == 1' sm gc run S
+		[ "$(nodes)" -eq 5 ]
+		kill $pid
+		wait $pid
+		is '.done | length == 1' sm gc run S
+		[ "$(nodes)" -eq 4 ]
+		clean
+	END
+}
+
+@test "a collector of its own starts after a verb that left something, and can be stopped" {
+	ns <<-'END'
+		chain 3
+		keep ${U}1 ${U}4
+		sm vdi delete snap2
+		sm vdi delete snap3
+		[ "$(nodes)" -eq 5 ]
+		is '.collectors[0].state == "idle"' sm gc status S
+		unset SM_GC
+		sm sr scan S
+		for ((i = 0; i < 500; i++)); do
+			is '.collectors[0].state == "done" and .collectors[0].merged == 2' sm gc status S 2>/dev/null && break
+			sleep 0.02
+		done
+		[ "$(nodes)" -eq 3 ]
+		kept ${U}1 ${U}4
+		# One that takes its time: the SR can be used meanwhile, and detaching ends it.
+		export SM_GC=off
+		sm vdi delete snap4
+		put disk 55:5 66:6
+		keep ${U}1
+		sm gc run S --rate 100K & gc=$!
+		until is '.collectors[0].running and .collectors[0].state == "copying"' sm gc status S 2>/dev/null; do kill -0 $gc; done
+		sm vdi create more --sr S --size 4M >/dev/null
+		sm vdi delete more
+		sm gc run S 2>"$T/err" && exit 1 || [ $? -eq 3 ]
+		grep -q "at work here already" "$T/err"
+		sm gc stop S
+		wait $gc && exit 1
+		is '.collectors[0] | .state == "stopped" and (.running | not)' sm gc status S
+		kept ${U}1
+		clean
+		sm gc run S --rate 100K & gc=$!
+		until is '.collectors[0].state == "copying"' sm gc status S 2>/dev/null; do kill -0 $gc; done
+		cd /
+		sm sr detach S
+		wait $gc && exit 1
+		sm sr attach S
+		cd "$T/sr"
+		sm gc run S
+		[ "$(nodes)" -eq 1 ]
+		kept ${U}1
+		clean
+	END
+}
+
+@test "a disk attached while its data was being copied keeps what is written" {
+	ns <<-'END'
+		chain 1
+		sm vdi delete snap2
+		put disk 1:1 2:2 3:3 4:4 12:12
+		sm gc run S --rate 2M & gc=$!
+		until is '.collectors[0].state == "copying"' sm gc status S 2>/dev/null; do kill -0 $gc; done
+		put disk 77:3
+		keep ${U}1
+		wait $gc || [ $? -eq 7 ]
+		kept ${U}1
+		clean
+		sm gc run S
+		[ "$(nodes)" -eq 1 ]
+		kept ${U}1
+	END
+}
+
+@test "the journals of upstream: what it left half done is finished, or forgotten" {
+	ns <<-'END'
+		chain 3
+		keep ${U}1 ${U}2 ${U}4
+		node=$(sm vdi show ${U}3 --json | jq -r .vdi.parent)
+		base=$(sm vdi show $node --json | jq -r .vdi.parent)
+		sm vdi delete snap3
+		# Died while it copied: nothing but the word is lost.
+		printf 1 >coalesce_$node
+		sm gc plan S
+		is '.done | length == 1' sm gc run S
+		kept ${U}1 ${U}2 ${U}4
+		clean
+		# Died while the children were getting their new parent.
+		sm vdi delete snap2
+		node=$(sm vdi show ${U}4 --json | jq -r .vdi.parent)
+		base=$(sm vdi show $node --json | jq -r .vdi.parent)
+		sm image coalesce $node.vhd
+		printf 1 >relink_$node
+		is '.plans[0].steps[0] | .copy == 0 and .vdi == "'$node'"' sm gc plan S
+		sm gc run S
+		[ ! -e $node.vhd ]
+		kept ${U}1 ${U}4
+		clean
+		# A leaf: before the parent had its name it is undone, after it finished.
+		sm vdi delete snap4
+		printf "$base" >leaf_${U}1
+		mv ${U}1.vhd OLD_${U}1.vhd
+		sm sr scan S
+		is '.vdi.parent == "'$base'"' sm vdi show disk
+		kept ${U}1
+		clean
+		sm image coalesce ${U}1.vhd
+		printf "$base" >leaf_${U}1
+		mv $base.vhd ${U}1.vhd
+		sm sr scan S
+		kept ${U}1
+		[ ! -e leaf_${U}1 ]
+		printf "$base" >leaf_${U}9
+		printf 1 >relink_${U}9
+		sm gc run S
+		clean
+	END
+}

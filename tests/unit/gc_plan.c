@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a collector would do, on trees made up here. */
+#include <string.h>
+
+#include "lib/arena.h"
+#include "lib/bytes.h"
+#include "sm/gc_plan.h"
+#include "sm/tree.h"
+#include "tests/unit/t.h"
+
+struct world {
+	struct arena a;
+	struct vdis l;
+	struct gc_fact facts[64];
+	struct gc_plan plan;
+	uint64_t free, unit;
+	struct uuid only;
+};
+
+static struct uuid id(unsigned int n)
+{
+	struct uuid u;
+
+	snprintf(u.s, sizeof(u.s), "%08x-0000-4000-8000-000000000000", n);
+	return u;
+}
+
+/* Disk n on a parent (0: none), which holds so many MiB of 100; before plan(). */
+static struct vdi *add(struct world *w, unsigned int n, unsigned int parent, bool hidden,
+		       uint64_t data)
+{
+	struct vdi *v = vdis_add(&w->a, &w->l);
+
+	v->uuid = id(n);
+	v->name = "";
+	v->format = "vhd";
+	v->image_id[0] = (uint8_t)n;
+	v->hidden = hidden;
+	v->virtual_size = 100 * MiB;
+	v->physical_size = data * MiB;
+	if (parent) {
+		v->parent = id(parent);
+		v->parent_id[0] = (uint8_t)parent;
+	}
+	return v;
+}
+
+static struct gc_fact *fact(struct world *w, unsigned int n)
+{
+	struct uuid u = id(n);
+
+	return &w->facts[tree_find(&w->l, &u) - w->l.v];
+}
+
+static void fill(struct world *w)
+{
+	tree_fill(&w->a, &w->l);
+	for (size_t i = 0; i < w->l.n; i++)
+		w->facts[i].data = w->l.v[i].physical_size;
+	if (!w->free)
+		w->free = 1000 * MiB;
+}
+
+static void plan(struct world *w)
+{
+	struct gc_ask ask = {
+		.l = &w->l, .facts = w->facts, .free = w->free, .unit = w->unit, .vdi = w->only,
+	};
+
+	gc_plan_make(&w->a, &ask, &w->plan);
+}
+
+/* Step i is this one. */
+static bool is(const struct world *w, size_t i, enum gc_action action, unsigned int vdi,
+	       unsigned int parent)
+{
+	const struct gc_step *s = &w->plan.v[i];
+
+	if (i < w->plan.n && s->action == action && !strcmp(s->vdi.s, id(vdi).s) &&
+	    (!parent || !strcmp(s->parent.s, id(parent).s)))
+		return true;
+	for (i = 0; i < w->plan.n; i++)
+		fprintf(stderr, "%zu: %s %.8s into %.8s %s\n", i, gc_action_names[w->plan.v[i].action],
+			w->plan.v[i].vdi.s, w->plan.v[i].parent.s,
+			w->plan.v[i].why ? w->plan.v[i].why : "");
+	return false;
+}
+
+static void end(struct world *w)
+{
+	arena_free(&w->a);
+}
+
+TEST(gc_plan_of_nothing)
+{
+	struct world w = { 0 };
+
+	fill(&w);
+	plan(&w);
+	EQ(w.plan.n, 0);
+	add(&w, 1, 0, false, 10);
+	add(&w, 2, 0, false, 10);
+	fill(&w);
+	plan(&w);
+	EQ(w.plan.n, 0);
+	end(&w);
+}
+
+TEST(gc_plan_deletes_what_nobody_stands_on)
+{
+	struct world w = { 0 };
+
+	add(&w, 1, 0, true, 10);
+	add(&w, 2, 1, true, 20);
+	add(&w, 3, 2, true, 30);
+	add(&w, 4, 0, false, 5);
+	fill(&w);
+	plan(&w);
+	/* The children first. */
+	EQ(w.plan.n, 3);
+	OK(is(&w, 0, GC_DELETE, 3, 2) && is(&w, 1, GC_DELETE, 2, 1) && is(&w, 2, GC_DELETE, 1, 0));
+	EQ(w.plan.gain, 60 * MiB);
+	EQ(w.plan.space, 0);
+	EQ(w.plan.copy, 0);
+	end(&w);
+}
+
+/* The snapshot between two nodes is gone: the upper goes into the lower, then all is needed. */
+TEST(gc_plan_merges_an_only_child)
+{
+	struct world w = { 0 };
+
+	add(&w, 1, 0, true, 50);
+	add(&w, 2, 1, true, 20);
+	add(&w, 3, 2, false, 1);
+	add(&w, 4, 2, false, 2);
+	fill(&w);
+	plan(&w);
+	EQ(w.plan.n_todo, 1);
+	OK(is(&w, 0, GC_COALESCE, 2, 1));
+	EQ(w.plan.copy, 20 * MiB);
+	OK(w.plan.v[0].need >= 20 * MiB && w.plan.v[0].need < 21 * MiB);
+	EQ(w.plan.v[0].gain, 20 * MiB);
+	EQ(w.plan.n, 2);
+	OK(is(&w, 1, GC_KEEP, 1, 0));
+	STR_EQ(w.plan.v[1].why, "2 disks stand on it");
+	end(&w);
+}
+
+/* All of a chain becomes one disk. */
+TEST(gc_plan_of_a_chain_ends_with_its_leaf)
+{
+	struct world w = { 0 };
+
+	add(&w, 1, 0, true, 90);
+	add(&w, 2, 1, true, 30);
+	add(&w, 3, 2, true, 8);
+	add(&w, 4, 3, false, 2);
+	fill(&w);
+	plan(&w);
+	EQ(w.plan.n, 3);
+	/* The smaller one first, so that there is room for the next. */
+	OK(is(&w, 0, GC_COALESCE, 3, 2) && is(&w, 1, GC_COALESCE, 2, 1) && is(&w, 2, GC_LEAF, 4, 1));
+	EQ(w.plan.v[1].copy, 38 * MiB);
+	/* The base can take no more than it has room for. */
+	OK(w.plan.v[1].need <= 11 * MiB);
+	end(&w);
+}
+
+TEST(gc_plan_copies_nothing_where_one_is_empty)
+{
+	struct world w = { 0 };
+	struct vdi *small;
+
+	add(&w, 1, 0, true, 0);
+	add(&w, 2, 1, true, 40);
+	add(&w, 3, 2, false, 0);
+	fill(&w);
+	plan(&w);
+	EQ(w.plan.n, 2);
+	OK(is(&w, 0, GC_UNSTACK, 2, 1) && !w.plan.v[0].grand.s[0]);
+	OK(is(&w, 1, GC_LEAF, 3, 2));
+	EQ(w.plan.copy, 0);
+	EQ(w.plan.space, 0);
+
+	/* What an empty parent hides of a larger one below must not appear. */
+	w.l = (struct vdis){ 0 };
+	add(&w, 1, 0, true, 90);
+	small = add(&w, 2, 1, true, 0);
+	small->virtual_size = 50 * MiB;
+	add(&w, 3, 2, true, 40);
+	add(&w, 4, 3, false, 0);
+	add(&w, 5, 3, false, 0);
+	add(&w, 6, 1, false, 0);
+	fill(&w);
+	plan(&w);
+	EQ(w.plan.n_todo, 1);
+	OK(is(&w, 0, GC_COALESCE, 3, 2));
+	end(&w);
+}
+
+TEST(gc_plan_goes_on_where_a_journal_says)
+{
+	struct world w = { 0 };
+
+	add(&w, 1, 0, true, 50);
+	add(&w, 2, 1, true, 20);
+	add(&w, 3, 2, false, 1);
+	add(&w, 4, 2, false, 2);
+	add(&w, 10, 0, true, 50);
+	add(&w, 11, 10, true, 5);
+	add(&w, 12, 11, true, 5);
+	add(&w, 13, 12, false, 1);
+	add(&w, 14, 12, false, 1);
+	fill(&w);
+	plan(&w);
+	OK(w.plan.v[0].parent.s[7] == 'a' || w.plan.v[0].vdi.s[7] == 'c');	/* the taller tree */
+	fact(&w, 2)->relink = true;
+	plan(&w);
+	OK(is(&w, 0, GC_COALESCE, 2, 1) && w.plan.v[0].copied);
+	EQ(w.plan.v[0].copy, 0);
+	EQ(w.plan.v[0].need, 0);
+	end(&w);
+}
+
+TEST(gc_plan_leaves_alone_what_is_attached)
+{
+	struct world w = { 0 };
+
+	add(&w, 1, 0, true, 50);
+	add(&w, 2, 1, true, 20);
+	add(&w, 3, 2, false, 1);
+	add(&w, 4, 2, false, 2)->at.attached = true;
+	add(&w, 5, 0, true, 9)->at.active = true;
+	add(&w, 6, 0, true, 9);
+	add(&w, 7, 6, false, 1);
+	fill(&w);
+	plan(&w);
+	EQ(w.plan.n_todo, 1);
+	OK(is(&w, 0, GC_LEAF, 7, 6));
+	EQ(w.plan.n_wait, 2);
+	OK(is(&w, 1, GC_WAIT, 2, 1) && is(&w, 2, GC_WAIT, 5, 0));
+	OK(strstr(w.plan.v[1].why, id(4).s) && strstr(w.plan.v[1].why, "this host"));
+	OK(strstr(w.plan.v[1].remedy, "detach"));
+	end(&w);
+}
+
+/* One that cannot be read may stand on anything. */
+TEST(gc_plan_waits_while_an_image_is_unreadable)
+{
+	struct world w = { 0 };
+
+	add(&w, 1, 0, true, 50);
+	add(&w, 2, 0, true, 50);
+	add(&w, 3, 2, false, 50);
+	fill(&w);
+	vdis_problem(&w.a, &w.l, &(struct problem){
+		.object = id(77).s, .what = "torn", .severity = "error" });
+	plan(&w);
+	EQ(w.plan.n_todo, 0);
+	EQ(w.plan.n_wait, 2);
+	OK(strstr(w.plan.v[0].why, id(77).s));
+	end(&w);
+}
+
+/* A child with the wrong id, and a circle: nobody's garbage. */
+TEST(gc_plan_touches_nothing_odd)
+{
+	struct world w = { 0 };
+
+	add(&w, 1, 0, true, 50);
+	add(&w, 2, 1, false, 1)->parent_id[0] = 99;
+	add(&w, 3, 4, true, 1);
+	add(&w, 4, 3, true, 1);
+	add(&w, 5, 0, true, 1);
+	add(&w, 6, 5, false, 1);
+	add(&w, 7, 5, false, 1)->parent_id[0] = 98;
+	fill(&w);
+	plan(&w);
+	EQ(w.plan.n_todo, 0);
+	end(&w);
+}
+
+TEST(gc_plan_says_what_space_is_missing)
+{
+	struct world w = { .free = 10 * MiB, .unit = 4 * MiB };
+
+	add(&w, 1, 0, true, 20);
+	add(&w, 2, 1, true, 11);
+	add(&w, 3, 2, false, 1);
+	add(&w, 4, 2, false, 2);
+	add(&w, 5, 0, true, 3);
+	fill(&w);
+	plan(&w);
+	/* Deleting one makes room for the other. */
+	EQ(w.plan.n_todo, 2);
+	OK(is(&w, 0, GC_DELETE, 5, 0) && is(&w, 1, GC_COALESCE, 2, 1));
+	EQ(w.plan.v[1].need, 12 * MiB);
+	EQ(w.plan.space, 9 * MiB);
+	w.free = 8 * MiB;
+	plan(&w);
+	EQ(w.plan.n_todo, 1);
+	OK(is(&w, 1, GC_WAIT, 2, 1) && strstr(w.plan.v[1].why, "space: it needs 12"));
+	end(&w);
+}
+
+TEST(gc_plan_for_one_disk_alone)
+{
+	struct world w = { 0 };
+
+	add(&w, 1, 0, true, 20);
+	add(&w, 2, 1, false, 11);
+	add(&w, 3, 0, true, 20);
+	add(&w, 4, 3, false, 11);
+	fill(&w);
+	w.only = id(4);
+	plan(&w);
+	EQ(w.plan.n, 1);
+	OK(is(&w, 0, GC_LEAF, 4, 3));
+	end(&w);
+}
+
+/* Raw parents are never empty, raw children never merged. */
+TEST(gc_plan_knows_raw_disks)
+{
+	struct world w = { 0 };
+
+	add(&w, 1, 0, true, 0)->format = "raw";
+	add(&w, 2, 1, false, 11);
+	fill(&w);
+	plan(&w);
+	EQ(w.plan.n, 1);
+	OK(is(&w, 0, GC_LEAF, 2, 1));
+	w.unit = 4 * MiB;
+	w.l.v[0].virtual_size = 96 * MiB;
+	plan(&w);
+	EQ(w.plan.n_todo, 0);
+	OK(is(&w, 0, GC_WAIT, 2, 1));
+	end(&w);
+}
