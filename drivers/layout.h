@@ -28,6 +28,7 @@ struct volume_spec {
 	const struct format *format;
 	uint64_t virtual_size;	/* already rounded by the format */
 	bool thick;		/* give it all its space now */
+	bool thin;		/* or as little as there can be, whatever the SR is like */
 	/*
 	 * The new volume is an empty child of this one, a hidden node of the same
 	 * SR, which is not changed by that.  NULL = a disk of its own.
@@ -159,6 +160,11 @@ struct layout {
 	 * journal of a format that needs one is the layout's to make and remove.
 	 */
 	int (*volume_resize)(struct sr *sr, struct vdi *vdi, uint64_t virtual_size);
+	/*
+	 * A volume that somebody else put there is a disk from now on: make what
+	 * this layout keeps beside it, unless that is there.  NULL = nothing.
+	 */
+	int (*volume_introduce)(struct sr *sr, const struct vdi *vdi);
 	/* Keep vdi's name, description and type; what is NULL stays as it is. */
 	int (*volume_describe)(struct sr *sr, const struct vdi *vdi);
 	/*

@@ -81,7 +81,7 @@ static int (*const handlers[])(struct run *r) = {
 	[OP_VDI_DEACTIVATE] = do_vdi_deactivate,
 	[OP_VDI_RESIZE] = do_vdi_resize,
 	[OP_VDI_RENAME] = do_vdi_rename,
-	[OP_VDI_UPDATE] = do_nothing,
+	[OP_VDI_UPDATE] = IS_ENABLED(CONFIG_SNAPSHOTS) ? do_vdi_update : do_nothing,
 #if IS_ENABLED(CONFIG_STORAGE_LOCKS)
 	[OP_VDI_LOCK] = do_vdi_lock,
 	[OP_VDI_UNLOCK] = do_vdi_unlock,

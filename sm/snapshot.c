@@ -291,7 +291,8 @@ int do_vdi_clone(struct run *r)
 
 /*
  * A disk that lies there already, by itself or put there by others: looked at
- * as a scan does, with all that it stands on, and told of.  Nothing is written.
+ * as a scan does, with all that it stands on, and told of.  Nothing is written
+ * but a record, where the layout keeps such.
  */
 int do_vdi_introduce(struct run *r)
 {
@@ -319,7 +320,17 @@ int do_vdi_introduce(struct run *r)
 	if (err)
 		return fail(r->ctx, err, "VDI %s", u.s);
 	err = chain_depth(r, vdi, &depth);
+	if (!err)
+		err = do_vdi_update(r);
 	return err ? err : reply_vdi(r, REPLY_VDI);
+}
+
+/* Its names come from xapi, which nobody asks here; that it is recorded can be seen to. */
+int do_vdi_update(struct run *r)
+{
+	const struct layout *layout = r->sr.type->layout;
+
+	return layout->volume_introduce ? layout->volume_introduce(&r->sr, &r->vdi) : 0;
 }
 
 /* Who remembers disks is the caller: here they are what lies there. */

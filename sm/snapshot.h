@@ -35,6 +35,7 @@ int drop_all_garbage(struct run *r, const struct vdis *l);
 int do_vdi_snapshot(struct run *r);
 int do_vdi_clone(struct run *r);
 int do_vdi_introduce(struct run *r);
+int do_vdi_update(struct run *r);
 int do_vdi_forget(struct run *r);
 int do_vdi_compose(struct run *r);
 int do_vdi_revert(struct run *r);

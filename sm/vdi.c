@@ -211,14 +211,17 @@ int do_vdi_create(struct run *r)
 {
 	struct request *rq = r->rq;
 	const char *allocation = kv_get(&rq->sm_config, "allocation");
-	struct volume_spec spec = { .thick = allocation && !strcmp(allocation, "thick") };
+	struct volume_spec spec = {
+		.thick = allocation && !strcmp(allocation, "thick"),
+		.thin = allocation && !strcmp(allocation, "thin"),
+	};
 	int err = choose_format(r, &spec.format);
 
 	if (!err && !rq->has_size)
 		err = fail_say(r->ctx, -E_USAGE, "the size is missing");
 	if (!err)
 		err = round_size(r, spec.format, rq->size, &spec.virtual_size);
-	if (!err && allocation && !spec.thick && strcmp(allocation, "thin"))
+	if (!err && allocation && !spec.thick && !spec.thin)
 		err = fail_say(r->ctx, -E_ARG, "allocation '%.32s' is neither thick nor thin", allocation);
 	if (!err && spec.thick)
 		err = check_space(r, spec.virtual_size);

@@ -119,7 +119,11 @@ shows() {
 	judged "$one"
 	[ "$(jq '."virtual-size"' <<<"$output")" -eq 35651584 ]
 	guest_ok 'sm vdi attach one && sm vdi detach one'
-	guest_ok 'sm sr check disks && sm vdi delete one && sm sr destroy disks'
+	# One disk may be otherwise.
+	guest_ok 'sm vdi create less --sr disks --size 100M --sm-config allocation=thin' >/dev/null
+	lv "VHD-$output" lv_size
+	[ "$output" = 8388608 ]
+	guest_ok 'sm sr check disks && sm vdi delete less && sm vdi delete one && sm sr destroy disks'
 }
 
 @test "snapshots and clones share what was there, and nothing that comes later" {
@@ -224,6 +228,15 @@ shows() {
 	jsonof sm vdi list
 	shows "$two" 3 0 8 65 8 8 67
 	guest_ok 'sm sr check disks'
+	# What others have put there is introduced: there is a record of it then.
+	new=5d3c7c90-0c3d-4a6f-8e55-1d0a9c7e4f21
+	guest_ok "judge lvrename -y $VG VHD-$two VHD-$new"
+	for command in vdi_introduce vdi_update; do
+		xapi_op $command $new
+		guest_ok "judge lvchange -ay $VG/MGT; grep -c '<uuid>$new</uuid>' /dev/$VG/MGT; judge lvchange -an $VG/MGT" >/dev/null
+		[ "${lines[0]}" -eq 1 ]
+	done
+	guest_ok 'sm sr check disks'
 }
 
 @test "a broken image costs only itself; a guest's disk is never taken for an image" {
@@ -248,7 +261,7 @@ shows() {
 	guest_ok "judge lvremove -y $VG/VHD-$raw" >/dev/null
 	# A footer lost at the end is written again.
 	guest_ok "judge lvchange -ay $VG/VHD-$one; dd if=/dev/zero of=/dev/$VG/VHD-$one bs=512 seek=32767 count=1 conv=fsync 2>/dev/null
-		judge lvchange -an $VG/VHD-$one; judge lvremove -y $VG/VHD-$two; sm vdi snapshot one && sm sr check disks" >/dev/null
+		judge lvchange -an $VG/VHD-$one; sm vdi delete $two; sm vdi snapshot one && sm sr check disks" >/dev/null
 	judged "$one"
 }
 

@@ -145,7 +145,7 @@ static int make(struct sr *sr, struct lvhd *h, const struct vdi *vdi,
 		const struct volume_spec *spec)
 {
 	/* A snapshot is read, if at all; it grows when somebody attaches it for writing. */
-	bool thick = (spec->thick || lvhd_is_thick(sr)) && !vdi->snapshot_of.s[0];
+	bool thick = (spec->thick || (!spec->thin && lvhd_is_thick(sr))) && !vdi->snapshot_of.s[0];
 	struct lvhd_create c = {
 		.uuid = vdi->uuid, .virtual_size = spec->virtual_size,
 		.lv_bytes = thick ? lvhd_size_full(spec->virtual_size) : lvhd_size_thin(),

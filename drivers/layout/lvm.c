@@ -100,6 +100,15 @@ static int lvm_describe(struct sr *sr, const struct vdi *vdi)
 	return mgt_put(sr, &whole);		/* commit */
 }
 
+static int lvm_introduce(struct sr *sr, const struct vdi *vdi)
+{
+	int err = lvm_vg_may_change(lvm_of(sr)->vg, true);
+
+	if (err)
+		return lvm_refused(sr, lvm_of(sr)->vg, err);
+	return mgt_has(sr, &vdi->uuid) ? 0 : mgt_put(sr, vdi);	/* commit */
+}
+
 #define IF_LVHD(fn)	(IS_ENABLED(CONFIG_LVHD) ? (fn) : NULL)
 #define IF_GC(fn)	(IS_ENABLED(CONFIG_LVHD) && IS_ENABLED(CONFIG_GC) ? (fn) : NULL)
 
@@ -120,6 +129,7 @@ const struct layout layout_lvm = {
 	.volume_create = lvm_volume_create,
 	.volume_delete = lvm_volume_delete,
 	.volume_resize = lvm_volume_resize,
+	.volume_introduce = lvm_introduce,
 	.volume_describe = lvm_describe,
 	.children = IF_LVHD(lvhd_children),
 	.volume_split = IF_LVHD(lvhd_volume_split),
