@@ -53,6 +53,14 @@ struct devices *sr_devices(struct sr *sr);
 int devices_search(struct sr *sr, bool every);
 
 /*
+ * Are there other devices than at the last devices_seen() for this SR?  A copy of
+ * one of its disks may have come.
+ */
+bool devices_have_news(struct sr *sr);
+void devices_seen(struct sr *sr);
+void devices_forget(struct sr *sr);	/* it is detached, or gone */
+
+/*
  * Keep these members, open as the verb needs them, and close the others.  When
  * that are not those that dconf names, dconf device is changed (sr->moved);
  * whole: none is missing any more, so what could not be opened leaves it too.

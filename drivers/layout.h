@@ -102,6 +102,8 @@ struct layout {
 	 * (-E_SR_EXISTS) or anything else, and ends with one committing write.
 	 */
 	int (*create)(struct sr *sr);
+	/* Would it refuse?  Looks, and says why, and writes nothing.  NULL = that is not known. */
+	int (*may_create)(struct sr *sr);
 	/* Remove the SR; refuses while VDIs are left (-E_SR_NOT_EMPTY). */
 	int (*destroy)(struct sr *sr);
 	/* Which SR lives on this staged storage?  -E_SR_MISSING when none. */

@@ -221,6 +221,20 @@ static int must_be_new(struct run *r)
  * death between leaves an SR that "sr introduce" takes up, as a second "sr
  * create" says.
  */
+/* Where creation writes to nothing but what it has to be sure of first, that can be asked before. */
+static int may_create(struct sr *sr)
+{
+	int err;
+
+	if (!IS_ENABLED(CONFIG_TRANSPORT_DEVICES) || !sr->type->layout->may_create)
+		return 0;
+	err = sr_stage(sr, true);
+	if (!err)
+		err = sr->type->layout->may_create(sr);
+	sr_close(sr);
+	return err;
+}
+
 int do_sr_create(struct run *r)
 {
 	struct sr *sr = &r->sr;
@@ -229,6 +243,9 @@ int do_sr_create(struct run *r)
 	if (err)
 		return err;
 	if (r->ctx->dry_run) {
+		err = may_create(sr);
+		if (err)
+			return err;
 		plan(r, 0, "make SR %s of type %s", sr->uuid.s, sr->type->names[0]);
 		return r->rq->keep_tab ? plan(r, 0, "add it to smtab and attach it") : 0;
 	}

@@ -165,6 +165,23 @@ hold_lock() {
 	guest_ok 'dd if=/dev/zero of=/dev/ubdc bs=1M count=1 2>/dev/null; sm sr check disks; sm vdi delete v; sm sr destroy disks' >/dev/null
 }
 
+@test "a copy of a disk that comes while the SR is attached: nothing is changed until it has gone" {
+	disk 1 64M
+	sr /dev/loop1
+	guest_ok 'sm vdi create v --sr disks --size 8M >/dev/null && sm vdi create w --sr disks --size 8M >/dev/null && sm vdi attach v >/dev/null && sync && cp /tmp/disk1 /tmp/disk2 && losetup /dev/loop2 /tmp/disk2'
+	same /dev/loop1 /dev/loop2
+	for verb in 'vdi create x --sr disks --size 8M' 'vdi attach w' 'vdi resize w 12M' 'vdi delete w' 'vdi rename w y'; do
+		fails 1 '*PV * is on /dev/loop[12] too*' sm $verb
+	done
+	same /dev/loop1 /dev/loop2
+	# What is there can be seen and given back.
+	guest_ok 'sm vdi list --sr disks --minimal | tr , "\n" | wc -l; sm vdi detach v && sm sr detach disks' >/dev/null
+	[ "${lines[0]}" -eq 2 ]
+	same /dev/loop1 /dev/loop2
+	fails 1 '*PV * is on /dev/loop[12] too*' sm sr attach disks
+	guest_ok 'losetup -d /dev/loop2 && sm sr attach disks && sm vdi delete w && sm vdi delete v && sm sr destroy disks && ! ls /run/sm/seen/* 2>/dev/null' >/dev/null
+}
+
 # marked SED-SCRIPT: what lvm2 says of the VG, changed.
 marked() {
 	guest_ok "sed '$1' /tmp/text >/tmp/marked && ! cmp -s /tmp/text /tmp/marked && judge vgcfgrestore --force -f /tmp/marked $VG" >/dev/null

@@ -50,6 +50,8 @@ never() {
 	untouched "$1" "$2" "$3" $(create "$1")
 	# shellcheck disable=SC2046
 	untouched "$1" "$2" "$3" $(create "$1") --force
+	# shellcheck disable=SC2046
+	untouched "$1" "$2" "$3" $(create "$1") --force --dry-run
 	untouched "$1" "${4:-16}" '*' sm sr_create -t lvm -d "$1" 6f0c1a52-3b7e-4d0a-9a51-0d2c4b8f7e11
 }
 
@@ -87,6 +89,10 @@ hold_excl() {
 	guest_ok 'judge mkfs.ext4 -qF /dev/ubdb'
 	# shellcheck disable=SC2046
 	untouched /dev/ubdb 1 '*: /dev/ubdb holds an ext4 file system (try: --force destroys it)' $(create /dev/ubdb)
+	# shellcheck disable=SC2046
+	untouched /dev/ubdb 1 '*: /dev/ubdb holds an ext4 file system (try: --force destroys it)' $(create /dev/ubdb) --dry-run
+	guest_ok "md5sum </dev/ubdb; $(create /dev/ubdb) --force --dry-run; md5sum </dev/ubdb; ls /etc/smtab /run/lock/lvm/* 2>/dev/null | wc -l" >/dev/null
+	[ "${lines[0]}" = "${lines[-2]}" ] && [ "${lines[-1]}" -eq 0 ]
 	guest_ok "$(create /dev/ubdb) --force && [ \"\$(judge wipefs -n --noheadings -O TYPE /dev/ubdb)\" = LVM2_member ]" >/dev/null
 	guest_ok 'sm sr destroy x && [ -z "$(judge wipefs -n --noheadings /dev/ubdb)" ]'
 }

@@ -131,6 +131,9 @@ judged() {
 	fails 3 '*/dev/ubdc has no label and holds an ext4 file system (try: --force)*' sm vg restore $PVS --from /tmp/vg.backup --pv "$id=/dev/ubdc"
 	fails 3 '*/dev/ubdc is mounted at /mnt/x*' sm vg restore $PVS --from /tmp/vg.backup --pv "$id=/dev/ubdc" --force
 	guest_ok 'ls -d /mnt/x/lost+found && umount /mnt/x && judge e2fsck -fn /dev/ubdc >/dev/null 2>&1'
+	# Taken all the same, it is nothing but a PV for whoever looks.
+	guest_ok "sm vg restore $PVS --from /tmp/vg.backup --pv '$id=/dev/ubdc' --force >/dev/null; judge vgck vg; judge wipefs -n --noheadings -O TYPE /dev/ubdc; judge blkid -p -o value -s TYPE /dev/ubdc" >/dev/null
+	[ "$output" = $'LVM2_member\nLVM2_member' ]
 }
 
 @test "what lvm2 made of every kind is the same to it after a restore" {

@@ -116,6 +116,7 @@ const struct layout layout_lvm = {
 	.name = "lvm",
 	.unit = EXTENT,
 	.create = lvm_create,
+	.may_create = lvm_may_create,
 	.destroy = lvm_destroy,
 	.probe = lvm_probe,
 	.usable = lvm_usable,

@@ -73,6 +73,7 @@ const char *lvm_volume_format(const char *lv, struct uuid *u);
  */
 int lvm_may_take(struct sr *sr, const struct lvm_sr *l);
 int lvm_create(struct sr *sr);
+int lvm_may_create(struct sr *sr);
 int lvm_destroy(struct sr *sr);
 int lvm_probe(struct sr *sr, struct sr_info *found);
 

@@ -50,10 +50,12 @@ static int plan_pv(struct sr *sr, const struct lvm_dev *d, struct lvm_label *lab
 /* The old contents go first, and the label last: a death leaves an empty disk or a PV of none. */
 static int make_pv(struct sr *sr, struct lvm_dev *d, const struct lvm_label *label)
 {
-	int err = io_zero(d->io, 0, d->io->size < WIPE ? d->io->size : WIPE);
+	uint64_t size = d->io->size, first = size < WIPE ? size : WIPE;
+	int err = io_zero(d->io, 0, first);
 
-	if (!err && d->io->size > 2 * WIPE)	/* GPT and md keep copies at the end */
-		err = io_zero(d->io, d->io->size - MiB, MiB);
+	if (!err && size > first)		/* GPT and md keep copies at the end */
+		err = io_zero(d->io, size - first < MiB ? first : size - MiB,
+			      size - first < MiB ? size - first : MiB);
 	if (!err)
 		err = io_flush(d->io);
 	if (!err)
@@ -61,18 +63,6 @@ static int make_pv(struct sr *sr, struct lvm_dev *d, const struct lvm_label *lab
 	return err ? fail(sr->ctx, err, "make a PV of %s", d->path) : 0;
 }
 
-static int make_pvs(struct sr *sr, struct lvm_sr *l)
-{
-	size_t n = sr_devices(sr)->n;
-	struct lvm_label *label = arena_array(&sr->ctx->arena, n, sizeof(*label));
-	int err = 0;
-
-	for (size_t i = 0; i < n && !err; i++)
-		err = plan_pv(sr, &l->dev[i], &label[i]);
-	for (size_t i = 0; i < n && !err; i++)
-		err = make_pv(sr, &l->dev[i], &label[i]);
-	return err;
-}
 
 static int make_mgt(struct sr *sr, struct lvm_vg *vg, const struct lvm_stamp *stamp)
 {
@@ -138,20 +128,13 @@ static int check_allocation(struct sr *sr)
 	return fail_say(sr->ctx, -E_ARG, "allocation '%.32s' is neither thick nor thin", s);
 }
 
-/*
- * PVs, then the contents of MGT in extents that nobody owns yet, then the VG
- * with MGT in it: one commit.  What a death leaves before it are PVs in no VG,
- * which the next create takes.
- */
-int lvm_create(struct sr *sr)
+/* All that can be refused, and the labels of the PVs that will be. */
+static int prepare(struct sr *sr, struct lvm_sr *l, struct lvm_label **label)
 {
-	struct arena *a = &sr->ctx->arena;
-	struct lvm_sr *l = lvm_new(sr);
-	struct lvm_stamp stamp;
-	struct lvm_id id;
 	int err = check_allocation(sr);
 
-	if (!err)
+	/* A dry run leaves no lock file behind. */
+	if (!err && !sr->ctx->dry_run)
 		err = lvm_lock_host(sr, l);
 	if (!err)
 		err = devices_search(sr, true);
@@ -164,7 +147,35 @@ int lvm_create(struct sr *sr)
 	if (err)
 		return err;
 	lvm_read(sr, l);
-	err = make_pvs(sr, l);
+	*label = arena_array(&sr->ctx->arena, sr_devices(sr)->n, sizeof(**label));
+	for (size_t i = 0; i < sr_devices(sr)->n && !err; i++)
+		err = plan_pv(sr, &l->dev[i], &(*label)[i]);
+	return err;
+}
+
+int lvm_may_create(struct sr *sr)
+{
+	struct lvm_label *label;
+
+	return prepare(sr, lvm_new(sr), &label);
+}
+
+/*
+ * PVs, then the contents of MGT in extents that nobody owns yet, then the VG
+ * with MGT in it: one commit.  What a death leaves before it are PVs in no VG,
+ * which the next create takes.
+ */
+int lvm_create(struct sr *sr)
+{
+	struct arena *a = &sr->ctx->arena;
+	struct lvm_sr *l = lvm_new(sr);
+	struct lvm_label *label;
+	struct lvm_stamp stamp;
+	struct lvm_id id;
+	int err = prepare(sr, l, &label);
+
+	for (size_t i = 0; i < sr_devices(sr)->n && !err; i++)
+		err = make_pv(sr, &l->dev[i], &label[i]);
 	if (err)
 		return err;
 	forget_partitions(sr);
@@ -302,5 +313,6 @@ int lvm_destroy(struct sr *sr)
 	if (err)
 		return fail(sr->ctx, err, "remove the VG");
 	err = lvm_commit_now(sr, "sr destroy");		/* commit */
+	devices_forget(sr);
 	return err ? err : clear_labels(sr, dev, n, name);
 }

@@ -151,7 +151,7 @@ static int must_be_blank(struct sr *sr, const struct lvm_sr *l)
 		hint(sr->ctx, "--force destroys %s", strchr(list, ',') ? "them" : "it");
 		return fail_say(sr->ctx, -E_SR_EXISTS, "%s", list);
 	}
-	if (list)
+	if (list && sr->write)
 		logf_warn(sr->ctx, "sr create: %s: overwritten", list);
 	return 0;
 }

@@ -119,6 +119,38 @@ bool lvm_is_of(const struct lvm_sr *l, const struct lvm_dev *d, const char *name
 	return f->vg && lvm_pv_by_id(f->vg, d->label.pv.s);
 }
 
+/*
+ * All of it is where dconf says; but a disk that has come since may be a copy of
+ * one.  Nobody knows then which of the two has what was written last, so both stay
+ * in the set, which makes the VG one that must not be changed or used.
+ */
+static int find_copies(struct sr *sr, struct lvm_sr *l, const char *name)
+{
+	struct devices *all = sr_devices(sr);
+	bool *keep;
+	int n;
+
+	if (!sr->write || !devices_have_news(sr))
+		return 0;
+	n = devices_search(sr, true);
+	if (n < 0) {			/* what is not seen is not known to be wrong */
+		fail_clear(sr->ctx);
+		return 0;
+	}
+	lvm_read(sr, l);
+	if (found(l, name)->vg && found(l, name)->vg->refuse)
+		return 0;
+	keep = arena_array(&sr->ctx->arena, all->n, sizeof(*keep));
+	for (size_t i = 0; i < all->n; i++)
+		keep[i] = all->v[i].named;
+	n = devices_keep(sr, keep, false);
+	if (n)
+		return n;
+	lvm_read(sr, l);
+	devices_seen(sr);
+	return 0;
+}
+
 int lvm_find(struct sr *sr, struct lvm_sr *l, const char *name)
 {
 	struct devices *all = sr_devices(sr);
@@ -127,7 +159,7 @@ int lvm_find(struct sr *sr, struct lvm_sr *l, const char *name)
 
 	lvm_read(sr, l);
 	if (is_whole(l, name))
-		return 0;
+		return find_copies(sr, l, name);
 	n = devices_search(sr, false);
 	if (n < 0)
 		return n;

@@ -184,11 +184,17 @@ static void close_all(struct sr *sr)
 	sr->transport_data = NULL;
 }
 
+static int detach(struct sr *sr)
+{
+	devices_forget(sr);
+	return attached_clear(sr);	/* commit */
+}
+
 const struct transport transport_devices = {
 	.name = "devices",
 	.stage = stage,
 	.attach = attached_set,		/* commit */
-	.detach = attached_clear,	/* commit */
+	.detach = detach,
 	.open = open_attached,
 	.close = close_all,
 	.survey = devices_survey,

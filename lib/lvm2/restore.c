@@ -381,5 +381,7 @@ int lvm_restore_commit(struct lvm_restore *r, const struct lvm_stamp *stamp)
 		return err;
 	}
 	late = lvm_commit_finish(&c);			/* commit, where no label was */
+	if (!err && !late && r->force)
+		late = lvm_restore_wipe(r) ? -E_LVM_HALF : 0;
 	return err ? -E_LVM_HALF : late;
 }

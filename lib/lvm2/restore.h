@@ -22,6 +22,8 @@
  *		before.  The first label is the commit where there are any
  *	headers of the others: the first one is the commit otherwise; flush
  *	headers of PVs that leave the VG
+ *	foreign signatures on devices that got a new label, unless they lie in
+ *		what the VG has there
  *
  * What a death left in between is finished by restoring once more.
  */

@@ -13,5 +13,7 @@ int lvm_restore_refuse(struct lvm_restore *r, int err, const char *try, const ch
 
 /* Find the device of every PV, and make labels and headers in memory where they are lost. */
 int lvm_restore_bind(struct lvm_restore *r);
+/* Once the VG is there: foreign signatures on devices that have a new label. */
+int lvm_restore_wipe(const struct lvm_restore *r);
 
 #endif

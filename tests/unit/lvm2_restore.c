@@ -612,6 +612,9 @@ TEST(lvm_restore_refuses_devices_that_are_not_the_right_ones)
 	EQ(io_zero(all, SIZE, AREA), 0);
 	EQ(io_write(all, SIZE, "XFSB", 4), 0);
 	EQ(restore_text(log, 7, text, false, "b has no label and holds an XFS file system"), -E_LVM_PV_USED);
+	EQ(restore_text(log, 7, text, true, NULL), 0);
+	EQ(io_read(all, SIZE, disk, 4), 0);
+	OK(!memcmp(disk, "\0\0\0\0", 4));		/* nothing is left of it */
 	io_close(log);
 
 	/* A header that claims some of the data is made anew; a label that does so is not believed. */
