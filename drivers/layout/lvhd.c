@@ -112,7 +112,7 @@ static int begin(struct sr *sr, const struct uuid *u, struct lvhd *h)
 	lvhd_bind(sr, h);
 	err = lvm_vg_may_change(h->vg, false);
 	if (err)
-		return fail(sr->ctx, err, "VG %s", h->vg->name);
+		return lvm_refused(sr, h->vg, err);
 	return lvhd_settled(sr, u);
 }
 
