@@ -196,10 +196,11 @@ static int plan_one(struct run *r)
 	report.name = arena_strdup(&r->ctx->arena, k.run.sr.name ? k.run.sr.name : "");
 	report.plan = k.plan;
 	/* The strings of the plan are the look's; once more, in the request's arena. */
-	report.plan.v = arena_copy(&r->ctx->arena, k.plan.v, k.plan.n * sizeof(*k.plan.v) + 1);
+	report.plan.v = arena_array(&r->ctx->arena, k.plan.n, sizeof(*k.plan.v));
 	for (size_t i = 0; i < k.plan.n; i++) {
 		struct gc_step *s = &report.plan.v[i];
 
+		*s = k.plan.v[i];
 		s->name = arena_strdup(&r->ctx->arena, s->name);
 		s->why = s->why ? arena_strdup(&r->ctx->arena, s->why) : NULL;
 		s->remedy = s->remedy ? arena_strdup(&r->ctx->arena, s->remedy) : NULL;

@@ -87,6 +87,12 @@ struct gc {
 	struct progress progress;
 	struct gc_failure *failures;
 	size_t n_failures;
+	struct gc_round {	/* attached disks on which new data comes while it is merged */
+		struct uuid vdi;
+		unsigned int n, idle;	/* rounds, and those that made it no smaller */
+		uint64_t least;
+	} *rounds;
+	size_t n_rounds;
 	struct gc_known { struct uuid vdi; uint64_t data; } *known;
 	size_t n_known;
 };

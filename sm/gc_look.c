@@ -8,6 +8,7 @@
 #include "lib/io.h"
 #include "lib/log.h"
 #include "sm/gc.h"
+#include "sm/live.h"
 #include "sm/locks.h"
 #include "sm/tree.h"
 
@@ -77,6 +78,23 @@ static int data_of(struct gc_look *k, const struct vdi *v, uint64_t *data)
 				 sizeof(*k->g->known));
 	k->g->known[k->g->n_known++] = (struct gc_known){ .vdi = v->uuid, .data = use.data };
 	return 0;
+}
+
+/*
+ * Where a server lets go of all that it has open, what lies under a disk in use can
+ * change.  In volumes it keeps the lower ones.
+ */
+static void take_live(struct gc_look *k)
+{
+	for (size_t i = 0; i < k->l.n; i++) {
+		struct vdi *v = &k->l.v[i];
+
+		if (!v->at.attached && !v->at.active)
+			continue;
+		k->facts[i].live = IS_ENABLED(CONFIG_SERVE) && !k->run.sr.type->layout->unit &&
+			!live_can(&k->run, v);
+		fail_clear(&k->ctx);
+	}
 }
 
 /* One that speaks of no copy that could be gone on with is from a death: it is removed. */
@@ -161,6 +179,7 @@ int gc_look(struct gc *g, struct gc_look *k, bool write)
 		return err;
 	k->facts = arena_array(&k->ctx.arena, k->l.n, sizeof(*k->facts));
 	take_failures(k);
+	take_live(k);
 	return take_journals(k, write);
 }
 
@@ -177,6 +196,8 @@ int gc_look_close(struct gc_look *k, int err)
 
 	sr_close(&k->run.sr);
 	lock_drop(&k->lock);
+	if (IS_ENABLED(CONFIG_SERVE) && k->run.held && live_go(&k->run) && !err)
+		logf_err(&k->ctx, "gc: %s", k->ctx.why);
 	if (err && k->ctx.why[0]) {
 		memcpy(ctx->why, k->ctx.why, sizeof(ctx->why));
 		memcpy(ctx->hint, k->ctx.hint, sizeof(ctx->hint));

@@ -17,7 +17,7 @@ struct node {
 	uint32_t parent;	/* by number; NONE */
 	uint32_t n_children;
 	uint32_t height;	/* of its tree, as it was */
-	uint32_t busy;		/* somebody in its subtree, itself included, who is attached */
+	uint32_t busy;		/* somebody in its subtree, itself included, who is attached for good */
 	uint64_t data;
 	uint64_t used;		/* bytes of the substrate */
 	bool relink;
@@ -69,7 +69,7 @@ static const char *find_broken(const struct work *w)
 static void spread(struct work *w, uint32_t i)
 {
 	uint32_t height = 1;
-	bool attached = is_attached(w->n[i].v);
+	bool attached = is_attached(w->n[i].v) && !w->ask->facts[i].live;
 
 	for (uint32_t at = i; at != NONE; at = w->n[at].parent, height++) {
 		if (attached && w->n[at].busy == NONE)
@@ -215,8 +215,13 @@ static const char *obstacle(const struct work *w, uint32_t i, struct gc_step *s)
 		return f->why;
 	if (n->busy != NONE)
 		return attached_text(w, n->busy, s);
+	/* A disk can be made to wait, but not be taken away. */
+	if (n->v->hidden && is_attached(n->v))
+		return attached_text(w, i, s);
 	if (s->action == GC_DELETE)
 		return NULL;
+	if (s->action == GC_LEAF && is_attached(n->v) && is_raw(&w->n[n->parent]))
+		return attached_text(w, i, s);
 	if (is_attached(w->n[n->parent].v))
 		return attached_text(w, n->parent, s);
 	if (w->ask->facts[n->parent].why)

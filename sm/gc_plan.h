@@ -32,6 +32,7 @@
 /* What is known of a VDI beside what is in the list. */
 struct gc_fact {
 	uint64_t data;		/* bytes that its image holds, by its table */
+	bool live;		/* it is attached, and can be made to wait while its images change */
 	bool relink;		/* its data is in the parent already: a journal says so */
 	const char *why;	/* it cannot be dealt with now; NULL = it can */
 };

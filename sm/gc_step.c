@@ -17,11 +17,14 @@
 #include <sys/stat.h>
 
 #include "arch/clock.h"
+#include "lib/bytes.h"
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/log.h"
 #include "lib/text/size.h"
 #include "sm/gc.h"
+#include "sm/live.h"
+#include "sm/snapshot.h"
 #include "sm/tree.h"
 
 #define RELINK_MOST	8u	/* children in one go: each is a few flushes */
@@ -61,12 +64,30 @@ static int delete(struct gc_look *k, const struct vdi *vdi)
 	return err;
 }
 
+/* Those that are attached in the subtree of a VDI wait until the look is over. */
+static int hold_below(struct gc_look *k, const struct vdi *top)
+{
+	int err = 0;
+
+	for (size_t i = 0; IS_ENABLED(CONFIG_SERVE) && !err && i < k->l.n; i++) {
+		const struct vdi *v = &k->l.v[i], *at = v;
+
+		while (at && at != top)
+			at = tree_parent(&k->l, at);
+		if (at && v->at.active)
+			err = live_hold(&k->run, v);
+	}
+	return err;
+}
+
 /* The parent shows nothing of its own; once nobody stands on it, it is garbage. */
 static int unstack(struct gc_look *k, const struct vdi *vdi, const struct vdi *parent)
 {
 	const struct vdi *grand = tree_parent(&k->l, parent);
-	int err = layout_of(k)->volume_compose(&k->run.sr, vdi, grand);	/* commit */
+	int err = hold_below(k, vdi);
 
+	if (!err)
+		err = layout_of(k)->volume_compose(&k->run.sr, vdi, grand);	/* commit */
 	if (!err)
 		err = remove_node(k, parent);
 	if (!err)
@@ -80,7 +101,7 @@ static int unstack(struct gc_look *k, const struct vdi *vdi, const struct vdi *p
 static int relink(struct gc_look *k, const struct vdi *vdi, const struct vdi *parent)
 {
 	size_t n = vdi->n_children < RELINK_MOST ? vdi->n_children : RELINK_MOST;
-	int err = 0;
+	int err = hold_below(k, vdi);
 
 	for (size_t i = 0; !err && i < n; i++)
 		err = layout_of(k)->volume_compose(&k->run.sr, tree_find(&k->l, &vdi->children[i]), parent);
@@ -249,6 +270,88 @@ static void give_up(struct gc *g, const struct merge *m)
 	gc_look_close(&k, 0);
 }
 
+/* --- a disk in use ----------------------------------------------------------------------- */
+
+/*
+ * It waits while it is merged, so there must be little of it.  If there is more, a
+ * new, empty image takes its place; what it had is then a hidden one that can be
+ * merged while the disk goes on, and this comes to an end if the disk is written
+ * more slowly than that.
+ */
+#define LIVE_MOST	(4 * MiB)
+#define ROUNDS_MOST	20u
+#define IDLE_MOST	3u
+
+static struct gc_round *round_of(struct gc *g, const struct uuid *vdi)
+{
+	size_t i = 0;
+
+	while (i < g->n_rounds && !uuid_equal(&g->rounds[i].vdi, vdi))
+		i++;
+	if (i == g->n_rounds) {
+		g->rounds = arena_grow(&g->r->ctx->arena, g->rounds, i, i + 1, sizeof(*g->rounds));
+		g->rounds[g->n_rounds++] = (struct gc_round){ .vdi = *vdi, .least = UINT64_MAX };
+	}
+	return &g->rounds[i];
+}
+
+static int split(struct gc_look *k, const struct vdi *vdi, uint64_t data)
+{
+	struct gc_round *round = round_of(k->g, &vdi->uuid);
+	struct vdi base = { .name = "base copy", .description = "", .type = vdi->type };
+	struct volume_split s = {
+		.leaf = vdi, .format = child_format(k->run.sr.type), .base = &base, .leaf_active = true,
+	};
+
+	round->idle = data < round->least ? 0 : round->idle + 1;
+	round->least = data < round->least ? data : round->least;
+	if (round->n++ >= ROUNDS_MOST || round->idle >= IDLE_MOST)
+		return fail_say(&k->ctx, -E_UNSUPPORTED, "VDI %s is written faster than it can be merged: "
+				"%s after %u rounds", vdi->uuid.s, SIZE_STR(data), round->n - 1);
+	if (tree_depth(&k->l, vdi) >= TREE_DEPTH_MAX)
+		return fail(&k->ctx, -E_VDI_DEEP, "VDI %s", vdi->uuid.s);
+	random_uuid(&base.uuid);
+	return layout_of(k)->volume_split(&k->run.sr, &s);
+}
+
+static int data_of(struct gc_look *k, const struct vdi *vdi, uint64_t *data)
+{
+	struct image_use use = { 0 };
+	struct io *io = NULL;
+	int err = layout_of(k)->volume_io(&k->run.sr, vdi, false, &io);
+
+	if (!err)
+		err = sr_format(k->run.sr.type, vdi->format)->use(&k->ctx, io, &use);
+	io_close(io);
+	*data = use.data;
+	return err;
+}
+
+/* All under the SR's lock, while the disk waits: some milliseconds for each MiB. */
+static int merge_live(struct gc_look *k, struct merge *m, const struct vdi *vdi, struct vdi *parent)
+{
+	uint64_t data, cap = m->g->cap;
+	int err = hold_below(k, vdi);
+
+	if (!err)
+		err = data_of(k, vdi, &data);
+	if (err || data > LIVE_MOST)
+		return err ? err : split(k, vdi, data);
+	m->leaf = false;			/* nothing can happen to it meanwhile */
+	m->g->cap = 0;				/* somebody waits */
+	err = open_pair(k, m, vdi, parent);
+	if (!err)
+		err = run_merge(&k->ctx, m, sr_format(k->run.sr.type, vdi->format));
+	if (!err)
+		err = layout_of(k)->merge_leaf(&k->run.sr, vdi, parent);	/* commit */
+	if (!err)
+		logf_info(&k->ctx, "gc: VDI %s, in use: its parent %s has taken its place", vdi->uuid.s,
+			  parent->uuid.s);
+	m->g->cap = cap;
+	m->g->st.merged += !err;
+	return err;
+}
+
 static int merge(struct gc_look *k, const struct gc_step *s)
 {
 	struct vdi *vdi = tree_find(&k->l, &s->vdi), *parent = tree_find(&k->l, &s->parent);
@@ -257,9 +360,10 @@ static int merge(struct gc_look *k, const struct gc_step *s)
 		.size = vdi->virtual_size,
 	};
 	struct gc_look after;
-	int err = open_pair(k, &m, vdi, parent);
+	bool live = m.leaf && (vdi->at.attached || vdi->at.active);
+	int err = live ? merge_live(k, &m, vdi, parent) : open_pair(k, &m, vdi, parent);
 
-	if (!err) {
+	if (!err && !live) {
 		gc_look_unlock(k);
 		err = run_merge(&k->ctx, &m, sr_format(k->run.sr.type, vdi->format));
 	}
@@ -267,6 +371,8 @@ static int merge(struct gc_look *k, const struct gc_step *s)
 	io_close(m.im.child);
 	io_close(m.im.parent);
 	err = gc_look_close(k, err);
+	if (live)
+		return err;
 	if (!err) {
 		err = gc_look(m.g, &after, true);
 		if (!err)

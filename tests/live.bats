@@ -87,3 +87,20 @@ under_load='stamp write $D 60 >/tmp/stamp & w=$!
 	new_sr lvm thick
 	in_guest "$under_load" 90
 }
+
+@test "file: snapshots go away under a writer: all is merged while it writes" {
+	new_sr file
+	in_guest 'nodes() { sm vdi tree disks --json | grep -c \"uuid\"; }
+		stamp write $D 300 >/tmp/stamp & w=$!
+		for i in 1 2; do
+			sm vdi snapshot v s$i >/dev/null; pattern 9 $((40 + i * 6)) 6; sm vdi snapshot v t$i >/dev/null
+			sm vdi delete s$i; sm vdi delete t$i
+			sm gc run disks
+			kill -0 $w
+		done
+		kill -TERM $w; wait $w
+		sm gc run disks; sm gc plan disks | grep "nothing to do"; [ "$(nodes)" -eq 1 ]
+		read -r -a n </tmp/stamp
+		stamp check $D "${n[@]:0:4}"; check 9 46 12
+		sm vdi detach v; sm sr check disks; sm vdi attach v; stamp check $D "${n[@]:0:4}"; check 9 46 12; sm vdi detach v; nothing_left' 240
+}

@@ -82,6 +82,7 @@ ns() {
 		clean
 		[ "$(ls -A .sm/vdi)" = ${U}1 ]
 		put disk 7:7
+		sm gc plan S | grep "nothing to do"
 		is '.done == []' sm gc run S
 		is '.collectors[0] | .state == "done" and (.running | not)' sm gc status S
 	END

@@ -245,6 +245,29 @@ TEST(gc_plan_leaves_alone_what_is_attached)
 	end(&w);
 }
 
+/* A disk whose server can be told to wait is in nobody's way. */
+TEST(gc_plan_goes_on_below_a_disk_that_can_wait)
+{
+	struct world w = { 0 };
+
+	add(&w, 1, 0, true, 50);
+	add(&w, 2, 1, true, 20);
+	add(&w, 3, 2, false, 1)->at.attached = true;
+	add(&w, 4, 0, true, 9)->at.attached = true;
+	add(&w, 5, 0, true, 9)->format = "raw";
+	add(&w, 6, 5, false, 1)->at.attached = true;
+	fill(&w);
+	for (unsigned int i = 3; i < 7; i++)
+		fact(&w, i)->live = i != 5;
+	plan(&w);
+	EQ(w.plan.n_todo, 2);
+	OK(is(&w, 0, GC_COALESCE, 2, 1) && is(&w, 1, GC_LEAF, 3, 1));
+	/* But it cannot be taken away, nor be served in another way. */
+	EQ(w.plan.n_wait, 2);
+	OK(is(&w, 2, GC_WAIT, 4, 0) && is(&w, 3, GC_WAIT, 6, 5));
+	end(&w);
+}
+
 /* One that cannot be read may stand on anything. */
 TEST(gc_plan_waits_while_an_image_is_unreadable)
 {
