@@ -45,6 +45,7 @@ struct vdi {
 	uint32_t	sector_size;
 	bool		hidden;		/* an inner node of a tree */
 	bool		mend;		/* its image can be read, and wants to be mended */
+	bool		linked;		/* its file has another name, maybe outside of the SR */
 	bool		read_only;
 	struct uuid	parent;		/* "" = none */
 	const char	*parent_name;	/* what the image calls it, when that is no volume here; or NULL */

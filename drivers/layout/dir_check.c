@@ -116,21 +116,6 @@ static void check_parents(struct sr *sr, struct vdis *found)
 			});
 }
 
-/* Nothing writes to them until they are two. */
-static void check_links(struct sr *sr, struct vdis *found)
-{
-	struct arena *a = &sr->ctx->arena;
-
-	for (size_t i = 0; i < found->n; i++) {
-		if (dir_must_be_one(sr, &found->v[i]) == -E_VDI_LOAD)
-			vdis_problem(a, found, &(struct problem){
-				.object = arena_strdup(a, found->v[i].uuid.s),
-				.what = arena_strdup(a, sr->ctx->why), .severity = "error",
-			});
-		fail_clear(sr->ctx);
-	}
-}
-
 int dir_check(struct sr *sr, bool repair, struct vdis *found)
 {
 	int err = check_marker(sr, repair, found);
@@ -139,7 +124,6 @@ int dir_check(struct sr *sr, bool repair, struct vdis *found)
 		err = check_records(sr, repair, found);
 	if (WITH_TREES && !err) {
 		check_parents(sr, found);
-		check_links(sr, found);
 		err = check_names(sr, repair, found);
 	}
 	return err;

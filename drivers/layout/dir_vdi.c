@@ -55,6 +55,7 @@ int dir_take_stat(struct sr *sr, const struct format *f, const struct stat *st, 
 	vdi->physical_size = (uint64_t)st->st_blocks * 512;
 	vdi->virtual_size = (uint64_t)st->st_size;	/* unless the image knows better */
 	vdi->read_only = !(st->st_mode & 0222);
+	vdi->linked = WITH_TREES && st->st_nlink > 1;
 	if (!strcmp(f->name, "raw"))
 		kv_set(&sr->ctx->arena, &vdi->sm_config, "type", "raw");
 	return 0;
@@ -153,6 +154,21 @@ int dir_add(struct sr *sr, struct vdis *l, const struct vdi *vdi, int err)
 	return 0;
 }
 
+/* Nothing writes to them until they are two. */
+static void tell_links(struct sr *sr, struct vdis *l)
+{
+	struct arena *a = &sr->ctx->arena;
+
+	for (size_t i = 0; i < l->n; i++) {
+		if (l->v[i].linked && dir_must_be_one(sr, &l->v[i]) == -E_VDI_LOAD)
+			vdis_problem(a, l, &(struct problem){
+				.object = arena_strdup(a, l->v[i].uuid.s),
+				.what = arena_strdup(a, sr->ctx->why), .severity = "error",
+			});
+		fail_clear(sr->ctx);
+	}
+}
+
 /* Of raw images the inode says all; the others are looked at in a queue. */
 int dir_list(struct sr *sr, struct vdis *l)
 {
@@ -160,6 +176,7 @@ int dir_list(struct sr *sr, struct vdis *l)
 	_closedir_ DIR *d = dir_entries(sr->dir);
 	struct dir_scan *scan = NULL;
 	struct dirent *e;
+	int err;
 
 	if (!d)
 		return fail(sr->ctx, -errno, "read the directory");
@@ -177,7 +194,10 @@ int dir_list(struct sr *sr, struct vdis *l)
 	}
 	if (errno)
 		return fail(sr->ctx, -errno, "read the directory");
-	return WITH_TREES && scan ? dir_scan_list(sr, scan, records, l) : 0;
+	err = WITH_TREES && scan ? dir_scan_list(sr, scan, records, l) : 0;
+	if (WITH_TREES && !err)
+		tell_links(sr, l);
+	return err;
 }
 
 /* --- records ------------------------------------------------------------------ */

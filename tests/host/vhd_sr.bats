@@ -210,12 +210,14 @@ ns() {
 		sum=$(sha256sum <${U}1.vhd)
 		sm sr check S --json >"$T/doc" || [ $? -eq 6 ]
 		jq -e '[.problems[].object[-1:]] | sort == ["1","2","3","4"]' "$T/doc"
+		sm vdi list --sr S --json >"$T/doc" || [ $? -eq 7 ]
+		jq -e '(.vdis | length == 4) and (.problems | length == 4) and (.problems | all(.what | test("are one file")))' "$T/doc"
 		fails 6 "*1.vhd and *2.vhd are one file*" sm vdi snapshot ${U}1
 		fails 6 "*2.vhd and *1.vhd are one file*" sm vdi resize ${U}2 16M
 		fails 6 "*3.raw and *4.raw are one file*" sm vdi clone ${U}3
 		fails 6 "*4.raw and *3.raw are one file*" sm vdi serve ${U}4 --socket "$T/sock"
 		fails 6 "*1.vhd and *2.vhd are one file*" sm vdi serve ${U}1 --socket "$T/sock"
-		sm sr scan S
+		sm sr scan S || [ $? -eq 7 ]
 		test "$(sha256sum <${U}2.vhd)" = "$sum"
 		test -z "$(ls -A .sm/tmp)"
 		test "$(ls | wc -l)" -eq 4
