@@ -36,7 +36,8 @@ int may_delete_broken(struct run *r)
 	int err = r->sr.force ? 0 : r->sr.type->layout->list(&r->sr, &l);
 
 	for (size_t i = 0; !err && i < l.n_problems; i++) {
-		if (uuid_parse(&u, l.problems[i].object) || uuid_equal(&u, &r->vdi.uuid))
+		if (uuid_parse(&u, l.problems[i].object) || uuid_equal(&u, &r->vdi.uuid) ||
+		    vdis_find(&l, &u))
 			continue;
 		hint(r->ctx, "remove that first; or --force");
 		err = fail_say(r->ctx, -E_VDI_NODE, "VDI %s cannot be read, and neither can VDI %s, "

@@ -30,6 +30,18 @@ struct merge {
 
 /* --- opening --------------------------------------------------------------- */
 
+/* An earlier attempt died while it gave the parent the size of the child. */
+static int undo_growth(struct merge *m)
+{
+	const struct image_file *f = &m->child.files[1];
+	_io_close_ struct io *io = NULL;
+	struct image_place p;
+	int err = m->r->ctx->dry_run ? -E_VHD_POISON :
+		  image_place(m->r, f->path, image_format_name(f->format), &p);
+
+	return err ? err : image_edit_open(m->r, &p, &io);
+}
+
 static int find_parent(struct merge *m)
 {
 	struct run *r = m->r;
@@ -41,6 +53,12 @@ static int find_parent(struct merge *m)
 	if (m->child.format != IMAGE_VHD)
 		return fail_say(r->ctx, -E_ARG, "%s: only VHDs are merged", m->child.path);
 	err = image_place_open(&m->child, 0, &im);
+	if (err == -E_VHD_POISON && m->child.n == 2) {
+		fail_clear(r->ctx);
+		err = undo_growth(m);
+		if (!err)
+			err = image_place_open(&m->child, 0, &im);
+	}
 	if (!err && im->n < 2)
 		err = fail_say(r->ctx, -E_ARG, "%s has no parent", m->child.path);
 	if (!err && fstat(im->levels[1].io->fd, &m->found))

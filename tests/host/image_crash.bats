@@ -189,6 +189,28 @@ merged_or_not() {
 	modes chain merged_or_not image coalesce chain3-leaf.vhd
 }
 
+small_and_child() {
+	rm -f ./*
+	small
+	sm image snapshot jresize-before.vhd child.vhd && sm image resize child.vhd 700M
+}
+
+grown_and_merged_or_not() {
+	local size
+
+	sm image coalesce child.vhd || return
+	sm image check jresize-before.vhd && only jresize-before.vhd child.vhd || return
+	size=$(told vhd jresize-before size)
+	sm image convert -q jresize-before.vhd "$BATS_TEST_TMPDIR/content.raw" &&
+		[ "$(stat -c %s "$BATS_TEST_TMPDIR/content.raw")" -eq $((700 << 20)) ] &&
+		[ "$(head -c "$size" "$BATS_TEST_TMPDIR/content.raw" | sha256sum | cut -d' ' -f1)" = "$(told vhd jresize-before sha256)" ]
+}
+
+@test "coalesce into a parent whose table must grow" {
+	sweep kill small_and_child grown_and_merged_or_not image coalesce child.vhd
+	sweep EIO+ small_and_child grown_and_merged_or_not image coalesce child.vhd
+}
+
 # --- repair -------------------------------------------------------------------------
 
 killed() {
