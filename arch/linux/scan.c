@@ -18,6 +18,7 @@
 #include "lib/bytes.h"
 #include "lib/cleanup.h"
 #include "lib/file.h"
+#include "lib/num.h"
 
 #define DEVICES_MOST	65536
 #define TEXT_MOST	(8u << 20)
@@ -177,17 +178,26 @@ static struct scan_device *add(struct reader *r, const struct scan_device *d)
 	return &r->s->dev[r->s->n++];
 }
 
+/* "8:17", and nothing after it. */
+static bool take_dev(const char *s, dev_t *dev)
+{
+	uint64_t ma, mi;
+
+	if (!num_take(&s, &ma) || *s++ != ':' || !num_take(&s, &mi) || *s || ma > UINT32_MAX || mi > UINT32_MAX)
+		return false;
+	*dev = makedev((unsigned)ma, (unsigned)mi);
+	return true;
+}
+
 /* dir is the device's own; disk is NULL for a whole one. */
 static struct scan_device *read_device(struct reader *r, int dir, const char *name,
 				       const struct scan_device *disk)
 {
 	const char *number = line_of(r, dir, "dev");
 	struct scan_device d = { .name = name };
-	unsigned ma, mi;
 
-	if (!number || sscanf(number, "%u:%u", &ma, &mi) != 2 || r->s->n == DEVICES_MOST)
+	if (!number || !take_dev(number, &d.dev) || r->s->n == DEVICES_MOST)
 		return NULL;		/* just removed */
-	d.dev = makedev(ma, mi);
 	d.path = device_path(r, name);
 	if (!mul_ok(number_of(r, dir, "size"), 512, &d.size))
 		d.size = 0;
@@ -294,7 +304,7 @@ static void read_mount(struct reader *r, char *line)
 {
 	char *save = NULL, *field[6], *word, *source = NULL;
 	struct scan_device *d;
-	unsigned ma, mi;
+	dev_t dev;
 	int n = 0;
 
 	for (word = strtok_r(line, " ", &save); word && n < 6; n++) {
@@ -305,10 +315,10 @@ static void read_mount(struct reader *r, char *line)
 		word = strtok_r(NULL, " ", &save);
 	if (word && strtok_r(NULL, " ", &save))
 		source = strtok_r(NULL, " ", &save);
-	if (n < 6 || !source || sscanf(field[2], "%u:%u", &ma, &mi) != 2)
+	if (n < 6 || !source || !take_dev(field[2], &dev))
 		return;
 	/* btrfs has a number of its own and names one of its devices. */
-	d = ma ? (struct scan_device *)scan_find(r->s, makedev(ma, mi)) :
+	d = major(dev) ? (struct scan_device *)scan_find(r->s, dev) :
 	    source[0] == '/' ? by_path(r, source) : NULL;
 	if (!d)
 		return;

@@ -57,15 +57,14 @@ static void mark_missing(struct lvm_vg *vg)
 
 static void compose(struct lvm_commit *c, const struct lvm_stamp *stamp)
 {
-	static const char zeroes[LVM_TEXT_PAD + 1];
 	const struct lvm_mda *m = c->n_targets ? c->target[0].mda : NULL;
 
 	/* One allocation, mostly: the new text is about as long as the old one. */
 	if (m && !lvm_slot_check(m, &m->slot[0]))
 		buf_pages(&c->text, m->slot[0].size + 2 * LVM_TEXT_PAD);
 	lvm_vg_print(c->vg, stamp, &c->text);
-	buf_add(&c->text, zeroes, sizeof(zeroes));	/* the NUL at its end, and the pad */
-	c->text.n -= LVM_TEXT_PAD;
+	memset(buf_room(&c->text, LVM_TEXT_PAD + 1), 0, LVM_TEXT_PAD + 1);
+	c->text.n++;				/* the NUL at its end; behind it the pad */
 }
 
 static int place_one(const struct lvm_commit *c, struct lvm_target *t)

@@ -313,13 +313,14 @@ static void print_head(struct printer *p)
 /* As ctime(3) says it, but in UTC: the line end it brings is part of the format. */
 static void print_time(struct buf *b, uint64_t now)
 {
+	static const char days[] = "SunMonTueWedThuFriSat";
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 	time_t t = (time_t)now;
-	char text[64] = "";
 	struct tm tm;
 
 	if (gmtime_r(&t, &tm))
-		strftime(text, sizeof(text), "%a %b %e %H:%M:%S %Y", &tm);
-	buf_puts(b, text);
+		buf_printf(b, "%.3s %.3s %2d %02d:%02d:%02d %d", days + 3 * tm.tm_wday, months + 3 * tm.tm_mon,
+			   tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, tm.tm_year + 1900);
 }
 
 static void print_quoted(struct buf *b, const char *key, const char *s)
