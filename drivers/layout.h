@@ -52,8 +52,9 @@ struct volume_spec {
  * The image itself, with its data, becomes base; both children are new and
  * empty.  Nothing is copied.  Which uuids, which names and whether it may be
  * done at all has been decided (sm/snapshot.c): the leaf is visible, no inner
- * node, and active nowhere; the chain has room for one level more; there is no
- * VDI of the new uuids; there is room for what split_space() said.
+ * node, and active nowhere, or held still by whom the layout calls; the chain
+ * has room for one level more; there is no VDI of the new uuids; there is room
+ * for what split_space() said.
  *
  * The layout decides the order of its writes.  Either nothing has happened or
  * all, in the eyes of the next verb: where that takes several writes the
@@ -73,7 +74,16 @@ struct volume_split {
 	/* How the space of thick volumes is to be given out. */
 	bool leaf_active;		/* the leaf will go on to be written */
 	bool clone;			/* and so will the copy */
+	/*
+	 * A guest writes the leaf until this has been called: once, when all is
+	 * prepared that can be.  Its head may be read before, its tables and data
+	 * not.  NULL = it lies still already.
+	 */
+	int (*hold)(void *arg);
+	void *arg;
 };
+
+int volume_hold(struct volume_split *split);
 
 /* A device-mapper device: lib/lvm2/dm.h says how names, uuids and tables look. */
 struct volume_map {

@@ -7,6 +7,7 @@
 
 #include "drivers/datapath.h"
 #include "drivers/format.h"
+#include "drivers/layout.h"
 #include "drivers/sr.h"
 #include "drivers/vdi.h"
 #include "lib/bytes.h"
@@ -20,6 +21,14 @@ const struct sr_type *sr_type_find(const char *name)
 			if (!strcasecmp(*n, name))
 				return *t;
 	return NULL;
+}
+
+int volume_hold(struct volume_split *s)
+{
+	int err = s->hold ? s->hold(s->arg) : 0;
+
+	s->hold = NULL;
+	return err;
 }
 
 const struct format *sr_format(const struct sr_type *t, const char *name)

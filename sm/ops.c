@@ -109,7 +109,7 @@ const struct op_row ops[] = {
 	  "sm vdi deactivate root" },
 	{ OP_VDI_RESIZE, VDI | CHANGES | LOCKS_SR | LOCKS_VDI,
 	  "vdi", "resize", "VDI SIZE [--sr=SR]", "vdi_resize", "SR VDI MB",
-	  "Grow a disk, a raw one also while it is attached; disks never shrink",
+	  "Grow a disk, also while it is attached; disks never shrink",
 	  "sm vdi resize root 40G" },
 	{ OP_VDI_RENAME, VDI | CHANGES | LOCKS_SR,
 	  "vdi", "rename", "VDI NAME [--sr=SR] [--description=TEXT]", NULL, NULL,

@@ -237,6 +237,30 @@ static int reply_split(struct run *r, const struct volume_split *s)
 	return err ? err : reply_vdi(r, REPLY_VDI);
 }
 
+/* For the layout, once it has prepared what it can: r->vdi is the disk. */
+static int hold_leaf(void *arg)
+{
+	struct run *r = arg;
+
+	return r->held ? 0 : live_hold(r, &r->vdi);
+}
+
+/*
+ * As the disk's image says.  Of one in use it says what had been flushed: data
+ * that is there stays, but an image that looks empty has to be asked again.
+ */
+static int must_copy_alone(struct run *r, bool *empty)
+{
+	bool asleep = !IS_ENABLED(CONFIG_SERVE) || !r->vdi.at.active || r->ctx->dry_run;
+	int err = is_empty_child(r, &r->vdi, empty);
+
+	if (asleep || (!err && !*empty))
+		return err;
+	fail_clear(r->ctx);
+	err = hold_leaf(r);
+	return err ? err : is_empty_child(r, &r->vdi, empty);
+}
+
 static int split(struct run *r, bool clone)
 {
 	const struct format *child = child_format(r->sr.type);
@@ -245,6 +269,7 @@ static int split(struct run *r, bool clone)
 		.leaf = &leaf, .format = child, .clone = clone,
 		.copy = !clone && is_single(r) ? NULL : &copy,
 		.leaf_active = r->vdi.at.attached || r->vdi.at.active,
+		.hold = IS_ENABLED(CONFIG_SERVE) && r->vdi.at.active ? hold_leaf : NULL, .arg = r,
 	};
 	uint64_t need = 0;
 	bool empty = false;
@@ -254,11 +279,8 @@ static int split(struct run *r, bool clone)
 	fill_base(r, &base);
 	if (!err && s.copy)
 		err = must_be_new(r, &copy.uuid);
-	/* From here on the image is looked at, and what its server knows has to be in it. */
-	if (IS_ENABLED(CONFIG_SERVE) && !err && !r->ctx->dry_run)
-		err = live_hold(r, &leaf);
 	if (!err)
-		err = is_empty_child(r, &leaf, &empty);
+		err = must_copy_alone(r, &empty);
 	s.base = empty ? NULL : &base;
 	if (!err && (s.base || s.copy))
 		err = check_split_space(r, &s, &need);

@@ -10,6 +10,8 @@ setup_file() {
 	lab_start --disk a:1G --disk b:1G
 	fs_disk
 	dm_tool stamp
+	dm_tool dieat
+	dm_tool holdat
 	guest_put "$BATS_TEST_DIRNAME/nbd/guest.bash" /tmp/nbd.bash
 }
 
@@ -54,7 +56,7 @@ in_guest() {
 # Snapshots and clones of a disk that is written, and then what each of them holds.
 under_load='stamp write $D 60 >/tmp/stamp & w=$!
 	size=64
-	for i in 1 2 3 4; do
+	for i in 1 2 3; do
 		sm vdi snapshot v s$i >/dev/null
 		sm vdi clone v c$i >/dev/null
 		sm vdi resize v $((size += 4))M >/dev/null
@@ -67,7 +69,7 @@ under_load='stamp write $D 60 >/tmp/stamp & w=$!
 	pattern 9 $((size - 2)) 2; check 9 $((size - 2)) 2
 	sm vdi detach v
 	last=(0 0 0 0)
-	for i in 1 2 3 4; do
+	for i in 1 2 3; do
 		for x in s c; do
 			d=$(sm vdi attach $x$i --read-only)
 			now=$(stamp check $d "${last[@]}")
@@ -103,4 +105,75 @@ under_load='stamp write $D 60 >/tmp/stamp & w=$!
 		read -r -a n </tmp/stamp
 		stamp check $D "${n[@]:0:4}"; check 9 46 12
 		sm vdi detach v; sm sr check disks; sm vdi attach v; stamp check $D "${n[@]:0:4}"; check 9 46 12; sm vdi detach v; nothing_left' 240
+}
+
+# Every so many system calls of the commander it dies, and the writer does not notice.
+deaths='stamp write $D 200 >/tmp/stamp & w=$! died=0
+	for ((n = first; ; n += every)); do
+		s=0; dieat $n sm vdi snapshot v >/dev/null 2>&1 || s=$?
+		[ $s = 137 ] || break
+		died=$((died + 1)); kill -0 $w
+	done
+	[ $s = 0 ]; [ $died -gt 4 ]
+	kill -TERM $w; wait $w; read -r -a n </tmp/stamp
+	stamp check $D "${n[@]:0:4}"; sm vdi detach v; nothing_left; sm sr check disks
+	for x in $(sm vdi list --minimal | tr , " "); do
+		d=$(sm vdi attach $x --read-only); stamp check $d; sm vdi detach $x
+	done
+	sm vdi attach v; stamp check $D "${n[@]:0:4}"; sm vdi detach v'
+
+@test "the commander dies at any system call: the disk goes on by itself" {
+	local every=${LIVE_EVERY:-97}
+
+	new_sr file
+	in_guest "every=$every first=$(($(date +%-j) * 7 % every + 1)); $deaths" 120
+}
+
+@test "the commander dies, on lvm" {
+	local every=${LIVE_EVERY:-211}
+
+	new_sr lvm thick
+	in_guest "every=$every first=$(($(date +%-j) * 7 % every + 1)); $deaths" 120
+}
+
+# held: a snapshot of v stands still between pause and commit, before it names the base; its process
+# is $c.
+held='held() { holdat 265 /tmp/held sm vdi snapshot v s >/tmp/said 2>&1 & c=$!
+		for ((i = 0; i < 100; i++)); do [ ! -e /tmp/held ] || return 0; sleep 0.05; done; return 1; };'
+
+@test "the server dies while a snapshot is made under it: the next one is on the new image" {
+	new_sr file
+	in_guest "$held"'pattern 1 0 2; pattern 2 4 1; held
+		w=$(worker); kill -9 $w; wait_worker $w
+		rm /tmp/held; wait $c || true; grep "does not go on: .*has died" /tmp/said
+		pattern 3 0 1; check 3 0 1; check 1 1 1; check 2 4 1
+		d=$(sm vdi attach s --read-only); D=$d check 1 0 2; sm vdi detach s
+		# Before it has paused: refused, and nothing acknowledged is lost.
+		pattern 4 1 1; w=$(worker); kill -STOP $w
+		sm vdi snapshot v s2 >/tmp/said 2>&1 & c=$!
+		sleep 0.3; kill -9 $w; wait_worker $w
+		if wait $c; then false; fi; cat /tmp/said
+		check 4 1 1; check 3 0 1; sm vdi detach v; nothing_left; sm sr check disks'
+}
+
+@test "a commander that stays too long is killed, and what had been asked meanwhile is done" {
+	new_sr file
+	in_guest "$held"'pattern 1 0 2; held
+		if wait $c; then false; else [ $? = 137 ]; fi
+		pattern 2 1 1; check 1 0 1; check 2 1 1
+		[ -z "$(sm vdi list --minimal | tr , "\n" | grep -v $V)" ]
+		sm vdi detach v; nothing_left; image_is_sound'
+}
+
+@test "an image that is gone: requests fail, nothing else is written to, and it may come back" {
+	new_sr file
+	in_guest "$held"'pattern 1 0 2; held
+		mv /srv/d/$V.vhd /srv/away; was=$(md5sum </srv/away)
+		kill -9 $(cat /proc/$c/task/$c/children); wait $c || true
+		refused dd if=$D of=/dev/null bs=4k count=1 iflag=direct
+		refused dd if=/dev/zero of=$D bs=4k count=1 oflag=direct
+		[ "$(md5sum </srv/away)" = "$was" ]
+		mv /srv/away /srv/d/$V.vhd
+		for ((i = 0; i < 40; i++)); do ! dd if=$D of=/dev/null bs=4k count=1 iflag=direct 2>/dev/null || break; sleep 0.1; done
+		check 1 0 2; pattern 2 1 1; sm vdi detach v; nothing_left; image_is_sound'
 }

@@ -5,7 +5,7 @@
  * The image becomes base by a second name for the same file; then new, empty
  * children take the leaf's name and the copy's.  In this order:
  *
- *	1. both children in .sm/tmp
+ *	1. both children in .sm/tmp; from here on a leaf in use is held still
  *	2. clone_<leaf>: the names of base and copy, in upstream's form
  *	3. the records of base, which says hidden, and copy
  *	4. base: a link to the leaf's file, or a rename where links are unknown
@@ -412,6 +412,16 @@ int dir_volume_split(struct sr *sr, struct volume_split *s)
 	err = dir_open_tmp(sr, &tmp);
 	if (!err)
 		err = prepare(&w, tmp, s);
+	if (err && s->hold) {		/* its head may have been about to be written */
+		fail_clear(sr->ctx);
+		err = undo(&w);
+		if (!err)
+			err = volume_hold(s);
+		if (!err)
+			err = prepare(&w, tmp, s);
+	}
+	if (!err)
+		err = volume_hold(s);
 	if (!err)
 		err = write_journal(&w);
 	if (!err)

@@ -312,7 +312,7 @@ static void plan_snapshot(struct sr *sr, const struct volume_split *s, struct lv
 	bool thick = lvhd_is_thick(sr);
 
 	*to = (struct lvhd_snapshot){
-		.leaf = s->leaf->uuid,
+		.leaf = s->leaf->uuid, .hold = s->hold, .hold_arg = s->arg,
 		.thick_leaf = (!s->clone && s->leaf_active) || (thick && !s->leaf->snapshot_of.s[0]),
 		.thick_clone = thick && s->clone,
 	};
@@ -345,7 +345,8 @@ int lvhd_split_space(struct sr *sr, const struct volume_split *s, uint64_t *byte
  * Where only the unused end of the leaf makes room for the new ones, it has to
  * go first: nothing may be written over it while it is still the leaf's.
  */
-static int make_room(struct sr *sr, struct lvhd *h, const struct lvhd_snapshot *plan)
+static int make_room(struct sr *sr, struct lvhd *h, struct lvhd_snapshot *plan,
+		     struct volume_split *s)
 {
 	uint64_t need, gain, spare = lvm_vg_free(h->vg) * lvm_extent_bytes(h->vg);
 	enum lvhd_kind kind;
@@ -353,6 +354,12 @@ static int make_room(struct sr *sr, struct lvhd *h, const struct lvhd_snapshot *
 
 	if (err || need - LVHD_UNIT <= spare || !gain)
 		return err ? lvhd_failed(sr, h, err) : 0;
+	err = volume_hold(s);
+	plan->hold = NULL;
+	if (!err)
+		err = lvhd_snapshot_space(h, plan, &need, &gain);
+	if (err)
+		return fail(sr->ctx, err, "%s", h->vg->name);
 	if (need - gain > spare)
 		return lvhd_failed(sr, h, -E_LVM_NO_SPACE);
 	err = lvhd_shrink(h, lvhd_find(h, &plan->leaf, &kind), 0);
@@ -396,7 +403,7 @@ int lvhd_volume_split(struct sr *sr, struct volume_split *s)
 
 	plan_snapshot(sr, s, &plan);
 	if (!err)
-		err = make_room(sr, &h, &plan);
+		err = make_room(sr, &h, &plan, s);
 	if (err)
 		return err;
 	err = lvhd_snapshot(&h, &plan);

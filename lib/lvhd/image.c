@@ -60,7 +60,8 @@ int lvhd_create(struct lvhd *h, const struct lvhd_create *c, struct lvm_lv **lv)
 	};
 	_io_close_ struct io *io = NULL;
 	char *path;
-	int err = lvhd_new_lv(h, lvhd_name(h->arena, LVHD_VHD, &c->uuid), c->lv_bytes, NULL, lv);
+	const char *name = c->name ? c->name : lvhd_name(h->arena, LVHD_VHD, &c->uuid);
+	int err = lvhd_new_lv(h, name, c->lv_bytes, NULL, lv);
 
 	if (err)
 		return err;

@@ -55,6 +55,7 @@ struct lvhd_create {
 	uint64_t virtual_size;		/* 0 with a parent: as large as that */
 	uint64_t lv_bytes;
 	const struct lvm_lv *parent;	/* or NULL */
+	const char *name;		/* of the LV, if that is about to change; NULL: as the disk's is */
 	const char *parent_name;	/* if that is about to change: what it will be called */
 	struct vhd *image;		/* of the parent, open; NULL: a raw one */
 };
@@ -90,6 +91,12 @@ int lvhd_set_hidden(struct lvhd *h, struct lvm_lv *lv, bool hidden);
 struct lvhd_snapshot {
 	struct uuid leaf, base, clone;	/* clone "": a single new leaf */
 	bool thick_leaf, thick_clone;	/* give it all its space now */
+	/*
+	 * Called once the new leaves are written, before anything of the old one is:
+	 * afterwards nobody may use it.  Or NULL.
+	 */
+	int (*hold)(void *arg);
+	void *hold_arg;
 };
 /* Bytes of free space it takes, and what letting go of the base's unused end gives. */
 int lvhd_snapshot_space(struct lvhd *h, const struct lvhd_snapshot *s, uint64_t *need,

@@ -36,6 +36,18 @@ static int open_subject(struct lvhd *h, const struct uuid *u, int flags, struct 
 	return err;
 }
 
+/* Somebody writes it no more: what was read of it is read again. */
+static int hold_subject(struct lvhd *h, const struct lvhd_snapshot *how, struct subject *of)
+{
+	int err = how->hold(how->hold_arg);
+
+	if (err)
+		return err;
+	close_subject(of);
+	*of = (struct subject){ 0 };
+	return open_subject(h, &how->leaf, VHD_RDWR, of);
+}
+
 static uint64_t virtual_size(const struct lvhd *h, const struct subject *s)
 {
 	return s->v ? s->v->footer.size : lvm_lv_bytes(h->vg, s->lv);
@@ -62,14 +74,17 @@ int lvhd_snapshot_space(struct lvhd *h, const struct lvhd_snapshot *s, uint64_t 
 	return 0;
 }
 
-static int new_leaf(struct lvhd *h, const struct subject *of, const struct uuid *u, bool thick)
+/* A child of what will be the base, under another name as long as the old leaf has its own. */
+static int new_leaf(struct lvhd *h, const struct lvhd_snapshot *s, const struct subject *of,
+		    const struct uuid *u, bool thick, struct lvm_lv **lv)
 {
 	struct lvhd_create c = {
 		.uuid = *u, .parent = of->lv, .image = of->v, .lv_bytes = new_size(h, of, thick),
+		.parent_name = lvhd_name(h->arena, of->kind, &s->base),
+		.name = lvhd_name(h->arena, LVHD_OLD, u),
 	};
-	struct lvm_lv *lv;
 
-	return lvhd_create(h, &c, &lv);
+	return lvhd_create(h, &c, lv);
 }
 
 /* What the base lets go of is given to nobody before it has been committed. */
@@ -92,18 +107,25 @@ static int make_base(struct lvhd *h, struct subject *of)
 int lvhd_snapshot(struct lvhd *h, const struct lvhd_snapshot *s)
 {
 	_subject_close_ struct subject of = { 0 };
+	struct lvm_lv *leaf = NULL, *clone = NULL;
 	enum lvhd_kind kind;
-	int err = open_subject(h, &s->leaf, VHD_RDWR, &of);
+	int err = open_subject(h, &s->leaf, s->hold ? 0 : VHD_RDWR, &of);
 
 	if (!err && (lvhd_find(h, &s->base, &kind) ||
 		     (s->clone.s[0] && lvhd_find(h, &s->clone, &kind))))
 		err = -E_VDI_EXISTS;
 	if (!err)
+		err = new_leaf(h, s, &of, &s->leaf, s->thick_leaf, &leaf);
+	if (!err && s->clone.s[0])
+		err = new_leaf(h, s, &of, &s->clone, s->thick_clone, &clone);
+	if (!err && s->hold)
+		err = hold_subject(h, s, &of);
+	if (!err)
 		err = lvm_lv_rename(h->vg, of.lv, lvhd_name(h->arena, of.kind, &s->base));
 	if (!err)
-		err = new_leaf(h, &of, &s->leaf, s->thick_leaf);
-	if (!err && s->clone.s[0])
-		err = new_leaf(h, &of, &s->clone, s->thick_clone);
+		err = lvm_lv_rename(h->vg, leaf, lvhd_name(h->arena, LVHD_VHD, &s->leaf));
+	if (!err && clone)
+		err = lvm_lv_rename(h->vg, clone, lvhd_name(h->arena, LVHD_VHD, &s->clone));
 	if (!err && of.kind == LVHD_VHD)
 		err = lvhd_journal_add(h, LVHD_CLONE, &s->leaf,
 				       arena_printf(h->arena, "%s_%s", s->base.s, s->clone.s));

@@ -127,6 +127,30 @@ x vdi_deactivate "$VDI"
 x vdi_detach "$VDI"
 x vdi_delete "$VDI"
 
+say "A VHD gets a snapshot while it is written: the writer waits for a moment, and goes on on another image"
+# shellcheck disable=SC2016 # expanded by t
+{
+t 'sm vdi create web2 --sr disks --size 64M && dev=$(sm vdi attach web2)'
+writes() {
+	local n
+
+	for ((n = 1; ; n++)); do
+		printf '%-511s\n' "write $n" | dd of="$dev" bs=512 seek=$n oflag=direct conv=notrunc 2>/dev/null
+	done
+}
+last() { head -c 1048576 "$1" | tr -d '\0' | sed 's/ *$//' | tail -n 1; }
+t 'writes & sleep 1'
+t 'sm vdi snapshot web2 before'
+t 'sm vdi resize web2 128M; blockdev --getsize64 $dev'
+is "the device" "$answer" 134217728
+t 'sleep 1; kill $!; wait $! || sm vdi tree disks'
+t 'last $(sm vdi attach before --read-only); last $dev'
+first=$(head -n 1 /tmp/answer)
+[ "${first#write }" -gt 0 ] && [ "${answer#write }" -gt "${first#write }" ] ||
+	wrong "the snapshot is no earlier moment of the disk"
+t 'for v in before web2; do sm vdi detach $v && sm vdi delete $v; done'
+}
+
 say "The same on a bare disk: logical volumes, as XenServer lays them out, and no lvm2 has a hand in it"
 # shellcheck disable=SC2016 # expanded by t
 {

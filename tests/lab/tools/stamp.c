@@ -24,6 +24,7 @@
 
 #define THREADS	4
 #define PAGE	4096
+#define PAUSE	5000			/* us between writes: others have things to do as well */
 #define PAGES	256			/* of each thread; all together they have 4 MiB */
 
 struct page {
@@ -88,6 +89,7 @@ static void *writer(void *arg)
 		took = now() - began;
 		if (took > slowest[t])
 			slowest[t] = took;
+		usleep(PAUSE);
 	}
 	return NULL;
 }
