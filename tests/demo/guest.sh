@@ -167,7 +167,7 @@ vgck() { judge vgck "$@"; }
 lvextend() { judge lvextend "$@"; }
 t 'vgck && lvs -o lv_name,lv_size,lv_active'
 is "lines with a volume of 128 MiB in use" "$(grep -c ' 128.00m  *active' /tmp/answer)" 1
-t 'lvextend -L 192M $dev >/dev/null && sm vdi list --sr vols'
+t 'lvextend -L 192M $(lvs --noheadings --separator / -o vg_name,lv_name | grep LV-) >/dev/null && sm vdi list --sr vols'
 is "disks of 192 MiB" "$(grep -c ' 192 MiB ' /tmp/answer)" 1
 
 say "A disk that belongs to somebody is not taken, whatever one says"
