@@ -114,9 +114,9 @@ in_guest() {
 
 @test "killed anywhere in add or remove: remove clears it, and the guest can start again" {
 	in_guest 'backend 1 disks/r w; export XENBUS_PATH=$B/1/51712
-		killed() {	# killed add|remove: at every 25th system call, until it has no more
+		killed() {	# killed add|remove: at every 41st system call, until it has no more
 			local n rc
-			for ((n = 3; ; n += 25)); do
+			for ((n = 3; ; n += 41)); do
 				[ $1 = add ] || block add 1
 				rc=0; dieat $n block-sm $1 || rc=$?
 				[ $rc = 0 ] || [ $rc = 137 ]
