@@ -288,8 +288,7 @@ static int may_resize(struct run *r, const struct format *f)
 		return fail_say(r->ctx, -E_VDI_SIZE, "VDI %s is a snapshot, which never changes",
 				vdi->uuid.s);
 	if (vdi->at.active && !f->direct) {
-		int err = IS_ENABLED(CONFIG_SERVE) ? live_can(r, vdi) : -E_VDI_IN_USE;
-
+		err = IS_ENABLED(CONFIG_SERVE) ? live_can(r, vdi) : -E_VDI_IN_USE;
 		if (err)
 			return err;
 	}

@@ -69,7 +69,7 @@ keeps_vhd() {
 		awk -v t="$TYPE" '/^[^ ]/ { here = $1 == t } here && /^  formats:.* vhd/ { yes = 1 } END { exit !yes }'
 }
 
-# life FORMAT: of one disk; a VHD grows only while nobody has it.
+# life FORMAT: of one disk.
 life() {
 	local dev sum want
 
@@ -92,12 +92,10 @@ life() {
 	guest_ok "head -c 16777216 $dev | md5sum; blockdev --getsize64 $dev" >/dev/null
 	[ "${lines[0]}" = "$sum" ]
 	[ "${lines[1]}" -eq $((24 << 20)) ]
-	if [ "$1" = raw ]; then
-		ok vdi_resize "$VDI" 32
-		guest_ok "head -c 16777216 $dev | md5sum; blockdev --getsize64 $dev" >/dev/null
-		[ "${lines[0]}" = "$sum" ]
-		[ "${lines[1]}" -eq $((32 << 20)) ]
-	fi
+	ok vdi_resize "$VDI" 32
+	guest_ok "head -c 16777216 $dev | md5sum; blockdev --getsize64 $dev" >/dev/null
+	[ "${lines[0]}" = "$sum" ]
+	[ "${lines[1]}" -eq $((32 << 20)) ]
 	ok vdi_detach "$VDI"
 	ok vdi_delete "$VDI"
 }
