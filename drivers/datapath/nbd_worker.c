@@ -40,6 +40,7 @@ struct worker {
 
 	enum { RUNNING, PAUSED, OPENING } state;
 	int boss;			/* who has it paused, or waits to hear of it; -1 */
+	bool asked;			/* it has said "resume" */
 	uint64_t held;			/* not RUNNING: since when */
 	uint64_t until;			/* PAUSED: the boss has no longer */
 	uint64_t since, next, pause;	/* OPENING: from when on, and when to try again */
@@ -50,6 +51,7 @@ static void drop_boss(struct worker *w)
 {
 	if (w->boss >= 0)
 		close(take_fd(&w->boss));
+	w->asked = false;
 }
 
 /* Who does not listen need not know. */
@@ -128,14 +130,20 @@ static void show_size(struct worker *w, struct ctx *ctx)
 		logf_err(ctx, "nbd: VDI %s: show its new size: %s", w->k->vdi->uuid.s, err_text(err));
 }
 
-static void goes_on(struct worker *w, struct ctx *ctx)
+static void tell_running(struct worker *w)
 {
 	char size[24];
 
-	show_size(w, ctx);
-	w->state = RUNNING;
 	snprintf(size, sizeof(size), "%llu", (unsigned long long)disk_size(w->d));
 	tell_boss(w, "running ", size);
+}
+
+static void goes_on(struct worker *w, struct ctx *ctx)
+{
+	show_size(w, ctx);
+	w->state = RUNNING;
+	if (w->asked)
+		tell_running(w);
 	logf_info(ctx, "nbd: VDI %s: goes on after %llu ms", w->k->vdi->uuid.s,
 		  (unsigned long long)((clock_now_mono() - w->held) / NS_PER_MS));
 }
@@ -250,18 +258,38 @@ static void hear_boss(struct worker *w)
 
 	if (control_hear(w->boss, line, HEAR_MS) || strcmp(line, "resume"))
 		drop_boss(w);
+	else
+		w->asked = true;
 	if (w->state == PAUSED)
 		start_opening(w);
+	else if (w->state == RUNNING)
+		tell_running(w);
+}
+
+static bool is_locked(struct worker *w)
+{
+	struct ctx ctx = { .root = w->k->sr->ctx->root };
+	_unlock_ int lock = -1;
+	int err = lock_take(&lock, sm_path(&ctx, "/var/lock/sm/%s/sr", w->k->sr->uuid.s), false,
+			    LOCK_TRY);
+
+	arena_free(&ctx.arena);
+	return err == -ETIMEDOUT;
 }
 
 /*
  * It may be about to commit what it was asked to do: as long as it lives, and
- * has the lock, nobody can go on.  It is made to survive this.
+ * has the lock, nobody can go on.  It is made to survive this.  One without the
+ * lock is done and just slow, maybe with the many disks that it had paused.
  */
 static void end_boss(struct worker *w)
 {
 	pid_t pid = sock_peer(w->boss);
 
+	if (!is_locked(w)) {
+		start_opening(w);
+		return;
+	}
 	logf_err(NULL, "nbd: VDI %s: process %d has it paused for too long: killed",
 		 w->k->vdi->uuid.s, (int)pid);
 	if (pid > 1 && pid != getpid())
