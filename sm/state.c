@@ -180,6 +180,11 @@ void state_forget(struct sr *sr)
 {
 	remove_dir(state_dir(sr));
 	remove_dir(sm_path(sr->ctx, "/dev/sm/backend/%s", sr->uuid.s));
+	if (IS_ENABLED(CONFIG_GC)) {
+		remove_dir(sm_path(sr->ctx, "/run/sm/gc/%s", sr->uuid.s));
+		remove_dir(sm_path(sr->ctx, "/run/sm/ipc/%s", sr->uuid.s));
+		remove_dir(sm_path(sr->ctx, "/run/nonpersistent/sm/%s", sr->uuid.s));
+	}
 }
 
 int link_make(struct sr *sr, const struct uuid *vdi, const char *device)

@@ -264,3 +264,52 @@ ns() {
 		clean
 	END
 }
+
+# A run tries some calls, others each day: SWEEP_EVERY=1 tries all of them.
+deaths() {
+	[ "$(uname -m)" = x86_64 ] || skip "the tracer knows the registers of x86_64"
+	export every=${SWEEP_EVERY:-97} HOW=$1
+	export first=${SWEEP_FIRST:-$(($(date +%-j) * 7 % every + 1))}
+	# Not the one under AddressSanitizer: it has system calls of its own to fail.
+	plain=${sm%/gcc/bin/sm}/musl/bin/sm
+	[ ! -x "$plain" ] || export PATH=${plain%/sm}:$PATH
+	musl-gcc -static -Os -s -std=gnu11 -D_GNU_SOURCE -o "$T/at" "$BATS_TEST_DIRNAME/../sweep/at.c"
+	echo "SWEEP_FIRST=$first SWEEP_EVERY=$every"
+	ns <<-'END'
+		chain 3
+		put disk 8:8
+		sm vdi create raw --sr S --size 8M --format raw --uuid ${U}6 >/dev/null
+		sm vdi snapshot raw r --uuid ${U}7 --force >/dev/null
+		put raw 3:3
+		sm vdi create top --sr S --size 8M --format vhd --uuid ${U}8 >/dev/null
+		sm vdi snapshot top t --uuid ${U}9 >/dev/null
+		put top 4:4
+		for v in snap2 snap4 r t; do sm vdi delete $v; done
+		keep ${U}1 ${U}3 ${U}6 ${U}8
+		cp -a . "$T/before"
+		for ((n = first; ; n += every)); do
+			rm -rf ./* .sm
+			cp -a "$T/before/." .
+			status=0
+			"$T/at" $n $HOW $(command -v sm) gc run S >/dev/null 2>&1 || status=$?
+			# The next verb that changes something has put names right.
+			sm sr scan S
+			kept ${U}1 ${U}3 ${U}6 ${U}8
+			sm gc run S >/dev/null
+			[ "$(nodes)" -eq 5 ] || { echo "call $n: $(nodes) disks"; sm vdi tree S; exit 1; }
+			kept ${U}1 ${U}3 ${U}6 ${U}8
+			clean >/dev/null || { echo "call $n"; sm sr check S; ls -A; exit 1; }
+			[ $status -eq 137 ] || [ $HOW != kill ] || break
+			[ $status -ne 0 ] || break
+		done
+		echo "$n calls"
+	END
+}
+
+@test "killed before any system call: the next one goes on, and no disk has changed" {
+	deaths kill
+}
+
+@test "nothing works from some system call on: the same" {
+	deaths EIO+
+}
