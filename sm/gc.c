@@ -305,7 +305,8 @@ static bool is_cause(const struct run *r)
 
 void gc_kick(struct run *r)
 {
-	struct gc g = { .r = r, .active = -1, .running = -1, .detached = true };
+	struct run own = *r;
+	struct gc g = { .r = &own, .active = -1, .running = -1, .detached = true };
 	struct reply rp = { 0 };
 	struct request rq = { .op = OP_GC_RUN, .progress = PROGRESS_NONE };
 	int err;
@@ -316,8 +317,8 @@ void gc_kick(struct run *r)
 	if (proc_detach(NULL, 0))
 		return;
 	proc_idle();
-	r->rp = &rp;
-	r->rq = &rq;
+	own.rp = &rp;
+	own.rq = &rq;
 	r->ctx->deadline = 0;
 	r->ctx->verbose = false;
 	fail_clear(r->ctx);

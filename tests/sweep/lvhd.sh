@@ -43,13 +43,20 @@ xapi() {
 }
 
 before() {
-	sm vdi create one --sr deaths --uuid $one --size 4M --format vhd >/dev/null || exit 1
+	local format=vhd
+
+	[ $verb != gc ] || format=raw
+	sm vdi create one --sr deaths --uuid $one --size 4M --format $format >/dev/null || exit 1
 	case $verb in
+	gc*) sm vdi snapshot one two --uuid $two --force >/dev/null || exit 1 ;;
 	delete | grow* | revert | compose) sm vdi snapshot one two --uuid $two >/dev/null || exit 1 ;;
 	esac
 	# Twice as large as its table was made for would need a journal: not with ours.
 	case $verb in
 	deflate) sm vdi resize one 40M >/dev/null || exit 1 ;;
+	# A raw base, a node on it, the disk on that; and a base that is empty.
+	gc) LVMSR "$(xapi vdi_compose $one $two)" | grep -q '<fault>' && exit 1 ;;
+	gcempty) sm vdi delete two >/dev/null || exit 1 ;;
 	compose) sm vdi delete two && sm vdi create two --sr deaths --uuid $two --size 4M >/dev/null || exit 1 ;;
 	esac
 }
@@ -61,6 +68,7 @@ run() {
 	clone) set -- vdi clone one two --uuid $two ;;
 	grow) set -- vdi resize one 6M ;;
 	delete) set -- vdi delete two ;;
+	gc*) set -- gc run deaths ;;
 	revert) set -- "$(xapi vdi_revert $two $one)" ;;
 	compose) set -- "$(xapi vdi_compose $one $two)" ;;
 	esac
@@ -77,6 +85,11 @@ after() {
 	# Who is stood on is marked behind the write that counts: a person's verb, or its repetition, does that.
 	[ $verb != compose ] || must 0 sr check deaths --repair
 	must 0 sr check deaths
+	if [[ $verb == gc* ]]; then
+		must 0 gc run deaths
+		vdi=$(sm vdi tree deaths --json | tr -d '\n ')
+		[[ $vdi == *'"uuid":"'$one'"'*'"parent":null'*'"hidden":false'* && $vdi != *'"uuid":'*'"uuid":'* ]] || complain "not alone: $vdi"
+	fi
 	size=$(sm vdi show $one --sr deaths --json | tr -d '\n' | sed 's/.*"virtual_size": \([0-9]*\),.*/\1/')
 	case $verb/$size in
 	*/4194304 | grow/6291456 | deflate/41943040) ;;
@@ -90,7 +103,7 @@ after() {
 	must 0 sr check deaths
 }
 
-for verb in create snapshot deflate clone grow delete revert compose; do
+for verb in create snapshot deflate clone grow delete revert compose gc gcempty; do
 	for ((n = first; ; n += every)); do
 		before
 		run
