@@ -296,6 +296,17 @@ static int may_resize(struct run *r, const struct format *f)
 	return err ? err : must_be_leaf(r);
 }
 
+static int make_room(struct run *r, uint64_t size)
+{
+	const struct layout *l = r->sr.type->layout;
+	struct vdi grown = r->vdi;
+	int err;
+
+	grown.virtual_size = size;
+	err = l->volume_inflate ? l->volume_inflate(&r->sr, &grown) : 0;
+	return err ? fail(r->ctx, err, "VDI %s", grown.uuid.s) : 0;
+}
+
 int do_vdi_resize(struct run *r)
 {
 	const struct datapath *d = datapath_now(&r->sr, &r->vdi);
@@ -325,6 +336,9 @@ int do_vdi_resize(struct run *r)
 		/* A format's own numbers change with its volume: nobody may have them in memory. */
 		if (IS_ENABLED(CONFIG_SERVE) && !f->direct)
 			err = live_hold(r, vdi);
+		/* Its server will want room for all of it, and now it can still be refused. */
+		if (IS_ENABLED(CONFIG_SERVE) && !err && r->held && vdi->at.writable)
+			err = make_room(r, size);
 		if (!err)
 			err = r->sr.type->layout->volume_resize(&r->sr, vdi, size);
 		if (err)

@@ -107,6 +107,16 @@ under_load='stamp write $D 60 >/tmp/stamp & w=$!
 		sm vdi detach v; sm sr check disks; sm vdi attach v; stamp check $D "${n[@]:0:4}"; check 9 46 12; sm vdi detach v; nothing_left' 240
 }
 
+@test "lvm, thin: what there is no room for is refused, and the disk goes on" {
+	new_sr lvm thin
+	in_guest 'pattern 1 0 1; i=0
+		while sm vdi create f$((++i)) --sr disks --size 128M --format raw >/dev/null 2>&1; do :; done
+		while sm vdi create f$((++i)) --sr disks --size 16M --format raw >/dev/null 2>&1; do :; done
+		refused sm vdi clone v c | grep -i "is full"; refused sm vdi resize v 512M | grep -i "is full"
+		pattern 2 1 1; check 1 0 1; check 2 1 1; [ "$(blockdev --getsize64 $D)" = 67108864 ]
+		sm vdi detach v; nothing_left; sm sr check disks'
+}
+
 # Every so many system calls of the commander it dies, and the writer does not notice.
 deaths='stamp write $D 200 >/tmp/stamp & w=$! died=0
 	for ((n = first; ; n += every)); do

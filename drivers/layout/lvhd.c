@@ -313,7 +313,9 @@ static void plan_snapshot(struct sr *sr, const struct volume_split *s, struct lv
 
 	*to = (struct lvhd_snapshot){
 		.leaf = s->leaf->uuid, .hold = s->hold, .hold_arg = s->arg,
-		.thick_leaf = (!s->clone && s->leaf_active) || (thick && !s->leaf->snapshot_of.s[0]),
+		/* Who writes it now goes on to: there has to be room for all of it. */
+		.thick_leaf = (s->leaf_active && (!s->clone || s->hold)) ||
+			(thick && !s->leaf->snapshot_of.s[0]),
 		.thick_clone = thick && s->clone,
 	};
 	if (s->base)
