@@ -129,6 +129,8 @@ struct format {
 	 * image's or damaged: nothing was changed.
 	 */
 	int (*revert)(struct ctx *ctx, struct io *io, struct io *journal);
+	/* A copy becomes an image of its own: another id. */
+	int (*renew)(struct ctx *ctx, struct io *io);
 	int (*hide)(struct ctx *ctx, struct io *io, bool hidden);
 	/*
 	 * Name another parent, of which the child's data is then what differs.

@@ -39,6 +39,12 @@ struct volume_spec {
 	 * with all it holds, in the same committing write.
 	 */
 	bool replace;
+	/*
+	 * The new volume shares the blocks of this one, of the same SR and format,
+	 * which nobody writes now.  NULL = it is empty.  -EOPNOTSUPP where the
+	 * storage cannot.  Only for a layout that has can_share.
+	 */
+	const struct vdi *copy_of;
 };
 
 /*
@@ -106,6 +112,7 @@ struct merge_journal {
 
 struct layout {
 	const char *name;
+	bool can_share;		/* knows volume_spec.copy_of; whether the storage can is seen then */
 	uint64_t unit;		/* volumes are multiples of it, bytes; 0 = as the format says */
 	/*
 	 * On staged storage.  create() refuses storage that already holds an SR

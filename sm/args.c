@@ -44,7 +44,7 @@ static const struct arg args[] = {
 	{ "--to",		ARG_PATH,   "the file to write" },
 	{ "--seqno",		ARG_NUMBER, "an older version, by its number in sm vg history" },
 #endif
-	{ "--sr",		ARG_TEXT,   "the SR that holds the disk" },
+	{ "--sr",		ARG_TEXT,   "the SR that holds the disk; of vdi copy the one it is copied to" },
 	{ "--type",		ARG_TEXT,   "SR type (sm help types)" },
 	{ "--dconf",		ARG_PAIR,   "where the storage is; @FILE as VALUE is read from the file" },
 	{ "--dconf-file",	ARG_FILE,   "a file of KEY=VALUE lines, - for standard input" },

@@ -68,6 +68,11 @@ void usage_fill(struct sr *sr, struct vdi *vdi);
 const struct datapath *datapath_now(const struct sr *sr, const struct vdi *vdi);
 /* Answer with r->vdi. */
 int reply_vdi(struct run *r, enum reply_kind kind);
+/* copy.c: a disk made of another's blocks, or -EOPNOTSUPP. */
+int shared_copy(struct run *r, const struct vdi *of, struct vdi *copy);
+/* vdi.c: the format that was asked for, and the size that it gives a disk. */
+int vdi_choose_format(struct run *r, const struct format **f);
+int vdi_round_size(struct run *r, const struct format *f, uint64_t asked, uint64_t *size);
 /* -E_SR_NO_SPACE unless that many bytes are free. */
 int check_space(struct run *r, uint64_t need);
 
@@ -99,6 +104,7 @@ int do_vdi_detach(struct run *r);
 int do_vdi_serve(struct run *r);
 int do_vdi_activate(struct run *r);
 int do_vdi_deactivate(struct run *r);
+int do_vdi_copy(struct run *r);
 int do_vdi_resize(struct run *r);
 int do_vdi_rename(struct run *r);
 int do_vdi_delete(struct run *r);

@@ -60,3 +60,10 @@ int lock_host(struct ctx *ctx, const char *ns, const char *name, int *fd)
 	return pid > 0 ? fail_say(ctx, -E_BUSY, "%s is locked by process %d", path, (int)pid) :
 			 fail(ctx, -E_BUSY, "%s", path);
 }
+
+bool lock_is_held(struct ctx *ctx, const char *ns, const char *name)
+{
+	pid_t pid = 0;
+
+	return !lock_holder(sm_path(ctx, "/var/lock/sm/%s/%s", ns, name), &pid) && pid;
+}

@@ -8,6 +8,8 @@
 #ifndef SM_LOCKS_H
 #define SM_LOCKS_H
 
+#include <stdbool.h>
+
 #include "lib/ctx.h"
 
 /*
@@ -16,5 +18,8 @@
  * No namespace is ".nil".
  */
 int lock_host(struct ctx *ctx, const char *ns, const char *name, int *fd);
+
+/* Does somebody hold it?  Nobody is waited for, and no file is made. */
+bool lock_is_held(struct ctx *ctx, const char *ns, const char *name);
 
 #endif

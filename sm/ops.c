@@ -130,6 +130,15 @@ const struct op_row ops[] = {
 	  "vdi_clone", "SR VDI NEWVDI",
 	  "A writable copy that shares what has not changed",
 	  "sm vdi clone golden web1" },
+#endif
+#if IS_ENABLED(CONFIG_VDI_COPY)
+	{ OP_VDI_COPY, CHANGES,
+	  "vdi", "copy", "VDI [NAME] [--sr=SR] [--format=FORMAT] [--description=TEXT] [--uuid=UUID]",
+	  NULL, NULL,
+	  "A disk of its own with the same data, in SR or beside the first",
+	  "sm vdi copy root root-moved --sr other" },
+#endif
+#if IS_ENABLED(CONFIG_SNAPSHOTS)
 	{ OP_VDI_TREE, 0,
 	  "vdi", "tree", "[SR]", NULL, NULL,
 	  "Which disks stand on which, hidden ones too",

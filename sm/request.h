@@ -49,6 +49,7 @@ enum op {
 	OP_VDI_UPDATE,
 	OP_VDI_SNAPSHOT,
 	OP_VDI_CLONE,
+	OP_VDI_COPY,		/* rq->sr is where the copy goes */
 	OP_VDI_INTRODUCE,
 	OP_VDI_FORGET,
 	OP_VDI_LOCK,

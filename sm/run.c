@@ -90,6 +90,9 @@ static int (*const handlers[])(struct run *r) = {
 	[OP_LOCK_BREAK] = do_lock_break,
 	[OP_LOCK_RENEW] = do_lock_renew,
 #endif
+#if IS_ENABLED(CONFIG_VDI_COPY)
+	[OP_VDI_COPY] = do_vdi_copy,
+#endif
 	[OP_VDI_TREE] = IF_SNAPSHOTS(do_vdi_list),
 	[OP_VDI_SNAPSHOT] = IF_SNAPSHOTS(do_vdi_snapshot),
 	[OP_VDI_CLONE] = IF_SNAPSHOTS(do_vdi_clone),

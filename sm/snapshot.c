@@ -16,6 +16,7 @@
 #include "lib/log.h"
 #include "sm/gc.h"
 #include "sm/live.h"
+#include "sm/locks.h"
 #include "sm/snapshot.h"
 #include "sm/tree.h"
 
@@ -288,10 +289,16 @@ static int split(struct run *r, bool clone)
 		return err;
 	if (r->ctx->dry_run)
 		return plan_split(r, &s, need);
-	if (s.base)
+	err = IS_ENABLED(CONFIG_VDI_COPY) && s.base && s.copy && !s.leaf_active ?
+		shared_copy(r, &leaf, &copy) : -EOPNOTSUPP;
+	if (err != -EOPNOTSUPP)
+		s.base = NULL;
+	else if (s.base)
 		err = r->sr.type->layout->volume_split(&r->sr, &s);
 	else if (s.copy)
 		err = make_copy(r, &s);
+	else
+		err = 0;
 	if (err)
 		return fail(r->ctx, err, "VDI %s", leaf.uuid.s);
 	logf_info(r->ctx, "VDI %s: base %s, %s %s", leaf.uuid.s, s.base ? base.uuid.s : leaf.parent.s,
@@ -519,7 +526,7 @@ int drop_garbage(struct run *r, const struct uuid *from)
 		if (err || !vdi.hidden || vdi.at.attached || vdi.at.active)
 			break;
 		err = layout->children(&r->sr, &at, &child, &n, &whole);
-		if (err || n || !whole)
+		if (err || n || !whole || (IS_ENABLED(CONFIG_VDI_COPY) && lock_is_held(r->ctx, at.s, "copy")))
 			break;
 		err = layout->volume_delete(&r->sr, &vdi);
 		logf_info(r->ctx, "VDI %s: hidden and without children: %s", at.s,

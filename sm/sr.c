@@ -99,6 +99,8 @@ int sr_describe(struct sr *sr, struct sr_info *info, struct vdis *l)
 	sr_fill_static(sr, info);		/* the SR knows its name better than smtab */
 	info->attached = true;
 	info->path = sr->path[0] ? arena_strdup(&sr->ctx->arena, sr->path) : NULL;
+	if (IS_ENABLED(CONFIG_VDI_COPY) && sr->type->layout->can_share)
+		info->fast_clone = state_shares(sr);
 	err = sr->type->layout->stat(sr, info);
 	if (!err)
 		err = sr_vdis(sr, l);

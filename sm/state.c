@@ -10,6 +10,7 @@
 #include "lib/cleanup.h"
 #include "lib/err.h"
 #include "lib/file.h"
+#include "lib/kconfig.h"
 #include "sm/gc.h"
 #include "sm/state.h"
 
@@ -176,8 +177,37 @@ static void remove_dir(const char *path)
 	rmdir(path);
 }
 
+static const char *shares_path(struct sr *sr)
+{
+	return sm_path(sr->ctx, "/run/sm/shares/%s", sr->uuid.s);
+}
+
+int state_shares(struct sr *sr)
+{
+	struct view text;
+
+	if (file_read_small(AT_FDCWD, shares_path(sr), &sr->ctx->arena, RECORD_ROOM, &text) || !text.n)
+		return 0;
+	return *(const char *)text.p == '1' ? 1 : -1;
+}
+
+/* Not noted, it is tried again. */
+void state_note_shares(struct sr *sr, bool yes)
+{
+	const char *folder = sm_path(sr->ctx, "/run/sm/shares");
+	_close_ int dir = -1;
+
+	if (state_shares(sr) == (yes ? 1 : -1) || mkdir_p(folder, 0700))
+		return;
+	dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir >= 0)
+		file_replace(dir, sr->uuid.s, yes ? "1\n" : "0\n", 2, 0600);
+}
+
 void state_forget(struct sr *sr)
 {
+	if (IS_ENABLED(CONFIG_VDI_COPY))
+		unlink(shares_path(sr));
 	remove_dir(state_dir(sr));
 	remove_dir(sm_path(sr->ctx, "/dev/sm/backend/%s", sr->uuid.s));
 	if (IS_ENABLED(CONFIG_GC)) {

@@ -25,6 +25,13 @@ int state_any(struct sr *sr, struct uuid *vdi);
 /* The SR is gone from this host: remove its directories, and what deaths left in them. */
 void state_forget(struct sr *sr);
 
+/*
+ * Can files of the SR share their blocks?  1, -1 = no, 0 while nobody has tried:
+ * the first clone or copy of a boot does, and notes it here.
+ */
+int state_shares(struct sr *sr);
+void state_note_shares(struct sr *sr, bool yes);
+
 int link_make(struct sr *sr, const struct uuid *vdi, const char *device);
 int link_remove(struct sr *sr, const struct uuid *vdi);
 

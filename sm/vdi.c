@@ -171,7 +171,7 @@ int do_vdi_list(struct run *r)
 
 /* --- making, growing, deleting --------------------------------------------- */
 
-static int choose_format(struct run *r, const struct format **f)
+int vdi_choose_format(struct run *r, const struct format **f)
 {
 	const char *name = r->rq->format ? r->rq->format : kv_get(&r->rq->sm_config, "type");
 
@@ -197,7 +197,7 @@ int check_space(struct run *r, uint64_t need)
 }
 
 /* What a disk of that many bytes really gets: the format's unit, then the layout's. */
-static int round_size(struct run *r, const struct format *f, uint64_t asked, uint64_t *size)
+int vdi_round_size(struct run *r, const struct format *f, uint64_t asked, uint64_t *size)
 {
 	uint64_t unit = r->sr.type->layout->unit;
 	int err = f->round(r->ctx, asked, size);
@@ -215,12 +215,12 @@ int do_vdi_create(struct run *r)
 		.thick = allocation && !strcmp(allocation, "thick"),
 		.thin = allocation && !strcmp(allocation, "thin"),
 	};
-	int err = choose_format(r, &spec.format);
+	int err = vdi_choose_format(r, &spec.format);
 
 	if (!err && !rq->has_size)
 		err = fail_say(r->ctx, -E_USAGE, "the size is missing");
 	if (!err)
-		err = round_size(r, spec.format, rq->size, &spec.virtual_size);
+		err = vdi_round_size(r, spec.format, rq->size, &spec.virtual_size);
 	if (!err && allocation && !spec.thick && !spec.thin)
 		err = fail_say(r->ctx, -E_ARG, "allocation '%.32s' is neither thick nor thin", allocation);
 	if (!err && spec.thick)
@@ -321,7 +321,7 @@ int do_vdi_resize(struct run *r)
 		return fail(r->ctx, -E_VDI_HIDDEN, "VDI %s", vdi->uuid.s);
 	/* What another tool made need not be a multiple of anything. */
 	size = r->rq->size;
-	err = !f ? -E_VDI_TYPE : size == vdi->virtual_size ? 0 : round_size(r, f, size, &size);
+	err = !f ? -E_VDI_TYPE : size == vdi->virtual_size ? 0 : vdi_round_size(r, f, size, &size);
 	if (IS_ENABLED(CONFIG_SNAPSHOTS) && !err && size != vdi->virtual_size)
 		err = may_resize(r, f);
 	if (err)

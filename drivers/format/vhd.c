@@ -228,6 +228,18 @@ static int vhd_undo(struct ctx *ctx, struct io *io, struct io *journal)
 	return err ? fail(ctx, err, "undo the resize of the VHD") : 0;
 }
 
+static int vhd_renew(struct ctx *ctx, struct io *io)
+{
+	_vhd_close_ struct vhd *v = NULL;
+	int err = open_rw(ctx, io, &v);
+
+	if (err)
+		return err;
+	random_bytes(v->footer.uuid, sizeof(v->footer.uuid));
+	err = vhd_write_footers(v);
+	return err ? fail(ctx, err, "give the VHD another id") : 0;
+}
+
 static int vhd_hide(struct ctx *ctx, struct io *io, bool hidden)
 {
 	_vhd_close_ struct vhd *v = NULL;
@@ -375,6 +387,7 @@ static const struct format vhd = {
 	.space = vhd_space,
 	.journal = vhd_journal,
 	.revert = vhd_undo,
+	.renew = IS_ENABLED(CONFIG_VDI_COPY) ? vhd_renew : NULL,
 	.hide = vhd_hide,
 	.reparent = vhd_stand_on,
 	.use = vhd_use,

@@ -156,6 +156,7 @@ static int dir_stat(struct sr *sr, struct sr_info *info)
 
 const struct layout layout_dir = {
 	.name = "dir",
+	.can_share = IS_ENABLED(CONFIG_VDI_COPY),
 	.create = dir_create,
 	.destroy = dir_destroy,
 	.probe = dir_probe,

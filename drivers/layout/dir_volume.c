@@ -30,6 +30,30 @@ static int say_why(int err)
 	}
 }
 
+/*
+ * The other's file, block for block: an image with the same parents.  It becomes
+ * an image of its own where the format gives it an identity.
+ */
+static int share_image(struct sr *sr, int tmp, const struct vdi *vdi, const struct vdi *of,
+		       const struct format *f, struct io **io)
+{
+	_close_ int from = -1;
+	int err = dir_volume_open(sr, of, false, &from);
+
+	if (err)
+		return err;
+	err = fs_clone((*io)->fd, from);
+	if (err == -EXDEV || err == -EINVAL || err == -ENOTTY || err == -EOPNOTSUPP)
+		return -EOPNOTSUPP;
+	io_close(*io);			/* it knows the size that the file had */
+	*io = NULL;
+	if (!err)
+		err = io_open(io, tmp, vdi->volume, IO_RDWR | IO_NOFOLLOW);
+	if (!err && f->renew)
+		err = f->renew(sr->ctx, *io);
+	return err;
+}
+
 int dir_make_image(struct sr *sr, int tmp, const struct vdi *vdi, const struct volume_spec *spec,
 		   const char *parent_name)
 {
@@ -46,7 +70,9 @@ int dir_make_image(struct sr *sr, int tmp, const struct vdi *vdi, const struct v
 	if (!err)
 		err = io_open(&io, tmp, vdi->volume, IO_RDWR | IO_CREATE);
 	if (!err)
-		err = spec->format->create(sr->ctx, io, &new);
+		err = IS_ENABLED(CONFIG_VDI_COPY) && spec->copy_of ?
+			share_image(sr, tmp, vdi, spec->copy_of, spec->format, &io) :
+			spec->format->create(sr->ctx, io, &new);
 	if (!err && spec->thick)
 		err = fs_allocate(io->fd, 0, io->size);
 	if (!err)

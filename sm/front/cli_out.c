@@ -126,6 +126,8 @@ static void print_sr(const struct out *o)
 		block_line(o->b, "allocated", bytes(o, sr->allocated));
 		block_line(o->b, "vdis", arena_printf(&o->ctx->arena, "%zu", sr->n_vdis));
 	}
+	if (IS_ENABLED(CONFIG_VDI_COPY) && sr->fast_clone)
+		block_line(o->b, "fast clone", yes(sr->fast_clone > 0));
 	block_line(o->b, "health", sr->health);
 }
 
@@ -339,6 +341,7 @@ static void print_one(const struct out *o, enum op op)
 	case OP_VDI_CREATE:
 	case OP_VDI_SNAPSHOT:
 	case OP_VDI_CLONE:
+	case OP_VDI_COPY:
 		print_ids(o);
 		break;
 	case OP_SR_SHOW:

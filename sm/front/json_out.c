@@ -46,6 +46,11 @@ static void put_sr(struct json *j, const struct sr_info *sr)
 	json_key_u64(j, "used", sr->used);
 	json_key_u64(j, "allocated", sr->allocated);
 	json_key_u64(j, "vdis", sr->n_vdis);
+	json_key(j, "fast_clone");
+	if (!sr->fast_clone)
+		json_null(j);
+	else
+		json_bool(j, sr->fast_clone > 0);
 	json_key_str(j, "health", text(sr->health));
 	json_obj_end(j);
 }

@@ -454,3 +454,36 @@ ns() {
 		test "$(sed '/pread64.*1536/q' "$T/trace" | grep -c 'openat.*\.vhd"')" -eq 64
 	END
 }
+
+@test "a copy: sparse, in any SR and format, of a whole chain; who dies on the way leaves nothing" {
+	ns <<-'END'
+		mkdir "$T/other" && other=$(sm sr create O --type file --dconf location="$T/other")
+		r=$(sm vdi create r --sr S --size 32M --format raw)
+		dd if=/dev/urandom of="$r.raw" bs=1M count=3 seek=5 conv=notrunc 2>/dev/null
+		v=$(sm vdi copy r v --sr O --format vhd)
+		[ "$(stat -c %b "$T/other/$v.vhd")" -lt 12000 ]
+		sm image convert "$T/other/$v.vhd" "$T/v.raw" && cmp "$T/v.raw" "$r.raw"
+		c=$(sm vdi clone v c) && flat=$(sm vdi copy c flat --sr S --format raw) && cmp "$flat.raw" "$r.raw"
+		[ "$(stat -c %b "$flat.raw")" -lt 8000 ]
+		n=$(sm vdi copy c) && is '.vdi.name == "c copy" and .vdi.parent == null and .vdi.format == "vhd"' sm vdi show "$n"
+		sm image convert "$T/other/$n.vhd" "$T/n.raw" && cmp "$T/n.raw" "$r.raw"
+		is '.plan | length == 1' sm vdi copy r no --dry-run
+		fails 4 '*no such VDI*' sm vdi copy nothing
+		fails 2 "*format 'qcow2'*" sm vdi copy r no --format qcow2
+		is '.sr.fast_clone == null or .sr.fast_clone == false or .sr.fast_clone == true' sm sr show S
+
+		big=$(sm vdi create big --sr S --size 1G --format raw)
+		dd if=/dev/urandom of="$big.raw" bs=1M count=400 conv=notrunc 2>/dev/null
+		sm vdi copy big half --sr O & pid=$!
+		until grep -qs '^name=half' "$T/other"/.sm/vdi/*; do kill -0 $pid; done
+		half=$(grep -l '^name=half' "$T/other"/.sm/vdi/*) && half=${half##*/}
+		until [ -s "$T/other/$half.raw" ]; do kill -0 $pid; done
+		sm sr scan O				# it is not taken for garbage
+		[ -e "$T/other/$half.raw" ]
+		kill -9 $pid
+		wait $pid || true
+		sm sr scan O
+		[ ! -e "$T/other/$half.raw" ] && [ ! -e "$T/other/.sm/vdi/$half" ]
+		sm sr check S && sm sr check O
+	END
+}

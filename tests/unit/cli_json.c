@@ -76,7 +76,7 @@ TEST(json_of_an_sr_hides_its_secrets)
 	struct kv pairs[] = { { "device", "/dev/sdb", false }, { "password", "geheim", true } };
 	struct sr_info sr = {
 		.uuid = { S }, .name = "disks", .type = "lvm", .attached = true, .path = "/run/x",
-		.dconf = { .v = pairs, .n = 2 }, .size = 3, .used = 2, .allocated = 1, .n_vdis = 7,
+		.dconf = { .v = pairs, .n = 2 }, .size = 3, .used = 2, .allocated = 1, .n_vdis = 7, .fast_clone = 1,
 		.health = "ok",
 	};
 	struct request rq = { .op = OP_SR_SHOW };
@@ -85,7 +85,7 @@ TEST(json_of_an_sr_hides_its_secrets)
 	says(&rq, &rp, "{\"schema\": 1,\"sr\": {\"uuid\": \"" S "\",\"name\": \"disks\","
 	     "\"type\": \"lvm\",\"attached\": true,\"path\": \"/run/x\",\"dconf\": {"
 	     "\"device\": \"/dev/sdb\",\"password\": \"***\"},\"size\": 3,\"used\": 2,"
-	     "\"allocated\": 1,\"vdis\": 7,\"health\": \"ok\"}}");
+	     "\"allocated\": 1,\"vdis\": 7,\"fast_clone\": true,\"health\": \"ok\"}}");
 }
 
 TEST(json_of_lists_checks_plans_and_nothing)

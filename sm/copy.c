@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * vdi copy: a whole disk, with all it stands on, as a disk of its own in the
+ * same SR or another.
+ *
+ * In one SR whose file system can let two files share their blocks that takes a
+ * moment (shared_copy, which clones and snapshots use too).  Else the data is
+ * read in parallel and written where it is not zero, which may take hours, and
+ * no SR is locked meanwhile:
+ *
+ *	1. an empty disk is made, hidden, under the lock of the SR
+ *	2. the data is written to it and flushed
+ *	3. it becomes visible (commit), under the lock of the SR
+ *
+ * The lock /var/lock/sm/<new uuid>/copy is held all the time, and lets nobody take
+ * the hidden disk for garbage.  Who dies lets go of it; the next scan removes
+ * what is there.  The source is locked until all of it is read.
+ */
+#include <string.h>
+
+#include "arch/clock.h"
+#include "arch/lock.h"
+#include "drivers/chain.h"
+#include "lib/bytes.h"
+#include "lib/err.h"
+#include "lib/image_copy.h"
+#include "lib/log.h"
+#include "lib/serve/disk.h"
+#include "sm/core.h"
+#include "sm/image.h"
+#include "sm/locks.h"
+#include "sm/run.h"
+#include "sm/snapshot.h"
+#include "sm/state.h"
+
+#define THREADS	4u	/* as image convert */
+
+struct work {
+	struct run *r;		/* its SR is where the copy goes */
+	struct run from;	/* and this one's, if it is another, where the disk is */
+	struct run *src;	/* the one of both that is open for the disk */
+	struct vdi vdi;		/* the disk */
+	struct vdi copy;
+	struct volume_spec spec;
+	bool same;		/* one SR */
+	struct image *im;	/* the disk, once it is open */
+	int copy_lock;
+	uint64_t data;		/* bytes to copy, at most */
+};
+
+/* --- which disk, and where to -------------------------------------------------- */
+
+/* Names only: nothing is opened, nothing locked. */
+static int resolve(struct work *w, struct request *rq)
+{
+	struct run *from = &w->from, *r = w->r;
+	int err;
+
+	*rq = *r->rq;
+	rq->sr = NULL;
+	*from = (struct run){
+		.ctx = r->ctx, .rq = rq, .rp = r->rp, .row = op_row(OP_VDI_SHOW),
+		.sr = { .ctx = r->ctx, .dir = -1 }, .sr_lock = -1, .vdi_lock = -1,
+	};
+	err = find_sr_of_vdi(from);
+	if (!err)
+		err = bind_sr(from);
+	if (err)
+		return err;
+	if (!r->rq->sr)
+		r->rq->sr = from->sr.uuid.s;
+	err = bind_sr(r);
+	w->same = uuid_equal(&r->sr.uuid, &from->sr.uuid);
+	w->src = w->same ? r : from;
+	r->rq->vdi = rq->vdi;		/* its whole uuid now */
+	return err || sr_can(r->sr.type, OP_VDI_CREATE) ? err :
+		fail(r->ctx, -E_UNSUPPORTED, "type %s", r->sr.type->names[0]);
+}
+
+/* Nobody may write to it while it is read. */
+static int check_source(struct work *w)
+{
+	struct run *src = w->src;
+	int err = bind_vdi(src);
+
+	if (!err && !w->r->ctx->dry_run) {
+		err = lock_host(w->r->ctx, src->vdi.uuid.s, "vdi", &src->vdi_lock);
+		if (!err)
+			err = bind_vdi(src);		/* as it is now */
+	}
+	w->vdi = src->vdi;
+	if (err || !(w->vdi.at.attached || w->vdi.at.active) || !w->vdi.at.writable)
+		return err;
+	hint(w->r->ctx, "sm vdi detach %s", w->vdi.uuid.s);
+	return fail_say(w->r->ctx, -E_VDI_IN_USE, "VDI %s is attached to be written", w->vdi.uuid.s);
+}
+
+static int lock_and_open(struct work *w, struct run *of)
+{
+	bool change = !w->r->ctx->dry_run;
+	int err = change ? lock_host(w->r->ctx, of->sr.uuid.s, "sr", &of->sr_lock) : 0;
+
+	return err ? err : sr_open(&of->sr, change);
+}
+
+/* The layout lets go of what it has locked by itself, too. */
+static void close_and_unlock(struct run *of)
+{
+	sr_close(&of->sr);
+	lock_drop(&of->sr_lock);
+}
+
+static int open_source(struct work *w)
+{
+	int err = chain_open(&w->src->sr, &w->vdi, CHAIN_DIRECT, &w->im);
+
+	if (!err)
+		err = image_estimate(w->im, &w->data, &(uint64_t){ 0 });
+	return err;
+}
+
+/*
+ * Two SRs are never locked together, or two copies in opposite directions would
+ * wait for each other.
+ */
+static int open_both(struct work *w)
+{
+	int err = lock_and_open(w, w->src);
+
+	if (!err)
+		err = check_source(w);
+	if (w->same)
+		return err;
+	if (!err && !w->r->ctx->dry_run)
+		err = open_source(w);
+	close_and_unlock(w->src);
+	return err ? err : lock_and_open(w, w->r);
+}
+
+static void fill_copy(struct work *w)
+{
+	const struct vdi *vdi = &w->vdi;
+	const struct request *rq = w->r->rq;
+
+	w->copy = (struct vdi){
+		.uuid = rq->new_uuid, .type = vdi->type,
+		.name = rq->name ? rq->name :
+			arena_printf(&w->r->ctx->arena, "%s copy", vdi->name && *vdi->name ? vdi->name : vdi->uuid.s),
+		.description = rq->description ? rq->description : vdi->description,
+	};
+	if (!w->copy.uuid.s[0])
+		random_uuid(&w->copy.uuid);
+}
+
+/* The format that was asked for, else the disk's own where the SR keeps it. */
+static int choose(struct work *w)
+{
+	const struct sr_type *t = w->r->sr.type;
+	int err = 0;
+
+	if (!w->r->rq->format)
+		w->spec.format = sr_format(t, w->vdi.format);
+	if (!w->spec.format)
+		err = vdi_choose_format(w->r, &w->spec.format);
+	return err ? err : vdi_round_size(w->r, w->spec.format, w->vdi.virtual_size,
+					  &w->spec.virtual_size);
+}
+
+/* --- sharing --------------------------------------------------------------------- */
+
+/*
+ * A disk made of another's blocks, which are copied by who writes to one of them
+ * first.  -EOPNOTSUPP when that cannot be, with nothing done and nothing said;
+ * the answer of a file system is noted, and it is not asked again.
+ */
+int shared_copy(struct run *r, const struct vdi *of, struct vdi *copy)
+{
+	struct volume_spec spec = {
+		.format = sr_format(r->sr.type, of->format), .virtual_size = of->virtual_size,
+		.copy_of = of,
+	};
+	int err;
+
+	if (!r->sr.type->layout->can_share || !spec.format || of->hidden || state_shares(&r->sr) < 0)
+		return -EOPNOTSUPP;
+	err = r->sr.type->layout->volume_create(&r->sr, copy, &spec);
+	if (!err || err == -EOPNOTSUPP)
+		state_note_shares(&r->sr, !err);
+	if (err == -EOPNOTSUPP)
+		fail_clear(r->ctx);
+	return err;
+}
+
+static int try_to_share(struct work *w)
+{
+	const struct vdi *vdi = &w->vdi;
+
+	if (!w->same || vdi->at.active ||
+	    w->spec.virtual_size != vdi->virtual_size || strcmp(w->spec.format->name, vdi->format))
+		return -EOPNOTSUPP;
+	return shared_copy(w->r, vdi, &w->copy);
+}
+
+/* --- copying ----------------------------------------------------------------------- */
+
+struct disk_sink {
+	struct image_sink sink;		/* first: it is what the writers are given */
+	struct disk *disk;
+};
+
+static int write_parts(struct image_sink *s, struct image_chunk *c)
+{
+	struct disk *d = ((struct disk_sink *)s)->disk;
+	int err = 0;
+
+	for (size_t i = 0; !err && i < c->n; i++)
+		err = disk_write(d, c->at + c->parts[i].at, c->data + c->parts[i].at, c->parts[i].len);
+	return err;
+}
+
+static int pump(struct work *w, struct image *im, struct disk *d)
+{
+	struct disk_sink s = { .sink = { .write = write_parts }, .disk = d };
+	struct image_job j;
+	struct image_copy y = {
+		.from = im, .to = &s.sink, .threads = THREADS, .tick = image_job_tick, .arg = &j,
+	};
+	int err;
+
+	image_job_start(w->r, &j, "copy", w->data);
+	err = image_copy(&y);
+	if (!err)
+		err = disk_flush(d);
+	image_job_end(&j);
+	if (!err || err == -EINTR || err == -E_DEADLINE)
+		return err;
+	return fail(w->r->ctx, err, "%s VDI %s near byte %llu", y.is_read ? "read" : "write",
+		    y.is_read ? w->vdi.uuid.s : w->copy.uuid.s, (unsigned long long)y.at);
+}
+
+/* Hidden, or (a layout that cannot make it so at once) hidden right after. */
+static int make_target(struct work *w)
+{
+	const struct layout *l = w->r->sr.type->layout;
+	int err = lock_host(w->r->ctx, w->copy.uuid.s, "copy", &w->copy_lock);
+
+	if (err)
+		return err;
+	w->copy.hidden = !!l->volume_hide;
+	err = l->volume_create(&w->r->sr, &w->copy, &w->spec);
+	w->copy.hidden = false;		/* whoever opens it here may write */
+	return err;
+}
+
+/* The verb failed, and says why; what cannot be removed now a scan removes. */
+static void remove_target(struct work *w)
+{
+	char why[sizeof(w->r->ctx->why)], what[sizeof(w->r->ctx->hint)];
+
+	memcpy(why, w->r->ctx->why, sizeof(why));
+	memcpy(what, w->r->ctx->hint, sizeof(what));
+	w->r->sr.type->layout->volume_delete(&w->r->sr, &w->copy);
+	memcpy(w->r->ctx->why, why, sizeof(why));
+	memcpy(w->r->ctx->hint, what, sizeof(what));
+}
+
+/* Without any SR locked. */
+static int copy_data(struct work *w, struct image *to)
+{
+	struct disk *d;
+	int err, end;
+
+	disk_open(&d, to);
+	err = pump(w, w->im, d);
+	end = disk_close(d);
+	return err || !end ? err : fail(w->r->ctx, end, "write VDI %s", w->copy.uuid.s);
+}
+
+/* What the SR is now, after others have changed it. */
+static int open_again(struct work *w)
+{
+	int err;
+
+	lock_drop(&w->src->vdi_lock);		/* SR locks are taken before those of disks */
+	err = bind_sr(w->r);
+	return err ? err : lock_and_open(w, w->r);
+}
+
+static int copy_slowly(struct work *w)
+{
+	struct run *r = w->r;
+	struct image *to = NULL;
+	int err = w->im ? 0 : open_source(w), again;
+
+	if (!err)
+		err = check_space(r, w->data);
+	if (!err)
+		err = make_target(w);
+	if (err)
+		return err;
+	err = chain_open(&r->sr, &w->copy, CHAIN_WRITE | CHAIN_DIRECT, &to);
+	if (err) {
+		chain_release(&r->sr, &w->copy);
+		remove_target(w);
+		return err;
+	}
+	close_and_unlock(r);
+	err = copy_data(w, to);
+	again = open_again(w);
+	if (again)
+		return err ? err : again;	/* what is hidden goes with the next scan */
+	again = chain_release(&r->sr, &w->copy);
+	err = err ? err : again;
+	if (!err && r->sr.type->layout->volume_hide)
+		err = r->sr.type->layout->volume_hide(&r->sr, &w->copy, false);	/* commit */
+	if (err)
+		remove_target(w);
+	return err;
+}
+
+/* It has been read: what had to be active for that need be no more. */
+static void release_source(struct work *w)
+{
+	char why[sizeof(w->r->ctx->why)];
+
+	memcpy(why, w->r->ctx->why, sizeof(why));	/* what matters has been said */
+	image_close(w->im);
+	if (w->im && !w->vdi.at.active) {
+		if (!w->same)
+			close_and_unlock(w->r);
+		if (w->src->sr.opened || !lock_and_open(w, w->src))
+			chain_release(&w->src->sr, &w->vdi);
+	}
+	close_and_unlock(&w->from);
+	lock_drop(&w->from.vdi_lock);
+	memcpy(w->r->ctx->why, why, sizeof(why));
+}
+
+static int copy(struct work *w)
+{
+	struct run *r = w->r;
+	int err = open_both(w);
+
+	if (!err)
+		err = choose(w);
+	if (err)
+		return err;
+	fill_copy(w);
+	if (r->ctx->dry_run)
+		return plan(r, w->vdi.physical_size, "copy VDI %s to VDI %s of %llu bytes, format %s",
+			    w->vdi.uuid.s, w->copy.uuid.s, (unsigned long long)w->spec.virtual_size,
+			    w->spec.format->name);
+	err = try_to_share(w);
+	if (err == -EOPNOTSUPP)
+		err = copy_slowly(w);
+	if (err)
+		return fail(r->ctx, err, "VDI %s", w->vdi.uuid.s);
+	logf_info(r->ctx, "VDI %s: copied to VDI %s", w->vdi.uuid.s, w->copy.uuid.s);
+	err = r->sr.type->layout->find(&r->sr, &w->copy.uuid, &r->vdi);
+	if (!err)
+		err = vdi_complete(&r->sr, &r->vdi);
+	return err ? err : reply_vdi(r, REPLY_VDI);
+}
+
+int do_vdi_copy(struct run *r)
+{
+	struct work w = { .r = r, .copy_lock = -1 };
+	struct request rq;
+	int err = be_watched(r);
+
+	if (!err)
+		err = resolve(&w, &rq);
+	if (!err)
+		err = copy(&w);
+	release_source(&w);
+	lock_drop(&w.copy_lock);
+	return err;
+}
