@@ -89,6 +89,12 @@ static void take_live(struct gc_look *k)
 	for (size_t i = 0; i < k->l.n; i++) {
 		struct vdi *v = &k->l.v[i];
 
+		/* A copy that is on its way is hidden, and somebody's all the same. */
+		if (IS_ENABLED(CONFIG_VDI_COPY) && v->hidden && !v->n_children &&
+		    lock_is_held(&k->ctx, v->uuid.s, "copy")) {
+			v->at.attached = true;
+			continue;
+		}
 		if (!v->at.attached && !v->at.active)
 			continue;
 		k->facts[i].live = IS_ENABLED(CONFIG_SERVE) && !k->run.sr.type->layout->unit &&

@@ -478,7 +478,7 @@ ns() {
 		until grep -qs '^name=half' "$T/other"/.sm/vdi/*; do kill -0 $pid; done
 		half=$(grep -l '^name=half' "$T/other"/.sm/vdi/*) && half=${half##*/}
 		until [ -s "$T/other/$half.raw" ]; do kill -0 $pid; done
-		sm sr scan O				# it is not taken for garbage
+		sm sr scan O && sm gc run O || true	# it is not taken for garbage
 		[ -e "$T/other/$half.raw" ]
 		kill -9 $pid
 		wait $pid || true
