@@ -124,6 +124,8 @@ static int64_t watch(struct ctx *ctx, const struct lease *l, const struct lease_
 					(unsigned long long)l->stamp);
 	uint64_t now = clock_now_mono(), then;
 	_close_ int dir = -1;
+	/* A host may have two records of a disk: one that counts, and one that is wanted. */
+	const char *name = arena_printf(a, "%s.%s%s", l->vdi.s, l->host.s, l->state == LEASE_WANTED ? ".w" : "");
 	const char *s;
 	struct view text;
 	int err = mkdir_p(path, 0700);
@@ -132,7 +134,7 @@ static int64_t watch(struct ctx *ctx, const struct lease *l, const struct lease_
 		dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		err = dir < 0 ? -errno : 0;
 	}
-	if (!err && !file_read_small(dir, l->vdi.s, a, SEEN_ROOM, &text) &&
+	if (!err && !file_read_small(dir, name, a, SEEN_ROOM, &text) &&
 	    !strncmp(text.p, what, strlen(what))) {
 		s = (const char *)text.p + strlen(what);
 		if (num_take(&s, &then) && then <= now)
@@ -140,7 +142,7 @@ static int64_t watch(struct ctx *ctx, const struct lease *l, const struct lease_
 	}
 	if (!err) {
 		what = arena_printf(a, "%s%llu\n", what, (unsigned long long)now);
-		err = file_replace(dir, l->vdi.s, what, strlen(what), 0600);
+		err = file_replace(dir, name, what, strlen(what), 0600);
 	}
 	if (err)		/* then nothing is proven, and that is all */
 		logf_warn(ctx, "%s: %s", path, err_text(err));

@@ -47,7 +47,10 @@ struct lease_ops {
 	 * After a death at any step it is as before, or now counts.
 	 */
 	int (*swap)(struct sr *sr, const struct vdi *vdi, const struct lease *was, struct lease *now);
-	/* Write the record again that we hold.  -E_NOT_LOCKED when it does not count any more. */
+	/*
+	 * Write the record again that we hold.  -E_NOT_LOCKED when it does not count
+	 * any more; -EAGAIN while somebody wants it and nobody knows who has it.
+	 */
 	int (*renew)(struct sr *sr, const struct vdi *vdi, struct lease *held);
 	/* The disk is gone: remove what there is of its lock. */
 	int (*forget)(struct sr *sr, const struct uuid *vdi);

@@ -126,9 +126,10 @@ static int replace(struct run *r, struct lease *new,
 
 		if (!err)
 			err = may(r, &s, new);
-		if (err <= 0)
+		if (err <= 0 && err != -EAGAIN)
 			return err;
-		err = leases(r)->swap(&r->sr, &r->vdi, &s.lease, new);
+		if (err > 0)
+			err = leases(r)->swap(&r->sr, &r->vdi, &s.lease, new);
 		if (!err && s.verdict == LEASE_IS_DEAD)
 			logf_warn(r->ctx, "the lock of VDI %s was taken from '%s': %s", r->vdi.uuid.s,
 				  s.lease.owner, s.why);

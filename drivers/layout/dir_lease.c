@@ -67,7 +67,7 @@ static int dir_lease_renew(struct sr *sr, const struct vdi *vdi, struct lease *h
 	struct lease_stem stem;
 
 	stem_of(&stem, &vdi->uuid);
-	return failed(sr, lease_file_renew(sr->dir, &stem, held), &vdi->uuid);
+	return failed(sr, lease_file_renew(sr->ctx, sr->dir, &stem, held), &vdi->uuid);
 }
 
 static int dir_lease_forget(struct sr *sr, const struct uuid *vdi)

@@ -330,13 +330,6 @@ static int write_record(int fd, const struct lease *l)
 	return !err && fsync(fd) ? -errno : err;
 }
 
-static bool is_overtaken(int dir, const struct lease_stem *stem, uint64_t ours)
-{
-	struct view_of_all v;
-
-	return look(dir, stem, &v) || v.counts.generation != ours;
-}
-
 /* Others may have taken us for dead. */
 static bool is_late(uint64_t start)
 {
@@ -389,10 +382,13 @@ int lease_file_swap(struct ctx *ctx, int dir, const struct lease_stem *stem, con
 	return 0;
 }
 
-int lease_file_renew(int dir, const struct lease_stem *stem, struct lease *held)
+/* Write it, then read: who wanted it before that may have found us dead, or see that we are not. */
+int lease_file_renew(struct ctx *ctx, int dir, const struct lease_stem *stem, struct lease *held)
 {
 	char name[LEASE_NAME];
+	struct view_of_all v;
 	_close_ int fd = -1;
+	struct stat st;
 	int err;
 
 	record_name(name, stem, held->generation);
@@ -401,8 +397,12 @@ int lease_file_renew(int dir, const struct lease_stem *stem, struct lease *held)
 		return errno == ENOENT || errno == ESTALE ? -E_NOT_LOCKED : -errno;
 	random_bytes(&held->stamp, sizeof(held->stamp));
 	err = write_record(fd, held);
-	if (!err && is_overtaken(dir, stem, held->generation))
+	if (!err)
+		err = fstat(fd, &st) ? -errno : look(dir, stem, &v);
+	if (!err && v.counts.generation != held->generation)
 		err = -E_NOT_LOCKED;
+	if (!err)
+		err = may_follow(ctx, dir, stem, &v, held, st.st_mtime);
 	return err == -ESTALE ? -E_NOT_LOCKED : err;
 }
 

@@ -62,7 +62,8 @@ int lease_file_stem(struct lease_stem *stem, const char *name);
 int lease_file_read(int dir, const struct lease_stem *stem, struct lease *now, int64_t *age);
 int lease_file_swap(struct ctx *ctx, int dir, const struct lease_stem *stem, const char *name,
 		    const struct lease *was, struct lease *now);
-int lease_file_renew(int dir, const struct lease_stem *stem, struct lease *held);
+/* -EAGAIN: somebody wants it, and it is not clear yet who has it. */
+int lease_file_renew(struct ctx *ctx, int dir, const struct lease_stem *stem, struct lease *held);
 int lease_file_forget(int dir, const struct lease_stem *stem);
 
 /* "….xenlk.GGGG…": is this the record of a disk's lock, and which generation of it? */

@@ -3,7 +3,8 @@
  * Volumes as logical volumes of one VG, in upstream's layout.
  *
  *	VG_XenStorage-<SR>	the VG, extents of 4 MiB
- *	  MGT			names of the SR and its VDIs (lib/mgt.h)
+ *	  MGT			names of the SR and its VDIs (lib/mgt.h); at its end, once
+ *				something was locked, locks (lib/lease_area.h)
  *	  LV-<uuid>		a raw disk
  *	  VHD-<uuid>		an image
  *
@@ -149,4 +150,5 @@ const struct layout layout_lvm = {
 	.volume_inflate = IF_LVHD(lvhd_volume_inflate),
 	.volume_deflate = IF_LVHD(lvhd_volume_deflate),
 	.check = lvm_sr_check,
+	.leases = IS_ENABLED(CONFIG_LVM_LOCKS) ? &lvm_leases : NULL,
 };

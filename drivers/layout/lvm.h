@@ -9,6 +9,7 @@
 #include "lib/lvm2/vg.h"
 #include "lib/mgt.h"
 
+struct lease_ops;
 struct sr;
 struct vdi;
 struct vdis;
@@ -108,5 +109,8 @@ int lvm_quiesce(struct sr *sr);
 void lvm_vdi_fill(struct sr *sr, const struct lvm_lv *lv, struct vdi *vdi);
 int lvm_vdi_find(struct sr *sr, const struct uuid *uuid, struct vdi *vdi);
 int lvm_vdi_list(struct sr *sr, struct vdis *l);
+
+/* lvm_lease.c */
+extern const struct lease_ops lvm_leases;
 
 #endif

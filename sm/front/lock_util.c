@@ -102,7 +102,7 @@ static int lock_once(struct tool *t, struct lease *now)
 		return err;
 	if (now->state != LEASE_FREE && ours && now->kind == LEASE_MARK) {
 		now->term = t->l.term;
-		err = lease_file_renew(t->dir, &t->stem, now);
+		err = lease_file_renew(t->ctx, t->dir, &t->stem, now);
 		return err == -E_NOT_LOCKED ? -EAGAIN : err ? err : 1;
 	}
 	if (now->state != LEASE_FREE && !t->force)

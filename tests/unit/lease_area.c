@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Two hosts and one device.  Whatever one does is interrupted at each of its
+ * reads, writes and flushes by all that the other does: in between, and with
+ * the first one asleep for longer than anybody waits, or dead from there on.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/err.h"
+#include "lib/io.h"
+#include "lib/lease_area.h"
+#include "tests/unit/t.h"
+
+static const struct uuid disk = { "2b1f7c90-0c3d-4a6f-8e55-1d0a9c7e4f21" };
+static const struct uuid hosts[] = {
+	{ "aaaaaaaa-0000-4000-8000-000000000001" }, { "aaaaaaaa-0000-4000-8000-000000000002" },
+};
+
+/* --- the world ------------------------------------------------------------------- */
+
+static uint64_t clock_ns, draws;
+static bool is_dead[2];		/* what the other one believes, of what was written before … */
+static uint64_t condemned;	/* … this, where that matters */
+
+static uint64_t now(void *arg) { return clock_ns; }
+static uint64_t draw(void *arg) { return ++draws; }
+static void pass(void *arg, uint64_t ns) { clock_ns += ns; }
+
+static int dead(void *arg, const struct lease *l)
+{
+	for (size_t i = 0; i < 2; i++)
+		if (uuid_equal(&l->host, &hosts[i]))
+			return is_dead[i] && (!condemned || l->stamp <= condemned);
+	return 0;
+}
+
+/* A device on which something happens before the n-th call. */
+struct hooked {
+	struct io io;
+	struct io *base;
+	long calls, at;
+	void (*hook)(void);
+	bool dies;
+};
+
+static int step(struct io *io)
+{
+	struct hooked *h = (struct hooked *)io;
+
+	if (++h->calls == h->at && h->hook)
+		h->hook();
+	return h->dies && h->at && h->calls >= h->at ? -EIO : 0;
+}
+
+static int hooked_read(struct io *io, uint64_t at, void *buf, size_t len)
+{
+	int err = step(io);
+
+	return err ? err : io_read(((struct hooked *)io)->base, at, buf, len);
+}
+
+static int hooked_write(struct io *io, uint64_t at, const void *buf, size_t len)
+{
+	int err = step(io);
+
+	return err ? err : io_write(((struct hooked *)io)->base, at, buf, len);
+}
+
+static int hooked_flush(struct io *io)
+{
+	int err = step(io);
+
+	return err ? err : io_flush(((struct hooked *)io)->base);
+}
+
+static const struct io_ops hooked_ops = { .read = hooked_read, .write = hooked_write, .flush = hooked_flush };
+
+static struct hooked dev;
+static struct lease_area area[2];
+static struct lease record[2];		/* what each of them writes */
+static int answer[2];
+
+static void set_up(void)
+{
+	struct io *base = io_mem(LEASE_AREA_BYTES, LEASE_AREA_BYTES);
+
+	is_dead[0] = is_dead[1] = false;
+	condemned = 0;
+	dev = (struct hooked){
+		.io = { .ops = &hooked_ops, .size = LEASE_AREA_BYTES, .sector = 512, .fd = -1 }, .base = base,
+	};
+	lease_area_format(base);
+	for (size_t i = 0; i < 2; i++) {
+		area[i] = (struct lease_area){
+			.io = base, .host = hosts[i], .now = now, .random = draw, .wait = pass, .dead = dead,
+		};
+		record[i] = (struct lease){
+			.state = LEASE_HELD, .vdi = disk, .host = hosts[i], .term = 30,
+		};
+		lease_area_join(&area[i], &record[i]);
+	}
+	area[0].io = &dev.io;			/* the first one is interrupted */
+	dev.calls = 0;
+}
+
+static void tear_down(void)
+{
+	io_close(dev.base);
+}
+
+/* Host i takes the lock, as it is now. */
+static int take(size_t i)
+{
+	struct lease was;
+	int err = lease_area_read(&area[i], &disk, &was);
+
+	if (!err && was.state == LEASE_HELD && !dead(NULL, &was))
+		return -EBUSY;
+	return err ? err : lease_area_swap(&area[i], &was, &record[i]);
+}
+
+static void second_takes(void) { answer[1] = take(1); }
+
+static void first_sleeps(void)
+{
+	clock_ns += 40000000000;
+	is_dead[0] = true;
+	second_takes();
+}
+
+static void second_takes_and_gives(void)
+{
+	struct lease held = record[1], is_free = record[1];
+
+	second_takes();
+	held = record[1];
+	is_free.state = LEASE_FREE;
+	if (!answer[1])
+		lease_area_swap(&area[1], &held, &is_free);
+}
+
+/* Who has it, by what is on the device? -1 nobody. */
+static int holder(void)
+{
+	struct lease l;
+
+	if (lease_area_read(&area[1], &disk, &l))
+		return -2;
+	return l.state != LEASE_HELD ? -1 : uuid_equal(&l.host, &hosts[0]) ? 0 : 1;
+}
+
+/* Do something at every step of it; how many steps there were. */
+static long at_each_step(int (*doing)(void), void (*hook)(void), bool dies, void (*check)(long n))
+{
+	long n;
+
+	for (n = 1; ; n++) {
+		set_up();
+		answer[1] = -EALREADY;
+		dev.at = 0;
+		dev.hook = hook;
+		dev.dies = dies;
+		dev.calls = 0;
+		dev.at = n;
+		answer[0] = doing();
+		if (dev.calls < n) {
+			tear_down();
+			return n;
+		}
+		dev.dies = false;
+		check(n);
+		tear_down();
+	}
+}
+
+static int first_takes(void) { return take(0); }
+
+static long wins[2], none;
+
+static void one_at_most(long n)
+{
+	OK(answer[0] || answer[1]);
+	wins[0] += !answer[0];
+	wins[1] += !answer[1];
+	none += answer[0] && answer[1];
+	EQ(holder(), !answer[0] ? 0 : !answer[1] ? 1 : -1);
+}
+
+TEST(lease_area_of_two_who_want_it_one_gets_it_at_most)
+{
+	wins[0] = wins[1] = none = 0;
+	OK(at_each_step(first_takes, second_takes, false, one_at_most) > 8);
+	OK(wins[0] > 0 && wins[1] > 0);
+}
+
+static void second_only(long n)
+{
+	OK(answer[1] == 0 || answer[0] == 0);
+	OK(answer[0] || answer[1]);
+	EQ(holder(), !answer[0] ? 0 : 1);
+}
+
+TEST(lease_area_a_sleeper_who_was_thought_dead_does_not_get_it)
+{
+	/* Only where he had it before he fell asleep is he the one: then he slept with it. */
+	OK(at_each_step(first_takes, first_sleeps, false, second_only) > 8);
+}
+
+static void last_one_counts(long n)
+{
+	if (!answer[0])
+		EQ(holder(), 0);
+	else
+		EQ(holder(), -1);
+}
+
+TEST(lease_area_taken_and_given_back_meanwhile)
+{
+	OK(at_each_step(first_takes, second_takes_and_gives, false, last_one_counts) > 8);
+}
+
+static void after_death(long n)
+{
+	int has = holder();
+	struct lease l;
+
+	OK(has == -1 || has == 0);
+	is_dead[0] = true;
+	EQ(take(1), 0);
+	EQ(holder(), 1);
+	/* And he who comes back finds his row as he left it, and does not have it. */
+	is_dead[0] = false;
+	l = record[0];
+	if (l.generation)
+		EQ(lease_area_renew(&area[0], &l), -E_NOT_LOCKED);
+	is_dead[1] = true;
+	EQ(take(0), 0);
+	EQ(holder(), 0);
+}
+
+TEST(lease_area_dead_at_any_step_it_is_free_or_held_by_the_dead)
+{
+	OK(at_each_step(first_takes, NULL, true, after_death) > 8);
+}
+
+/* --- renewals ----------------------------------------------------------------------- */
+
+static int renew_first(void)
+{
+	long at = dev.at;
+	struct lease held;
+	int err;
+
+	dev.at = 0;
+	EQ(take(0), 0);
+	dev.calls = 0;
+	dev.at = at;
+	held = record[0];
+	err = lease_area_renew(&area[0], &held);
+	return err;
+}
+
+static void second_steals(void)
+{
+	is_dead[0] = true;
+	second_takes();
+	is_dead[0] = false;
+}
+
+static void renewed_or_stolen(long n)
+{
+	OK(answer[0] || answer[1]);
+	EQ(holder(), answer[1] ? 0 : 1);
+}
+
+TEST(lease_area_renewed_or_stolen_but_not_both)
+{
+	OK(at_each_step(renew_first, second_steals, false, renewed_or_stolen) > 5);
+}
+
+/* The other way round: the thief is interrupted by a renewal. */
+static struct lease held_by_second;
+
+static int first_steals(void)
+{
+	long at = dev.at;
+	int err;
+
+	dev.at = 0;
+	EQ(take(1), 0);
+	held_by_second = record[1];
+	is_dead[1] = true;
+	condemned = draws;
+	dev.calls = 0;
+	dev.at = at;
+	err = take(0);
+	is_dead[1] = false;
+	return err;
+}
+
+static void second_renews(void)
+{
+	answer[1] = lease_area_renew(&area[1], &held_by_second);
+}
+
+static void stolen_or_renewed(long n)
+{
+	OK(answer[0] || answer[1]);
+	/* Renewed while the thief was at it: he tries again, and is told then. */
+	EQ(holder(), answer[0] ? 1 : 0);
+}
+
+TEST(lease_area_stolen_or_renewed_but_not_both)
+{
+	OK(at_each_step(first_steals, second_renews, false, stolen_or_renewed) > 8);
+}
+
+/* --- room, damage, strangers ------------------------------------------------------------ */
+
+TEST(lease_area_a_row_has_room_again_for_what_was_given_back)
+{
+	int held = 0, full = 0;
+
+	set_up();
+	for (int i = 0; i < 400; i++) {
+		struct lease was, l = record[0];
+		int err;
+
+		snprintf(l.vdi.s, sizeof(l.vdi.s), "2b1f7c90-0c3d-4a6f-8e55-%012x", i);
+		EQ(lease_area_read(&area[0], &l.vdi, &was), 0);
+		err = lease_area_swap(&area[0], &was, &l);
+		held += !err;
+		full += err == -ENOSPC;
+		if (i >= 80 && !err) {			/* these are kept */
+			was = l;
+			l.state = LEASE_FREE;
+			EQ(lease_area_swap(&area[0], &was, &l), 0);
+		}
+	}
+	EQ(held + full, 400);
+	OK(held > 300);
+	tear_down();
+}
+
+TEST(lease_area_a_dead_ones_record_does_not_come_back)
+{
+	struct lease l;
+
+	set_up();
+	EQ(take(1), 0);
+	is_dead[1] = true;
+	EQ(take(0), 0);
+	EQ(lease_area_forget(&area[0], &disk), 0);
+	EQ(holder(), -1);
+	/* Nor when its cell is wanted for other disks. */
+	for (int i = 0; i < 300; i++) {
+		struct lease was, next = record[0];
+
+		snprintf(next.vdi.s, sizeof(next.vdi.s), "2b1f7c90-0c3d-4a6f-8e55-%012x", i);
+		lease_area_read(&area[0], &next.vdi, &was);
+		next.state = LEASE_FREE;
+		lease_area_swap(&area[0], &was, &next);
+	}
+	EQ(holder(), -1);
+	is_dead[1] = false;
+	l = record[1];
+	EQ(lease_area_renew(&area[1], &l), -E_NOT_LOCKED);
+	tear_down();
+}
+
+TEST(lease_area_what_cannot_be_read_is_held)
+{
+	struct lease was;
+	uint64_t at;
+
+	set_up();
+	EQ(take(1), 0);
+	/* Find the record and spoil it. */
+	for (at = 0; at < LEASE_AREA_BYTES; at += LEASE_CELL) {
+		uint8_t b[LEASE_BYTES];
+
+		io_read(dev.base, at, b, sizeof(b));
+		if (at >= LEASE_CELLS * LEASE_CELL && !lease_decode(b, sizeof(b), &was))
+			break;
+	}
+	OK(at < LEASE_AREA_BYTES);
+	io_write(dev.base, at + 200, "x", 1);
+	EQ(lease_area_read(&area[0], &disk, &was), -E_DAMAGED);
+	EQ(was.state, LEASE_HELD);
+	/* Who insists wipes it first. */
+	EQ(lease_area_swap(&area[0], &was, &record[0]), -EAGAIN);
+	EQ(take(0), 0);
+	EQ(holder(), 0);
+	tear_down();
+}
+
+TEST(lease_area_has_rows_for_31_hosts)
+{
+	struct lease_area a;
+	int err = 0, n;
+
+	set_up();
+	a = area[1];
+	EQ(area[0].row, 1);
+	EQ(area[1].row, 2);
+	for (n = 2; !err; n++) {
+		snprintf(a.host.s, sizeof(a.host.s), "cccccccc-0000-4000-8000-%012d", n);
+		err = lease_area_join(&a, &record[1]);
+	}
+	EQ(err, -ENOSPC);
+	EQ(n - 1, LEASE_ROWS - 1);
+	EQ(lease_area_join(&area[0], &record[0]), 0);
+	EQ(area[0].row, 1);
+	io_write(dev.base, 0, "xx", 2);
+	EQ(lease_area_check(dev.base), -E_DAMAGED);
+	tear_down();
+}
