@@ -1,0 +1,145 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck disable=SC2016 # scripts for the guests
+#
+# Locks that live with the storage: two hosts and one disk.  One host and a
+# directory: host/lock.bats.  Every interleaving: unit/lease_area.c.
+
+SR=6f0c1a52-3b7e-4d0a-9a51-0d2c4b8f7e11
+V=2b1f7c90-0c3d-4a6f-8e55-1d0a9c7e4f21
+HOST_A=aaaaaaaa-0000-4000-8000-000000000001
+HOST_B=aaaaaaaa-0000-4000-8000-000000000002
+
+# host NAME ID: what a host has of its own.
+host() {
+	guest_ok -n "$1" "echo \"INSTALLATION_UUID='$2'\" >/etc/xensource-inventory"
+}
+
+setup_file() {
+	load helpers/lab
+	lab_start --shared disk:256M --shared history:2M
+	lab_start -n b --shared disk:256M --shared history:2M
+	host a $HOST_A
+	host b $HOST_B
+	guest_ok "sm sr create S --type lvm --dconf device=/dev/ubda --uuid $SR && sm vdi create root --sr S --size 8M --uuid $V"
+	guest_ok -n b "sm sr introduce $SR --type lvm --dconf device=/dev/ubda"
+}
+
+teardown_file() {
+	load helpers/lab
+	lab_stop -n b
+	lab_stop
+}
+
+setup() {
+	load helpers/lab
+	needs LVM_LOCKS
+}
+
+# refused [-n GUEST] PATTERN TEXT: exit code 3, and one line like the pattern.
+refused() {
+	local at=()
+
+	[ "$1" != -n ] || { at=(-n "$2"); shift 2; }
+	guest "${at[@]}" "$2 2>&1" || true
+	echo "status $status: $output"
+	[ "$status" -eq 3 ]
+	# shellcheck disable=SC2053 # a pattern
+	[[ $output == $1 ]]
+}
+
+@test "the first lock makes the area, in a place that lvm2 and the names of disks leave alone" {
+	guest_ok "sm vdi rename root 'a name' --description 'and words' && sm vdi lock $V --owner host1:dom3"
+	guest_ok 'judge vgck VG_XenStorage-'$SR' && judge lvs --noheadings --nosuffix --units m -o lv_size VG_XenStorage-'$SR/MGT
+	[ "${output// /}" = 20.00 ]
+	guest_ok -n b "sm vdi list --json && sm lock list"
+	[[ $output == *'"a name"'*"host1:dom3  $HOST_A"*" vdi lock "*" held "* ]]
+	refused -n b "*is locked by 'host1:dom3' (host $HOST_A, process *" "sm vdi lock $V --owner host2:dom9"
+	refused -n b "*is locked by*" "sm vdi delete $V"
+	# The calls of 2007 on both.
+	guest -n b "sm vdi_lock -t lvm -d /dev/ubda $SR $V FALSE host2:dom9 2>/dev/null" || true
+	[ "$status" -eq 103 ]
+	guest_ok -n b "sm vdi_lock -t lvm -d /dev/ubda $SR $V TRUE host2:dom9 && sm vdi_get_params -t lvm -d /dev/ubda $SR $V"
+	[[ $output == *"(VBDs (host2:dom9))"*"(lock 1)"* ]]
+	guest "sm vdi_unlock -t lvm -d /dev/ubda $SR $V FALSE host1:dom3" || true	# he is late
+	[ "$status" -eq 37 ]
+	guest_ok -n b "sm vdi_unlock -t lvm -d /dev/ubda $SR $V FALSE host2:dom9 && sm lock show $V"
+	[[ $output == "state: "*free ]]
+	# Names are written, disks come and go, and locks stay what they are.
+	guest_ok "sm vdi lock $V --owner x && sm vdi create more --sr S --size 8M && sm vdi rename more less && sm vdi delete less &&
+		sm sr check S"
+	guest_ok -n b "sm lock show $V --json"
+	jq -e '.lock.owner == "x" and .lock.generation > 3' <<<"$output" >/dev/null
+	guest_ok "sm vdi unlock $V --owner x"
+}
+
+# work NAME SECONDS: take the lock, note it on the other disk as only one alone can, give it
+# back; once die with it, which costs the next one the lease and the grace.
+work='
+	get() { dd if=/dev/ubdb bs=512 skip=$1 count=1 iflag=direct status=none | tr -d "\0"; }
+	put() { printf "%-512s" "$2" | dd of=/dev/ubdb bs=512 seek=$1 oflag=direct conv=notrunc status=none; }
+	end=$((SECONDS + $2)) n=0 mine=0 late=0
+	while [ $SECONDS -lt $end ]; do
+		owner=$1.$((++n))
+		sm vdi lock '$V' --sr S --owner $owner --lease 2 2>/dev/null || continue
+		c=$(get 0)
+		put $((c + 1)) "enter $owner"
+		put 0 $((c + 1))
+		c=$(get 0)
+		put $((c + 1)) "leave $owner"
+		put 0 $((c + 1))
+		[ $((++mine)) -ne 4 ] || continue
+		sm vdi unlock '$V' --sr S --owner $owner || : $((late++))
+	done
+	echo $mine $late'
+
+@test "two hosts lock, unlock, die and steal: the history is that of one after the other" {
+	guest_ok 'printf "%-512s" 0 | dd of=/dev/ubdb bs=512 conv=notrunc,fsync status=none'
+	guest -n b -t 90 "set -- b 20; $work" >"$BATS_TEST_TMPDIR/b" 2>&1 &
+	guest_ok -t 90 "set -- a 20; $work"
+	read -r a late_a <<<"${lines[-1]}"
+	wait $!
+	read -r b late_b < <(tail -n 1 "$BATS_TEST_TMPDIR/b")
+	echo "a $a times, b $b times"
+	[ "$a" -ge 4 ] && [ "$b" -ge 4 ] && [ "$late_a" -eq 0 ] && [ "$late_b" -eq 0 ]
+	guest_ok "dd if=/dev/ubdb bs=512 count=$((2 * (a + b) + 2)) iflag=direct status=none | tr -d '\0' | fold -w 512" >/dev/null
+	awk -v times=$((a + b)) 'NR == 1 { if ($1 != 2 * times) { print "lost", $1, 2 * times; bad = 1 } next }
+		NR % 2 == 0 { if ($1 != "enter") { print NR, $0; bad = 1 } inside = $2; next }
+		NR <= 2 * times + 1 && ($1 != "leave" || $2 != inside) { print NR, $0; bad = 1 }
+		END { exit bad }' <<<"$output"
+}
+
+@test "attached on one host: the other is told, and a host that died is not guessed to have" {
+	guest_ok "sm lock break $V --force; sm vdi attach $V --shared"
+	refused -n b "*is locked by '*' (host $HOST_A, process *, vdi attach, since *" "sm vdi attach $V --shared"
+	guest_ok -n b "sm vdi show $V --json"
+	jq -e '.vdi.attached == null' <<<"$output" >/dev/null
+	refused -n b "*is locked by*" "sm vdi resize $V 12M"
+	lab_kill
+	refused -n b "*not proven dead, held until it is given back*--force*" "sm lock break $V"
+	lab_restart
+	host a $HOST_A
+	guest_ok "sm sr introduce $SR --type lvm --dconf device=/dev/ubda --name S && sm lock list"
+	[[ $output == *" dead "*"this host has been started anew since"* ]]
+	guest_ok "sm vdi attach $V --shared && sm vdi detach $V && sm lock list | wc -l"
+	[ "${lines[-1]}" = 1 ]
+	# Who knows better says so; the one who lost it gives back nothing that is not his.
+	guest_ok "sm vdi attach $V --shared"
+	guest_ok -n b "sm lock break $V --force && sm vdi attach $V --shared"
+	guest_ok "sm vdi detach $V && sm lock show $V"
+	[[ $output == *"host:           $HOST_B"* ]]
+	refused "*is locked by*" "sm vdi attach $V --shared"
+	guest_ok -n b "sm vdi detach $V"
+}
+
+@test "dconf shared=true: every attachment takes the lock, of a VHD disk too" {
+	guest_ok "sm sr forget S && sm sr introduce $SR --type lvm --dconf device=/dev/ubda --dconf shared=true --name S &&
+		sm vdi create vhd --sr S --size 8M --format vhd && sm vdi attach vhd && sm lock list --minimal"
+	vhd=${lines[1]}
+	[ "${lines[-1]}" = "$vhd" ]
+	refused -n b "*is locked by*" "sm vdi attach $vhd --shared"
+	refused -n b "*is locked by*" "sm vdi snapshot $vhd"
+	guest_ok "sm vdi detach vhd && sm vdi delete vhd && sm lock list --minimal"
+	[ -z "$output" ]
+	guest_ok "judge vgck VG_XenStorage-$SR && sm vdi delete $V && sm sr destroy S"
+}
