@@ -44,8 +44,8 @@ setup() {
 		record() { echo "$T/disks/$SR"/.*.xenlk.0*; }
 		sm sr_create -t file -d "$T/disks" $SR
 		sm sr_attach -t file -d "$T/disks" $SR
-		sm vdi_create -t file -d "$T/disks" $SR $VDI 1
 		sm sr introduce $SR --type file --dconf location="$T/disks/$SR" --name S >/dev/null
+		sm vdi create root --sr S --size 1M --format raw --uuid $VDI >/dev/null
 		cd "$T/disks/$SR"
 	END
 }
