@@ -226,7 +226,7 @@ int find_sr_of_vdi(struct run *r)
 		one_err = bind_sr(&one);
 		if (!one_err)
 			one_err = sr_open(&one.sr, false);
-		if (one_err && !bad && one.sr.path[0]) {
+		if (IS_ENABLED(CONFIG_TRANSPORT_NFS) && one_err && !bad && one.sr.path[0]) {
 			bad = one_err;
 			why = arena_printf(&r->ctx->arena, "SR %s: %s", one.sr.uuid.s, r->ctx->why);
 			what = arena_strdup(&r->ctx->arena, r->ctx->hint);
@@ -250,9 +250,9 @@ int find_sr_of_vdi(struct run *r)
 	}
 	if (err)
 		return err;
-	if (!some && bad && *what)
+	if (IS_ENABLED(CONFIG_TRANSPORT_NFS) && !some && bad && *what)
 		hint(r->ctx, "%s", what);
-	if (!some && bad)
+	if (IS_ENABLED(CONFIG_TRANSPORT_NFS) && !some && bad)
 		return fail_say(r->ctx, bad, "%s", why);
 	if (!some) {
 		hint(r->ctx, "sm sr attach SR, or name the SR: --sr SR");
