@@ -26,6 +26,7 @@ struct attachment {
 	bool attached;		/* somebody called attach and not yet detach */
 	bool active;		/* and there is a block device */
 	bool writable;
+	bool elsewhere;		/* on another host, by the lock that lives with the storage; so attached is set */
 	char device[256];	/* that device, /dev/loop3; "" while not active */
 	const char *link;	/* /dev/sm/backend/<SR>/<VDI>, under SM_ROOT; or NULL */
 	const char *backend;	/* name of the datapath that serves it: "loop" */

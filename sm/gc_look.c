@@ -8,6 +8,7 @@
 #include "lib/io.h"
 #include "lib/log.h"
 #include "sm/gc.h"
+#include "sm/lease.h"
 #include "sm/live.h"
 #include "sm/locks.h"
 #include "sm/tree.h"
@@ -95,7 +96,7 @@ static void take_live(struct gc_look *k)
 			v->at.attached = true;
 			continue;
 		}
-		if (!v->at.attached && !v->at.active)
+		if ((!v->at.attached && !v->at.active) || v->at.elsewhere)
 			continue;
 		k->facts[i].live = IS_ENABLED(CONFIG_SERVE) && !k->run.sr.type->layout->unit &&
 			!live_can(&k->run, v);
@@ -181,6 +182,8 @@ int gc_look(struct gc *g, struct gc_look *k, bool write)
 		err = sr_open(&k->run.sr, write);
 	if (!err)
 		err = sr_vdis(&k->run.sr, &k->l);
+	if (WITH_LOCKS && !err)
+		err = lease_mark_elsewhere(&k->run.sr, &k->l);
 	if (err)
 		return err;
 	k->facts = arena_array(&k->ctx.arena, k->l.n, sizeof(*k->facts));

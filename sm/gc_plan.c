@@ -198,7 +198,8 @@ static const char *attached_text(const struct work *w, uint32_t of, struct gc_st
 	const struct vdi *v = w->n[of].v;
 
 	s->remedy = arena_printf(w->a, "sm vdi detach %s", v->uuid.s);
-	return arena_printf(w->a, "VDI %s is attached on this host", v->uuid.s);
+	return arena_printf(w->a, "VDI %s is attached on %s host", v->uuid.s,
+			    v->at.elsewhere ? "another" : "this");
 }
 
 /* Why not now?  NULL = nothing is in the way. */

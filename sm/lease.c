@@ -399,6 +399,23 @@ static bool is_elsewhere(const struct seen *s)
 	return is_taken(s) && (s->damaged || s->lease.kind == LEASE_BOOT) && !s->here;
 }
 
+int lease_mark_elsewhere(struct sr *sr, struct vdis *l)
+{
+	struct lease_list locks = { 0 };
+	int err = sr->type->layout->leases ? sr->type->layout->leases->list(sr, &locks) : 0;
+
+	for (size_t i = 0; !err && i < locks.n; i++) {
+		struct seen s = { .lease = locks.v[i].lease, .damaged = locks.v[i].err, .verdict = LEASE_LIVES };
+		struct vdi *vdi = vdis_find(l, &s.lease.vdi);
+
+		if (!s.damaged)
+			err = judge(sr, &s, locks.v[i].age);
+		if (!err && vdi && is_elsewhere(&s))
+			vdi->at.attached = vdi->at.elsewhere = true;
+	}
+	return err;
+}
+
 int lease_admit(struct run *r)
 {
 	enum op op = r->rq->op;

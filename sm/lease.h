@@ -47,6 +47,8 @@ int lease_after_delete(struct run *r, int err);
 int lease_attach(struct run *r, bool writable);
 /* Give it back; nothing to do when it is not ours any more. */
 int lease_detach(struct run *r);
+/* A disk that another host has attached counts as attached: for who changes trees. */
+int lease_mark_elsewhere(struct sr *sr, struct vdis *l);
 /* vdi->owners. */
 int lease_owners(struct run *r);
 

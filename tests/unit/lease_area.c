@@ -10,6 +10,7 @@
 
 #include "lib/err.h"
 #include "lib/io.h"
+#include "lib/io_test.h"
 #include "lib/lease_area.h"
 #include "tests/unit/t.h"
 
@@ -84,7 +85,7 @@ static int answer[2];
 
 static void set_up(void)
 {
-	struct io *base = io_mem(LEASE_AREA_BYTES, LEASE_AREA_BYTES);
+	struct io *base = io_sparse(LEASE_AREA_BYTES, LEASE_AREA_BYTES, 0);
 
 	is_dead[0] = is_dead[1] = false;
 	condemned = 0;
