@@ -123,7 +123,9 @@ hot := lib/serve/% lib/qcow2/% arch/x86_64/% \
        $(patsubst %,lib/%.o,arena buf crc32 image_copy image_read io io_file io_keep io_sparse num refcount \
        utf8 uuid zero text/json_write text/text $(addprefix vhd/,bat batch batmap bitmap coalesce discard read write) \
        $(addprefix lvm2/,alloc commit decode decode_lv decode_plain label lv map mda ops print show text tree vg))
-cold = $(if $(CONFIG_OPTIMIZE_SIZE)$(SAN)$(COV)$(filter $(hot),$(@:$O/obj/%=%)),,-Oz)
+cold = $(if $(CONFIG_OPTIMIZE_SIZE)$(SAN)$(COV)$(filter $(hot),$(@:$O/obj/%=%)),,-Oz $(guard))
+# Decoders meet hostile bytes: all that has an address is guarded.  Elsewhere what has a buffer.
+guard = $(if $(CONFIG_STACK_PROTECTOR),$(if $(filter sm/% drivers/%,$(@:$O/obj/%=%)),-fstack-protector))
 
 # What was used last time: a change of flags rebuilds what it touches.
 differs = cmp -s $@.new $@ && rm $@.new || mv $@.new $@
