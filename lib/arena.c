@@ -21,7 +21,7 @@ struct arena_chunk {
 #define PAGE		((size_t)4096)
 #define LARGE_PAGE	((size_t)2 << 20)
 
-static _Noreturn void out_of_memory(void)
+static __attribute__((noreturn)) void out_of_memory(void)
 {
 	static const char text[] = "sm: out of memory; nothing that was promised is lost\n";
 
