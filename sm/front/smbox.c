@@ -72,7 +72,7 @@ static const char **applets(struct arena *a, size_t *n)
 		list[(*n)++] = "sm";
 	if (IS_ENABLED(CONFIG_FRONT_BLOCK))
 		list[(*n)++] = "block-sm";
-	if (IS_ENABLED(CONFIG_DIR_LOCKS))
+	if (IS_ENABLED(CONFIG_LOCK_UTIL))
 		list[(*n)++] = "lock-util";
 	for_each_registered(sr_types, t)
 		for (const char *const *s = (*t)->names; *s; s++)
