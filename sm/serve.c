@@ -24,6 +24,7 @@
 #include "lib/serve/disk.h"
 #include "lib/serve/server.h"
 #include "sm/core.h"
+#include "sm/lease.h"
 #include "sm/locks.h"
 #include "sm/snapshot.h"
 #include "sm/state.h"
@@ -110,6 +111,8 @@ static int take_back(struct run *r, int *lock)
 
 	if (!err)
 		err = state_remove(&r->sr, &r->vdi.uuid);
+	if (WITH_LOCKS && !err)
+		err = lease_detach(r);
 	if (!err)
 		err = chain_release(&r->sr, &r->vdi);
 	server_unlock(&r->sr, &r->vdi.uuid, lock);
@@ -140,9 +143,13 @@ int do_vdi_serve(struct run *r)
 		err = open_disk(r, &d);
 	if (!err)
 		err = server_tell(&r->sr, lock, &note);
+	if (WITH_LOCKS && !err)
+		err = lease_attach(r, r->rq->writable);
 	if (!err)
 		err = state_put(&r->sr, &r->vdi.uuid, r->rq->writable);	/* commit */
 	if (err) {
+		if (WITH_LOCKS)
+			lease_detach(r);
 		disk_close(d);
 		chain_release(&r->sr, &r->vdi);		/* err is what matters */
 		server_unlock(&r->sr, &r->vdi.uuid, &lock);

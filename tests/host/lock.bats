@@ -160,6 +160,22 @@ second_host() {
 	END
 }
 
+@test "a disk of a shared SR that is served has the lock until its server ends" {
+	second_host
+	ns <<-'END'
+		sm sr forget S
+		sm sr introduce $SR --type file --dconf location="$T/disks/$SR" --dconf shared=true --name S >/dev/null
+		sm vdi serve $VDI --socket "$T/s" &
+		for ((i = 0; i < 200; i++)); do [ ! -S "$T/s" ] || break; sleep 0.05; done
+		is '.lock | .kind == "attached" and .verb == "vdi serve"' sm lock show $VDI
+		fails 3 "*is locked by*" other sm vdi serve $VDI --socket "$T/s2"
+		fails 3 "*is locked by*" other sm vdi attach $VDI --shared
+		kill $!
+		wait $! || :
+		is '.lock == null' sm lock show $VDI
+	END
+}
+
 @test "lock-util: the tool of 2007, on the locks of disks and on others" {
 	cd "$T/disks"
 	[ "$(lock-util lock $VDI.raw.xenlk w 0 $SR 30)" = "0 30" ]
