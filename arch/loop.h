@@ -26,6 +26,12 @@ struct loop_options {
 	uint64_t offset;	/* of the device's first byte in the file */
 	uint64_t size_limit;	/* bytes; 0 = to the end of the file */
 	const char *name;	/* a label that loop_info() returns, cut at 63; or NULL */
+	/*
+	 * Unless NULL: the kernel frees the device with its last user.  The first
+	 * one is the descriptor of it that comes back here, to be closed once the
+	 * device is in use.
+	 */
+	int *held;
 };
 
 struct loop_info_now {

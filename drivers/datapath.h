@@ -23,6 +23,11 @@ struct vdis;
 
 struct datapath {
 	const char *name;
+	/*
+	 * It serves what is only read, and not all of that: -ENOTBLK from activate()
+	 * leaves the disk to the next datapath, and why to the log.
+	 */
+	bool read_only;
 	/* Can this datapath serve a VDI of such a format? */
 	bool (*serves)(const struct vdi *vdi);
 	/* Fill at->active, writable, device from the kernel; not active is no error. */

@@ -26,14 +26,24 @@
 #define GRACE		(NS_PER_S / 2)
 
 #define PREFIX		"sm-"
+#define UUID_PREFIX	"SM-"
+#define UUID_MAP	"-map"		/* behind the uuid */
 
-static void describe(struct sr *sr, const struct vdi *vdi, struct dm_device *d)
+static enum port_kind kind_of(const char *dm_uuid)
+{
+	size_t n = strlen(dm_uuid), end = sizeof(UUID_PREFIX) - 1 + UUID_LEN;
+
+	return n > end && !strcmp(dm_uuid + end, UUID_MAP) ? PORT_MAP : PORT_LINEAR;
+}
+
+static void describe(struct sr *sr, const struct vdi *vdi, enum port_kind kind, struct dm_device *d)
 {
 	struct arena *a = &sr->ctx->arena;
 
 	*d = (struct dm_device){
 		.name = arena_printf(a, PREFIX "%s", vdi->uuid.s),
-		.uuid = arena_printf(a, "SM-%s", vdi->uuid.s),
+		.uuid = arena_printf(a, UUID_PREFIX "%s%s", vdi->uuid.s,
+				     kind == PORT_MAP ? UUID_MAP : ""),
 		.kind = DM_GUEST, .deadline = clock_now_mono() + PATIENCE,
 	};
 }
@@ -75,13 +85,16 @@ int port_find(struct sr *sr, const struct vdi *vdi, struct port *p)
 	*p = (struct port){ 0 };
 	if (ctl < 0)
 		return 0;
-	describe(sr, vdi, &d);
+	describe(sr, vdi, PORT_LINEAR, &d);
 	err = dm_info(ctl, dm_by_name(d.name), &info);
 	if (err == -ENXIO)
 		return 0;
 	if (err)
 		return fail(sr->ctx, err, "ask device-mapper for %s", d.name);
-	*p = (struct port){ info.live, !info.read_only, info.suspended, info.dev };
+	*p = (struct port){
+		.kind = kind_of(info.uuid), .there = info.live, .writable = !info.read_only,
+		.held = info.suspended, .dev = info.dev,
+	};
 	return 0;
 }
 
@@ -110,7 +123,7 @@ int port_below(struct sr *sr, const struct vdi *vdi, dev_t **devs, size_t *n)
 	*n = 0;
 	if (ctl < 0)
 		return 0;
-	describe(sr, vdi, &d);
+	describe(sr, vdi, PORT_LINEAR, &d);
 	err = dm_deps(ctl, dm_by_name(d.name), &sr->ctx->arena, devs, n);
 	return err && err != -ENXIO ? fail(sr->ctx, err, "ask device-mapper for %s", d.name) : 0;
 }
@@ -136,13 +149,14 @@ int port_list(struct sr *sr, struct ports *all)
 	return 0;
 }
 
-bool ports_have(const struct ports *all, const struct uuid *vdi)
+enum port_kind ports_have(const struct ports *all, const struct uuid *vdi)
 {
 	char name[sizeof(PREFIX) + UUID_LEN] = PREFIX;
-	struct dm_entry key = { .name = name };
+	struct dm_entry key = { .name = name }, *e;
 
 	memcpy(name + sizeof(PREFIX) - 1, vdi->s, UUID_LEN + 1);
-	return all->n && bsearch(&key, all->v, all->n, sizeof(key), by_name);
+	e = all->n ? bsearch(&key, all->v, all->n, sizeof(key), by_name) : NULL;
+	return e ? kind_of(e->uuid) : PORT_NONE;
 }
 
 /* --- making and removing --------------------------------------------------------- */
@@ -157,8 +171,8 @@ void port_linear(struct sr *sr, dev_t below, uint64_t bytes, struct dm_table *t)
 	};
 }
 
-int port_put(struct sr *sr, const struct vdi *vdi, const struct dm_table *t, bool writable,
-	     struct attachment *at)
+static int put(struct sr *sr, const struct vdi *vdi, const struct dm_table *t,
+	       enum port_kind kind, bool writable, struct attachment *at)
 {
 	_close_ int ctl = open_dm(sr);
 	struct dm_device d;
@@ -166,7 +180,7 @@ int port_put(struct sr *sr, const struct vdi *vdi, const struct dm_table *t, boo
 
 	if (ctl < 0)
 		return ctl;
-	describe(sr, vdi, &d);
+	describe(sr, vdi, kind, &d);
 	d.table = t;
 	d.read_only = !writable;
 	err = dm_activate(ctl, &d, NULL);	/* commit */
@@ -178,6 +192,18 @@ int port_put(struct sr *sr, const struct vdi *vdi, const struct dm_table *t, boo
 	return 0;
 }
 
+int port_put(struct sr *sr, const struct vdi *vdi, const struct dm_table *t, bool writable,
+	     struct attachment *at)
+{
+	return put(sr, vdi, t, PORT_LINEAR, writable, at);
+}
+
+int port_put_map(struct sr *sr, const struct vdi *vdi, const struct dm_table *t,
+		 struct attachment *at)
+{
+	return put(sr, vdi, t, PORT_MAP, false, at);
+}
+
 int port_remove(struct sr *sr, const struct vdi *vdi)
 {
 	_close_ int ctl = dm_open();
@@ -186,7 +212,8 @@ int port_remove(struct sr *sr, const struct vdi *vdi)
 
 	if (ctl < 0)
 		return 0;
-	describe(sr, vdi, &d);
+	describe(sr, vdi, PORT_LINEAR, &d);
+	d.uuid = NULL;		/* of any kind */
 	err = dm_deactivate(ctl, &d);		/* commit */
 	if (err == -EBUSY) {
 		hint(sr->ctx, "see who has it open: fuser /dev/mapper/%s", d.name);
@@ -224,10 +251,10 @@ static _Noreturn void watch(const struct port_hold *h, int end)
 	for (size_t i = 0; i < ARRAY_SIZE(deadly); i++)
 		signal(deadly[i], SIG_IGN);
 	proc_guard();
-	err = dm_suspend(h->ctl, dm_by_dev(h->dev), 0);
+	err = dm_suspend(h->ctl, dm_by_dev(h->port.dev), 0);
 	if (send(end, &err, sizeof(err), MSG_NOSIGNAL) != sizeof(err) || err) {
 		if (!err)
-			let_go(h->ctl, h->dev);
+			let_go(h->ctl, h->port.dev);
 		_exit(1);
 	}
 	do {
@@ -236,7 +263,7 @@ static _Noreturn void watch(const struct port_hold *h, int end)
 	/* A word says that all is well; without one they have died, or sleep. */
 	if (ready == 1 && read(end, &word, 1) == 1)
 		_exit(0);
-	let_go(h->ctl, h->dev);
+	let_go(h->ctl, h->port.dev);
 	_exit(1);
 }
 
@@ -268,8 +295,8 @@ static int hear(struct port_hold *h)
 	kill(h->watcher, SIGKILL);
 	reap(h);
 	/* It may just have come to rest. */
-	if (!dm_info(h->ctl, dm_by_dev(h->dev), &now) && now.suspended)
-		let_go(h->ctl, h->dev);
+	if (!dm_info(h->ctl, dm_by_dev(h->port.dev), &now) && now.suspended)
+		let_go(h->ctl, h->port.dev);
 	return -E_DEADLINE;
 }
 
@@ -301,8 +328,7 @@ int port_pause(struct sr *sr, const struct vdi *vdi, uint64_t deadline, struct p
 		return err;
 	if (!p.there)
 		return fail_say(sr->ctx, -E_VDI_UNAVAILABLE, "VDI %s has no device", vdi->uuid.s);
-	h->dev = p.dev;
-	h->writable = p.writable;
+	h->port = p;
 	h->ctl = dm_open();
 	err = h->ctl < 0 ? h->ctl : start(h);
 	if (!err)
@@ -320,21 +346,21 @@ static int go_on(struct port_hold *h, const struct dm_table *t)
 {
 	struct dm_device d;
 	struct dm_info now = { .suspended = true };
-	int err = dm_info(h->ctl, dm_by_dev(h->dev), &now);
+	int err = dm_info(h->ctl, dm_by_dev(h->port.dev), &now);
 
-	describe(h->sr, h->vdi, &d);
+	describe(h->sr, h->vdi, h->port.kind, &d);
 	d.table = t;
-	d.read_only = !h->writable;
+	d.read_only = !h->port.writable;
 	/* Later the watcher might clear the table that we load. */
 	if (!err && (!now.suspended || !clock_left(h->deadline)))
 		err = -E_DEADLINE;
 	else if (!err && t)
 		err = dm_reload(h->ctl, &d, 0);		/* commit */
 	else if (!err)
-		err = dm_resume(h->ctl, dm_by_dev(h->dev), 0, NULL);
+		err = dm_resume(h->ctl, dm_by_dev(h->port.dev), 0, NULL);
 	/* The kernel's refusal of a table leaves it held, with the old one. */
 	if (err && now.suspended)
-		let_go(h->ctl, h->dev);
+		let_go(h->ctl, h->port.dev);
 	/* The watcher may have been killed, which does not matter any more. */
 	send(h->watch, "", 1, MSG_NOSIGNAL);
 	end_watcher(h);

@@ -45,8 +45,16 @@ bool port_can(void);
 /* 0, or -E_UNSUPPORTED with that reason in words. */
 int port_need(struct sr *sr);
 
+/* What its table was made for: part of its name for the kernel, so a list tells it too. */
+enum port_kind {
+	PORT_NONE,		/* there is none */
+	PORT_LINEAR,		/* one device that serves all of it */
+	PORT_MAP,		/* pieces of images */
+};
+
 struct port {
-	bool there;		/* it exists and has a table */
+	enum port_kind kind;	/* it exists, or PORT_NONE */
+	bool there;		/* and has a table */
 	bool writable;
 	bool held;		/* somebody has paused it */
 	dev_t dev;
@@ -67,7 +75,7 @@ struct ports {
 	size_t n;
 };
 int port_list(struct sr *sr, struct ports *all);
-bool ports_have(const struct ports *all, const struct uuid *vdi);
+enum port_kind ports_have(const struct ports *all, const struct uuid *vdi);
 
 /* The table that shows one device from its start, in the arena. */
 void port_linear(struct sr *sr, dev_t below, uint64_t bytes, struct dm_table *t);
@@ -79,6 +87,9 @@ void port_linear(struct sr *sr, dev_t below, uint64_t bytes, struct dm_table *t)
  */
 int port_put(struct sr *sr, const struct vdi *vdi, const struct dm_table *t, bool writable,
 	     struct attachment *at);
+/* The same of PORT_MAP, which is read-only. */
+int port_put_map(struct sr *sr, const struct vdi *vdi, const struct dm_table *t,
+		 struct attachment *at);
 
 /* 0 too when there is none.  -E_VDI_IN_USE while somebody has it open. */
 int port_remove(struct sr *sr, const struct vdi *vdi);
@@ -108,8 +119,7 @@ struct port_hold {
 	int ctl;		/* device-mapper, open */
 	int watch;		/* our end of the watcher's pipe */
 	pid_t watcher;
-	dev_t dev;
-	bool writable;
+	struct port port;
 	uint64_t deadline;
 };
 

@@ -148,6 +148,23 @@ enum image_map_flags {
 /* The longest run that begins at `at` and is alike throughout. */
 int image_map(struct image *im, uint64_t at, int flags, struct image_run *run);
 
+/*
+ * Where the whole disk lies, for who can point at it: neighbours merged, from
+ * the first byte to the last, without gaps.  Holes of raw files are pointed at.
+ */
+struct image_span {
+	uint64_t start, length;		/* of the disk */
+	uint64_t offset;		/* in the file of that level */
+	uint32_t level;			/* IMAGE_NOWHERE: it reads as zeroes */
+};
+#define IMAGE_NOWHERE UINT32_MAX
+
+/*
+ * In the arena, in time and memory of their number.  -E2BIG when there are more
+ * than `most`, -EOPNOTSUPP when some of it cannot be pointed at.
+ */
+int image_spans(struct image *im, struct arena *a, size_t most, struct image_span **v, size_t *n);
+
 struct image_info {
 	enum image_format format;
 	const char *type;		/* "fixed", "dynamic", "differencing", "raw", "qcow2" */

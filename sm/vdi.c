@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Verbs on VDIs. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,9 +23,35 @@ const struct datapath *vdi_datapath(const struct sr *sr, const struct vdi *vdi)
 	const struct datapath *d;
 
 	for (size_t i = 0; (d = sr_datapath_at(sr->type, i)); i++)
-		if ((!IS_ENABLED(CONFIG_SERVE) || d->activate) && d->serves(vdi))
+		if ((!IS_ENABLED(CONFIG_SERVE) || (d->activate && !d->read_only)) && d->serves(vdi))
 			return d;
 	return NULL;
+}
+
+static int not_served(struct run *r)
+{
+	hint(r->ctx, "sm help types");
+	return fail_say(r->ctx, -E_UNSUPPORTED, "no datapath serves a disk of format %s",
+			r->vdi.format);
+}
+
+/* One that only reads may leave a disk to the next, and why to the log. */
+static int start(struct run *r, bool writable)
+{
+	struct vdi *vdi = &r->vdi;
+	const struct datapath *d;
+	int err;
+
+	for (size_t i = 0; (d = sr_datapath_at(r->sr.type, i)); i++) {
+		if (!d->activate || (writable && d->read_only) || !d->serves(vdi))
+			continue;
+		err = d->activate(&r->sr, vdi, writable, &vdi->at);
+		if (!IS_ENABLED(CONFIG_DATAPATH_MAP) || err != -ENOTBLK)
+			return err;
+		logf_info(r->ctx, "vdi attach: VDI %s is not mapped: %s", vdi->uuid.s, r->ctx->why);
+		fail_clear(r->ctx);
+	}
+	return not_served(r);
 }
 
 const struct datapath *datapath_now(const struct sr *sr, const struct vdi *vdi)
@@ -384,13 +411,6 @@ static int deactivate(struct run *r)
 	return link_remove(&r->sr, &vdi->uuid);
 }
 
-static int not_served(struct run *r)
-{
-	hint(r->ctx, "sm help types");
-	return fail_say(r->ctx, -E_UNSUPPORTED, "no datapath serves a disk of format %s",
-			r->vdi.format);
-}
-
 /* Make the device, if there is none, and the link to it. */
 static int activate(struct run *r, bool writable)
 {
@@ -415,7 +435,8 @@ static int activate(struct run *r, bool writable)
 	}
 	fresh = !vdi->at.active;
 	if (fresh)
-		err = d->activate(&r->sr, vdi, writable, &vdi->at);
+		err = IS_ENABLED(CONFIG_SERVE) ? start(r, writable) :
+			d->activate(&r->sr, vdi, writable, &vdi->at);
 	else if (d->refresh)
 		err = d->refresh(&r->sr, vdi, &vdi->at);
 	if (err)

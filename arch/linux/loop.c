@@ -101,7 +101,8 @@ static void fill_info(struct loop_info64 *i, const struct loop_options *o)
 	*i = (struct loop_info64){
 		.lo_offset = o->offset,
 		.lo_sizelimit = o->size_limit,
-		.lo_flags = o->read_only ? LO_FLAGS_READ_ONLY : 0,
+		.lo_flags = (o->read_only ? LO_FLAGS_READ_ONLY : 0) |
+			    (o->held ? LO_FLAGS_AUTOCLEAR : 0),
 	};
 	if (o->name)
 		snprintf((char *)i->lo_file_name, sizeof(i->lo_file_name), "%s", o->name);
@@ -186,6 +187,8 @@ int loop_attach(int file, const struct loop_options *o, bool *direct)
 		err = bind(dev, file, o);
 		if (err == -EBUSY)
 			clock_sleep(NS_PER_MS);
+		if (!err && o->held)
+			*o->held = take_fd(&dev);
 	}
 	if (err)
 		return err;

@@ -93,7 +93,7 @@ static int find(struct sr *sr, const struct vdi *vdi, struct attachment *at)
 	if (alive < 0)
 		return alive;
 	err = port_find(sr, vdi, &p);
-	if (!err && (alive || p.there))
+	if (!err && (alive || (p.there && p.kind == PORT_LINEAR)))
 		fill(vdi, alive ? note.writable : p.writable,
 		     p.there || !note.device[0] ? NULL : note.device, at);
 	return err;
@@ -108,7 +108,7 @@ static int find_all(struct sr *sr, struct vdis *l)
 	/* Nothing is active that nobody asked for. */
 	for (size_t i = 0; i < l->n && !err; i++) {
 		struct vdi *vdi = &l->v[i];
-		bool has_port = ports_have(&ports, &vdi->uuid);
+		bool has_port = ports_have(&ports, &vdi->uuid) == PORT_LINEAR;
 
 		if (!vdi->at.attached || !serves(vdi))
 			continue;

@@ -45,7 +45,7 @@ static const struct sr_type file = {
 	.transport = &transport_local,
 	.layout    = &layout_dir,
 	.formats   = (const char *const[]){ "vhd", "raw", NULL },
-	.datapaths = (const char *const[]){ "loop", "nbd", "socket", NULL },
+	.datapaths = (const char *const[]){ "loop", "map", "nbd", "socket", NULL },
 	.thin      = true,
 };
 REGISTER(sr_types, file);

@@ -38,6 +38,6 @@ static const struct sr_type lvm = {
 	.transport = &transport_devices,
 	.layout    = &layout_lvm,
 	.formats   = (const char *const[]){ "vhd", "raw", NULL },
-	.datapaths = (const char *const[]){ "lv", "nbd", "socket", NULL },
+	.datapaths = (const char *const[]){ "lv", "map", "nbd", "socket", NULL },
 };
 REGISTER(sr_types, lvm);
