@@ -271,14 +271,24 @@ int do_gc_stop(struct run *r)
 
 /* --- by itself ---------------------------------------------------------------------------- */
 
-/* SM_GC=off, or gc=false in the SR's dconf, upstream's word for it. */
+static bool says(const struct run *r, const char *key, const char *value)
+{
+	const char *s = kv_get(&r->sr.dconf, key);
+
+	return s && !strcmp(s, value);
+}
+
+/*
+ * SM_GC=off, or gc=false in the SR's dconf, upstream's word for it.  Where other
+ * hosts may have disks attached only their locks tell us.
+ */
 static bool is_off(const struct run *r)
 {
-	const char *env = getenv("SM_GC"), *dconf = kv_get(&r->sr.dconf, "gc");
-	const char *master = kv_get(&r->sr.dconf, "SRmaster");
+	const char *env = getenv("SM_GC");
 
-	return (env && !strcmp(env, "off")) || (dconf && !strcmp(dconf, "false")) ||
-	       (master && strcmp(master, "true"));
+	return (env && !strcmp(env, "off")) || says(r, "gc", "false") ||
+	       (kv_get(&r->sr.dconf, "SRmaster") && !says(r, "SRmaster", "true")) ||
+	       (r->sr.type->shared && !says(r, "shared", "true"));
 }
 
 /* Can the verb have left anything to do? */

@@ -8,6 +8,7 @@
 #include "drivers/transport.h"
 #include "lib/err.h"
 #include "lib/file.h"
+#include "lib/kconfig.h"
 
 /* SR-API 1.0: nfs@HOST:/remote/dir@/local/mountpoint; where it is mounted is our affair. */
 static int dconf_srapi1(struct ctx *ctx, const char *text, const struct uuid *sr,
@@ -44,6 +45,9 @@ static const struct sr_type nfs = {
 		{ "nosubdir", KEY_TEXT, "true: the SR is serverpath itself", 0 },
 		{ "subdir", KEY_TEXT, "false: the same", 0 },
 		{ "useUDP", KEY_TEXT, "not offered any more", 0 },
+#if IS_ENABLED(CONFIG_STORAGE_LOCKS)
+		{ "shared", KEY_TEXT, "true: other hosts use it too, so attaching takes the disk's lock", 0 },
+#endif
 		{ "probeversion", KEY_TEXT, "sr probe also tells the versions of the server", 0 },
 		{ }
 	},
