@@ -320,6 +320,7 @@ static int look(const char *path, const struct stat *st, int type, struct FTW *f
 	if (type == FTW_D && (!*p || !strcmp(p, "/loc") || !strcmp(p, "/root") ||
 			      !strcmp(p, "/root/etc") || !strcmp(p, "/root/run") ||
 			      !strcmp(p, "/root/run/sm") || !strcmp(p, "/root/run/sm/attached") ||
+			      !strcmp(p, "/root/run/sm/shares") ||
 			      !strcmp(p, "/root/run/sr-mount") || !strcmp(p, "/root/dev") ||
 			      !strcmp(p, "/root/dev/sm") || !strcmp(p, "/root/dev/sm/backend") ||
 			      !strcmp(p, "/root/var")))
