@@ -93,7 +93,8 @@ static int find(struct sr *sr, const struct vdi *vdi, struct attachment *at)
 	if (alive < 0)
 		return alive;
 	err = port_find(sr, vdi, &p);
-	if (!err && (alive || (p.there && p.kind == PORT_LINEAR)))
+	/* A disk whose image is gone is looked for in each format: a port may be another's. */
+	if (!err && (alive || (p.there && p.kind == PORT_LINEAR && number_below(sr, vdi) >= 0)))
 		fill(vdi, alive ? note.writable : p.writable,
 		     p.there || !note.device[0] ? NULL : note.device, at);
 	return err;
