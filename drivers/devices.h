@@ -20,6 +20,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct io;
@@ -54,10 +55,11 @@ int devices_search(struct sr *sr, bool every);
 
 /*
  * Are there other devices than at the last devices_seen() for this SR?  A copy of
- * one of its disks may have come.
+ * one of its disks may have come.  *now says which there are, for devices_seen()
+ * once all of those have been looked into: what comes meanwhile is news again.
  */
-bool devices_have_news(struct sr *sr);
-void devices_seen(struct sr *sr);
+bool devices_have_news(struct sr *sr, uint64_t *now);
+void devices_seen(struct sr *sr, uint64_t then);
 void devices_forget(struct sr *sr);	/* it is detached, or gone */
 
 /*

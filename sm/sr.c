@@ -218,11 +218,6 @@ static int must_be_new(struct run *r)
 	return 0;
 }
 
-/*
- * The layout's marker makes the SR (commit); smtab and the mount follow.  A
- * death between leaves an SR that "sr introduce" takes up, as a second "sr
- * create" says.
- */
 /* Where creation writes to nothing but what it has to be sure of first, that can be asked before. */
 static int may_create(struct sr *sr)
 {
@@ -237,6 +232,11 @@ static int may_create(struct sr *sr)
 	return err;
 }
 
+/*
+ * The layout's marker makes the SR (commit); smtab and the mount follow.  A
+ * death between leaves an SR that "sr introduce" takes up, as a second "sr
+ * create" says.
+ */
 int do_sr_create(struct run *r)
 {
 	struct sr *sr = &r->sr;

@@ -167,8 +167,10 @@ hold_lock() {
 
 @test "a copy of a disk that comes while the SR is attached: nothing is changed until it has gone" {
 	disk 1 64M
+	disk 2 64M
 	sr /dev/loop1
-	guest_ok 'sm vdi create v --sr disks --size 8M --format raw >/dev/null && sm vdi create w --sr disks --size 8M --format raw >/dev/null && sm vdi attach v >/dev/null && sync && cp /tmp/disk1 /tmp/disk2 && losetup /dev/loop2 /tmp/disk2'
+	# It comes under the name that another disk had.
+	guest_ok 'sm vdi create v --sr disks --size 8M --format raw >/dev/null && sm vdi create w --sr disks --size 8M --format raw >/dev/null && sm vdi attach v >/dev/null && sync && losetup -d /dev/loop2 && cp /tmp/disk1 /tmp/disk2 && losetup /dev/loop2 /tmp/disk2'
 	same /dev/loop1 /dev/loop2
 	for verb in 'vdi create x --sr disks --size 8M' 'vdi attach w' 'vdi resize w 12M' 'vdi delete w' 'vdi rename w y'; do
 		fails 1 '*PV * is on /dev/loop[12] too*' sm $verb

@@ -127,10 +127,12 @@ bool lvm_is_of(const struct lvm_sr *l, const struct lvm_dev *d, const char *name
 static int find_copies(struct sr *sr, struct lvm_sr *l, const char *name)
 {
 	struct devices *all = sr_devices(sr);
+	const struct lvm_found *f;
+	uint64_t now;
 	bool *keep;
 	int n;
 
-	if (!sr->write || !devices_have_news(sr))
+	if (!sr->write || !devices_have_news(sr, &now))
 		return 0;
 	n = devices_search(sr, true);
 	if (n < 0) {			/* what is not seen is not known to be wrong */
@@ -138,7 +140,8 @@ static int find_copies(struct sr *sr, struct lvm_sr *l, const char *name)
 		return 0;
 	}
 	lvm_read(sr, l);
-	if (found(l, name)->vg && found(l, name)->vg->refuse)
+	f = found(l, name);
+	if (!f || !f->vg || f->vg->refuse)	/* nothing of it can be read any more, or the copy's newer text */
 		return 0;
 	keep = arena_array(&sr->ctx->arena, all->n, sizeof(*keep));
 	for (size_t i = 0; i < all->n; i++)
@@ -147,7 +150,7 @@ static int find_copies(struct sr *sr, struct lvm_sr *l, const char *name)
 	if (n)
 		return n;
 	lvm_read(sr, l);
-	devices_seen(sr);
+	devices_seen(sr, now);
 	return 0;
 }
 

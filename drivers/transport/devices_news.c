@@ -4,8 +4,10 @@
  * that turns up beside the original is found so, without a look into every disk
  * of the host for every verb.
  *
- * What is kept, in /run/sm/seen/<SR>, is a sum over the names of devices.  It says
- * nothing about what is on them and is no more than a reason not to look again.
+ * What is kept, in /run/sm/seen/<SR>, is a sum over the names of devices and their
+ * numbers in sysfs: a disk that has gone gives its name to the next one that comes,
+ * but not its number.  It says nothing about what is on them and is no more than a
+ * reason not to look again.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -13,7 +15,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "drivers/devices.h"
 #include "drivers/sr.h"
@@ -25,9 +27,10 @@
 #define SUM_TEXT 17
 
 /* Those the kernel always has count while something is behind them; dm is made of others. */
-static bool counts(int dir, const char *name)
+static bool counts(int dir, const char *name, uint64_t *number)
 {
 	char path[300];
+	struct stat st;
 
 	if (*name == '.' || !strncmp(name, "dm-", 3))
 		return false;
@@ -37,30 +40,31 @@ static bool counts(int dir, const char *name)
 		snprintf(path, sizeof(path), "%s/pid", name);
 	else
 		return true;
-	return !faccessat(dir, path, F_OK, 0);
+	if (fstatat(dir, path, &st, 0))
+		return false;
+	*number = st.st_ino;
+	return true;
 }
 
-/* The same in whatever order they come.  Empty when there is no sysfs. */
-static void sum(char text[SUM_TEXT])
+/* The same in whatever order they come.  0 when there is no sysfs. */
+static uint64_t sum(void)
 {
 	DIR *d = opendir("/sys/class/block");
 	struct dirent *e;
 	uint64_t all = 0;
 
-	text[0] = '\0';
-	if (!d)
-		return;
-	while ((e = readdir(d))) {
-		uint64_t one = 0xcbf29ce484222325;
+	while (d && (e = readdir(d))) {
+		uint64_t one = 0xcbf29ce484222325, number = e->d_ino;
 
-		if (!counts(dirfd(d), e->d_name))
+		if (!counts(dirfd(d), e->d_name, &number))
 			continue;
 		for (const char *p = e->d_name; *p; p++)
 			one = (one ^ (uint8_t)*p) * 0x100000001b3;
-		all += one * 0x9e3779b97f4a7c15;
+		all += (one ^ number) * 0x9e3779b97f4a7c15;
 	}
-	closedir(d);
-	snprintf(text, SUM_TEXT, "%016" PRIx64, all);
+	if (d)
+		closedir(d);
+	return all;
 }
 
 static int open_seen(struct sr *sr, bool make)
@@ -72,24 +76,25 @@ static int open_seen(struct sr *sr, bool make)
 	return err ? err : fd < 0 ? -errno : fd;
 }
 
-bool devices_have_news(struct sr *sr)
+bool devices_have_news(struct sr *sr, uint64_t *now)
 {
 	_close_ int dir = open_seen(sr, false);
-	char now[SUM_TEXT];
+	char text[SUM_TEXT];
 	struct view was;
 
-	sum(now);
+	*now = sum();
+	snprintf(text, sizeof(text), "%016" PRIx64, *now);
 	return *now && (dir < 0 || file_read_small(dir, sr->uuid.s, &sr->ctx->arena, 64, &was) ||
-			was.n != SUM_TEXT - 1 || memcmp(was.p, now, was.n));
+			was.n != SUM_TEXT - 1 || memcmp(was.p, text, was.n));
 }
 
-void devices_seen(struct sr *sr)
+void devices_seen(struct sr *sr, uint64_t then)
 {
 	_close_ int dir = open_seen(sr, true);
-	char now[SUM_TEXT];
+	char text[SUM_TEXT];
 
-	sum(now);
-	if (dir >= 0 && *now && file_replace(dir, sr->uuid.s, now, strlen(now), 0600))
+	snprintf(text, sizeof(text), "%016" PRIx64, then);
+	if (dir >= 0 && file_replace(dir, sr->uuid.s, text, strlen(text), 0600))
 		unlink_quiet(dir, sr->uuid.s);		/* then the next verb looks once more */
 }
 
