@@ -52,6 +52,9 @@ static bool is_in_the_way(const struct blkid_sign *s, const struct lvm_vg *vg, c
 	for (uint32_t k = 0; k < l->n_mda; k++)
 		if (meets(s, l->mda[k].at, LVM_SECTOR) || meets_text(s, &d->copy[k].mda))
 			return false;
+	for (uint32_t k = 0; k < l->n_boot; k++)
+		if (meets(s, l->boot[k].at, l->boot[k].size))
+			return false;
 	return !meets_data(s, vg, d->pv);
 }
 

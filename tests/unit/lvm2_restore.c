@@ -668,6 +668,29 @@ TEST(lvm_restore_refuses_devices_that_are_not_the_right_ones)
 	io_close(all);
 }
 
+/* What looks like a signature in the area for boot code is boot code. */
+TEST(lvm_restore_wipes_what_was_there_and_not_boot_code)
+{
+	struct io *all = make_disks();
+	_buf_free_ struct buf b = { 0 };
+	struct arena a = { 0 };
+	const char *text;
+	char is[6];
+
+	save(all, &b);
+	text = changed(&a, buf_str(&b), "pv1 {\n", "pv1 {\nba_start = 64\nba_size = 8\n");
+	EQ(io_zero(all, SIZE, AREA), 0);
+	EQ(io_write(all, SIZE + 16 * KiB, "SKUL\xba\xbe", 6), 0);
+	EQ(io_write(all, SIZE + 32 * KiB, "SKUL\xba\xbe", 6), 0);
+	EQ(restore_text(all, 7, (struct view){ text, strlen(text) }, true, NULL), 0);
+	EQ(io_read(all, SIZE + 16 * KiB, is, sizeof(is)), 0);
+	OK(!memcmp(is, "\0\0\0\0\0\0", 6));
+	EQ(io_read(all, SIZE + 32 * KiB, is, sizeof(is)), 0);
+	OK(!memcmp(is, "SKUL\xba\xbe", 6));
+	arena_free(&a);
+	io_close(all);
+}
+
 /* A PV that came later leaves again, and is free then; the seqno is above all. */
 TEST(lvm_restore_of_a_time_before_a_pv_came)
 {
