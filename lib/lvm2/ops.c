@@ -266,7 +266,7 @@ static int area_at_end(const struct lvm_pv *pv, uint64_t bytes, uint32_t *which,
 		return -E_LVM_PV_SIZE;
 	to->at = (bytes - size) / align * align;
 	if (to->at == is->at)
-		return 0;
+		return is->at + is->size > bytes ? -E_LVM_PV_SIZE : 0;
 	to->size = (bytes - to->at) / LVM_SECTOR * LVM_SECTOR;
 	return to->at < is->at + is->size && is->at < to->at + to->size ? -E_LVM_PV_SIZE : 0;
 }

@@ -297,6 +297,33 @@ TEST(lvm_metadata_is_old_or_new_wherever_we_die)
 		crash_at_every_write(what, what == CREATE || what == GROW);
 }
 
+/* What the area got beyond its size to reach the end is needed as well. */
+TEST(lvm_an_area_at_the_end_stays_within_its_pv)
+{
+	const struct lvm_pv_spec spec = { .device_size = 8 * MiB + 512 * KiB, .n_mdas = 2 };
+	struct io *io = io_mem(spec.device_size, spec.device_size);
+	struct lvm_label label;
+	struct lvm_vg *vg;
+	struct lvm_id id;
+	struct look *l;
+
+	make_id(&id, 1);
+	EQ(lvm_pv_plan(&spec, &id, &label), 0);
+	EQ(label.mda[1].at, 7 * MiB);
+	EQ(label.mda[1].size, MiB + 512 * KiB);
+	EQ(lvm_pv_create(io, &label), 0);
+	l = look(&io, 1);
+	make_id(&id, 99);
+	EQ(lvm_vg_new(&l->a, "vg", &id, 64 * KiB, NULL, &vg), 0);
+	EQ(lvm_vg_extend(vg, &l->dev[0]), 0);
+	EQ(lvm_pv_resize(vg, vg->pv[0], 8 * MiB), -E_LVM_PV_SIZE);
+	EQ(lvm_pv_resize(vg, vg->pv[0], spec.device_size), 0);
+	EQ(lvm_pv_resize(vg, vg->pv[0], 6 * MiB), 0);
+	EQ(vg->dev[0]->label.mda[1].at, 5 * MiB);
+	drop(l);
+	io_close(io);
+}
+
 /* A VG that goes is there, empty, or gone; and what is left of it can be removed again. */
 TEST(lvm_a_vg_half_removed_is_removed_again)
 {
