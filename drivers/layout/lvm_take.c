@@ -7,6 +7,7 @@
 #include "drivers/sr.h"
 #include "lib/blkid.h"
 #include "lib/err.h"
+#include "lib/kconfig.h"
 #include "lib/log.h"
 
 /* Everything on it goes: a device of dconf, or a partition of one. */
@@ -62,7 +63,10 @@ static int must_be_no_pv(struct sr *sr, const struct lvm_dev *d)
 	struct uuid u;
 
 	if (d->err == -E_LVM_LABEL || (!d->err && !vg && is_damaged(d))) {
-		hint(sr->ctx, "sm vg check %s; to give it up: wipefs -a %s", d->path, d->path);
+		if (IS_ENABLED(CONFIG_CLI_VG))
+			hint(sr->ctx, "sm vg check %s; to give it up: wipefs -a %s", d->path, d->path);
+		else
+			hint(sr->ctx, "to give it up: wipefs -a %s", d->path);
 		return fail_say(sr->ctx, -E_SR_IN_USE, "%s is a PV whose metadata is damaged", d->path);
 	}
 	if (d->err && d->err != -E_LVM_NO_LABEL)

@@ -8,12 +8,18 @@
 
 #include <stdbool.h>
 
+#include "lib/kconfig.h"
+
 struct lvm_problem;
 struct lvm_set;
 struct lvm_vg;
 
 /* In lvm_finding.repair: the verb that mends it, without its operands. */
+#if IS_ENABLED(CONFIG_CLI_VG)
 #define LVM_RESTORE "sm vg restore"
+#else
+#define LVM_RESTORE "sm vg restore, which the builds rescue and full have"
+#endif
 
 enum lvm_severity {
 	LVM_NOTE,		/* worth knowing */
