@@ -322,6 +322,28 @@ TEST(rpc_directories_of_nfs4_are_read)
 	cut_everywhere(&b, decode_dir);
 	rpc_in_free(&in);
 
+	/* A second list, which nobody asked for. */
+	put_answer(&b, 9);
+	xdr_put_u32(&b, 0);
+	xdr_put_opaque(&b, "", 0);
+	xdr_put_u32(&b, 2);
+	for (int i = 0; i < 2; i++) {
+		xdr_put_u32(&b, 26);
+		xdr_put_u32(&b, 0);
+		xdr_put_u64(&b, 77);
+		for (int k = 0; k < (i ? 1000 : 1); k++) {
+			xdr_put_u32(&b, 1);
+			xdr_put_u64(&b, 5);
+			xdr_put_opaque(&b, "data", 4);
+			put_fsid(&b, true, 1);
+		}
+		xdr_put_u64(&b, 1);		/* no more, and that was all */
+	}
+	rpc_end(&b);
+	EQ(answer(&b, 9, &in, &x, NULL), 0);
+	EQ(nfs4_dir(&a, &x, &d), -E_RPC);
+	rpc_in_free(&in);
+
 	put_answer(&b, 9);
 	xdr_put_u32(&b, 13);
 	xdr_put_opaque(&b, "", 0);
