@@ -167,12 +167,17 @@ static int make(struct sr *sr, struct lvhd *h, const struct vdi *vdi,
 	}
 	if (!err)
 		err = lvhd_create(h, &c, &lv);
+	if (IS_ENABLED(CONFIG_VDI_COPY) && !err && vdi->hidden)
+		err = lvhd_set_hidden(h, lv, true);
 	if (!err && old)
 		err = lvm_lv_remove(h->vg, old);
 	return err ? lvhd_failed(sr, h, err) : 0;
 }
 
-/* The image, the record, and the metadata (commit). */
+/*
+ * The image, the record, and the metadata (commit).  One that is hidden for now
+ * has the record that it will have.
+ */
 int lvhd_volume_create(struct sr *sr, struct vdi *vdi, const struct volume_spec *spec)
 {
 	const struct vdi *one = vdi;
@@ -185,6 +190,7 @@ int lvhd_volume_create(struct sr *sr, struct vdi *vdi, const struct volume_spec 
 	if (!err)
 		err = make(sr, &h, vdi, spec);
 	vdi->format = "vhd";
+	vdi->hidden = false;
 	if (!err && !spec->replace)
 		err = mgt_put_all(sr, &one, 1);
 	if (!err)

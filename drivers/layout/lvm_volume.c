@@ -173,7 +173,11 @@ int lvm_volume_create(struct sr *sr, struct vdi *vdi, const struct volume_spec *
 	if (err)
 		return fail(sr->ctx, no_space(sr, err, spec->virtual_size), "make %s", s.name);
 	vdi->format = "raw";
-	err = wipe(sr, lv);
+	if (IS_ENABLED(CONFIG_VDI_COPY) && vdi->hidden)
+		err = lvm_lv_tag(vg, lv, LVHD_TAG_HIDDEN, true);
+	if (!err)
+		err = wipe(sr, lv);
+	vdi->hidden = false;		/* in the record, which stays as it is made */
 	if (!err)
 		err = mgt_put(sr, vdi);
 	if (err)
