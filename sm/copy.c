@@ -5,8 +5,8 @@
  *
  * In one SR whose file system can let two files share their blocks that takes a
  * moment (shared_copy, which clones and snapshots use too).  Else the data is
- * read in parallel and written where it is not zero, which may take hours, and
- * no SR is locked meanwhile:
+ * read in parallel and written where it is not zero, or not zero yet, which may
+ * take hours, and no SR is locked meanwhile:
  *
  *	1. an empty disk is made, hidden, under the lock of the SR
  *	2. the data is written to it and flushed
@@ -218,6 +218,17 @@ static int write_parts(struct image_sink *s, struct image_chunk *c)
 	return err;
 }
 
+static int zero_stretch(struct image_sink *s, uint64_t at, uint64_t len)
+{
+	return disk_zero(((struct disk_sink *)s)->disk, at, len, false);
+}
+
+/* A volume shows what lay there before, unless its format says what is data. */
+static bool is_old(const struct work *w)
+{
+	return w->spec.format->direct && w->r->sr.type->layout->volume_map;
+}
+
 static int pump(struct work *w, struct image *im, struct disk *d)
 {
 	struct disk_sink s = { .sink = { .write = write_parts }, .disk = d };
@@ -227,8 +238,14 @@ static int pump(struct work *w, struct image *im, struct disk *d)
 	};
 	int err;
 
+	if (is_old(w)) {
+		s.sink.whole = true;
+		s.sink.zero = zero_stretch;
+	}
 	image_job_start(w->r, &j, "copy", w->data);
 	err = image_copy(&y);
+	if (!err && is_old(w) && disk_size(d) > w->vdi.virtual_size)
+		err = disk_zero(d, w->vdi.virtual_size, disk_size(d) - w->vdi.virtual_size, false);
 	if (!err)
 		err = disk_flush(d);
 	image_job_end(&j);
@@ -238,7 +255,7 @@ static int pump(struct work *w, struct image *im, struct disk *d)
 		    y.is_read ? w->vdi.uuid.s : w->copy.uuid.s, (unsigned long long)y.at);
 }
 
-/* Hidden, or (a layout that cannot make it so at once) hidden right after. */
+/* Hidden from the beginning, where the layout can hide anything. */
 static int make_target(struct work *w)
 {
 	const struct layout *l = w->r->sr.type->layout;
