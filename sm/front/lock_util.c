@@ -9,7 +9,8 @@
  * A status below 0: somebody else has it.  delta tells for how long it has not
  * been renewed, by the server's clock, and its lease; -1 when there is no lock.
  * PATH is that of a lock beside a disk, UUID.TYPE.xenlk, which is then the one
- * of vdi_lock, or any other.  Here HOLDER:w owns it.
+ * of vdi_lock, or any other; without .xenlk it is that of what is locked, which
+ * is not touched.  Here HOLDER:w owns it.
  *
  * What was answered exits with 0; a call that is none, and an unlock of
  * somebody else's lock, with 1, and a line on stderr.
@@ -32,6 +33,7 @@
 #include "sm/front.h"
 
 #define TRIES	64u
+#define END	".xenlk"
 
 struct tool {
 	struct ctx *ctx;
@@ -53,6 +55,14 @@ static int usage(struct ctx *ctx)
 			"unlock PATH w HOLDER");
 }
 
+/* The record is shown by that name, in the place of whatever has it: never a disk's own. */
+static const char *shown(struct tool *t, const char *name)
+{
+	size_t n = strlen(name), end = strlen(END);
+
+	return n > end && !strcmp(name + n - end, END) ? name : arena_printf(&t->ctx->arena, "%s" END, name);
+}
+
 /* Nothing of it is created: a lock without its disk is nobody's. */
 static int open_place(struct tool *t, const char *path)
 {
@@ -66,6 +76,7 @@ static int open_place(struct tool *t, const char *path)
 	if (!*t->name)
 		return usage(t->ctx);
 	err = lease_file_stem(&t->stem, t->name);
+	t->name = shown(t, t->name);
 	if (!err)
 		t->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (!err && t->dir < 0)

@@ -191,6 +191,13 @@ second_host() {
 	[ ! -e $VDI.raw.xenlk ]
 	[ "$(lock-util delta $VDI.raw.xenlk)" = "-1 0" ]
 	lock-util unlock nothing.xenlk w $VDI
+	# The name of what is locked is that of the same lock, and is left alone.
+	echo a disk >$VDI.vhd
+	[ "$(lock-util lock $VDI.vhd w 0 $SR 30)" = "0 30" ]
+	[[ "$(lock-util delta $VDI.raw.xenlk)" =~ ^[01]\ 30$ ]]
+	[ -e $VDI.vhd.xenlk ]
+	lock-util unlock $VDI.vhd w $SR
+	[ ! -e $VDI.vhd.xenlk ] && [ "$(cat $VDI.vhd)" = "a disk" ] && rm $VDI.vhd
 	[ "$(lock-util lock some.other.xenlk w 0 me 30)" = "0 30" ]
 	[ "$(lock-util lock other.xenlk w 0 you 30)" = "0 30" ]
 	for bad in "" lock "lock x r 0 h 1" "lock x w 2 h 1" "lock x w 0 h" "lock x w 0 h -1" "delta" \
