@@ -332,6 +332,9 @@ void gc_kick(struct run *r)
 	r->ctx->deadline = 0;
 	r->ctx->verbose = false;
 	fail_clear(r->ctx);
-	err = collect(&g);
+	r->ctx->watched = NULL;		/* who watched the verb has ended */
+	err = be_watched(&own);
+	if (!err)
+		err = collect(&g);
 	_Exit(err ? 1 : 0);
 }

@@ -145,6 +145,13 @@ static bool is_of_gc(enum op op)
 	return op == OP_GC_RUN || op == OP_GC_PLAN || op == OP_GC_STATUS || op == OP_GC_STOP;
 }
 
+/* Without an SR in the request it is about all of them. */
+static bool is_of_all(enum op op)
+{
+	return op == OP_VDI_LIST || op == OP_VDI_TREE || (WITH_LOCKS && op == OP_LOCK_LIST) ||
+	       (IS_ENABLED(CONFIG_GC) && is_of_gc(op));
+}
+
 bool sr_can(const struct sr_type *t, enum op op)
 {
 	const struct layout *l = t->layout;
@@ -315,13 +322,11 @@ static int run_row(struct run *r)
 	bool find_sr = r->row->flags & NEEDS_VDI && !rq->sr && !rq->sr_uuid.s[0] && !rq->type;
 	int err = xapi_check(r->ctx, rq);
 
-	if (!err && (find_sr || rq->op == OP_SR_LIST || rq->op == OP_VDI_LIST || rq->op == OP_VDI_TREE))
+	if (!err && (find_sr || rq->op == OP_SR_LIST || is_of_all(rq->op)))
 		err = be_watched(r);
 	if (!err && find_sr)
 		err = find_sr_of_vdi(r);
-	if (!err && (rq->op == OP_VDI_LIST || rq->op == OP_VDI_TREE ||
-		     (WITH_LOCKS && rq->op == OP_LOCK_LIST) ||
-		     (IS_ENABLED(CONFIG_GC) && is_of_gc(rq->op))) && (rq->sr || rq->type))
+	if (!err && is_of_all(rq->op) && (rq->sr || rq->type))
 		with_sr = true;
 	if (!err && with_sr)
 		err = bind_sr(r);
