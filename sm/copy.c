@@ -28,6 +28,7 @@
 #include "lib/serve/disk.h"
 #include "sm/core.h"
 #include "sm/image.h"
+#include "sm/lease.h"
 #include "sm/locks.h"
 #include "sm/run.h"
 #include "sm/snapshot.h"
@@ -77,7 +78,7 @@ static int resolve(struct work *w, struct request *rq)
 		fail(r->ctx, -E_UNSUPPORTED, "type %s", r->sr.type->names[0]);
 }
 
-/* Nobody may write to it while it is read. */
+/* Nobody may write to it while it is read; on another host its lock says so as it is now. */
 static int check_source(struct work *w)
 {
 	struct run *src = w->src;
@@ -88,6 +89,8 @@ static int check_source(struct work *w)
 		if (!err)
 			err = bind_vdi(src);		/* as it is now */
 	}
+	if (WITH_LOCKS && !err)
+		err = lease_admit(src);
 	w->vdi = src->vdi;
 	if (err || !(w->vdi.at.attached || w->vdi.at.active) || !w->vdi.at.writable)
 		return err;

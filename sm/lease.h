@@ -37,7 +37,7 @@ int do_lock_renew(struct run *r);
 
 /*
  * May the verb change the found VDI, as far as its lock says?  What another
- * host has attached nobody changes; what is locked is not cloned or deleted.
+ * host has attached nobody changes or copies; what is locked is not cloned or deleted.
  */
 int lease_admit(struct run *r);
 /* Nobody may lock what is about to go; and what is gone has no lock. */

@@ -130,6 +130,7 @@ second_host() {
 			other sm vdi attach $VDI --shared
 		fails 3 "*is locked by*" other sm vdi attach $VDI --shared --read-only
 		fails 3 "*is locked by*" other sm vdi resize $VDI 2M
+		fails 3 "*is locked by*" other sm vdi copy $VDI torn
 		fails 3 "*is locked by*" other sm vdi delete $VDI
 		fails 3 "*is locked by*" other sm vdi lock $VDI --owner x
 		fails 3 "*not proven dead*" other sm lock break $VDI
