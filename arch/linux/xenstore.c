@@ -189,7 +189,9 @@ static int take_answer(const struct xenstore *x, enum type type, char *buf, size
 			err = receive(x, buf, h.len);
 		if (err)
 			return err;
-	} while (h.type == WATCH_EVENT);	/* somebody else's, on the kernel's device */
+	} while (h.type == WATCH_EVENT && clock_left(x->deadline));	/* somebody else's, on the kernel's device */
+	if (h.type == WATCH_EVENT)
+		return -ETIMEDOUT;
 	if (h.number != x->number || (h.type != type && h.type != ERROR))
 		return -EPROTO;
 	buf[h.len] = '\0';

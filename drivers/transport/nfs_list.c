@@ -24,9 +24,11 @@ struct offers {
 	struct offer *v;
 	size_t n, room;
 	unsigned calls;			/* of NFS 4, so that no tree is too large */
+	uint64_t until;			/* and no server too slow */
 };
 
 #define CALLS_MOST	64
+#define WALK_NS		(10 * NS_PER_S)
 #define OFFERS_MOST	4096
 
 static void add(struct offers *o, const char *path, const char *hosts)
@@ -105,7 +107,7 @@ static int walk(struct offers *o, const char *path, const struct nfs4_fsid *root
 			continue;
 		if (memcmp(&e->fsid, root ? root : &d.fsid, sizeof(e->fsid))) {
 			add(o, below, "");
-		} else if (depth < NFS4_DEPTH && o->calls++ < CALLS_MOST) {
+		} else if (depth < NFS4_DEPTH && o->calls++ < CALLS_MOST && clock_left(o->until)) {
 			if (walk(o, below, root ? root : &d.fsid, depth + 1))
 				fail_clear(o->sr->ctx);	/* a branch that is not for us */
 		}
@@ -115,8 +117,10 @@ static int walk(struct offers *o, const char *path, const struct nfs4_fsid *root
 
 static int ask_nfs4(struct offers *o)
 {
-	int err = walk(o, "/", NULL, 1);
+	int err;
 
+	o->until = clock_now_mono() + WALK_NS;
+	err = walk(o, "/", NULL, 1);
 	if (!err && !o->n)
 		add(o, "/", "");	/* the root is an export itself */
 	return err;
