@@ -258,6 +258,19 @@ static int publish(struct job *j, const char *device, const char *number)
 	return err ? fail(j->ctx, err == -EAGAIN ? -E_DEADLINE : err, "xenstore: write below %s", j->path) : 0;
 }
 
+/* What cannot be detached now keeps its sm-vdi, by which remove finds it. */
+static void undo(struct job *j, bool attached)
+{
+	char why[sizeof(j->ctx->why)], what[sizeof(j->ctx->hint)];
+
+	memcpy(why, j->ctx->why, sizeof(why));		/* what went wrong before is what matters */
+	memcpy(what, j->ctx->hint, sizeof(what));
+	if (!attached || j->others || !detach(j))
+		xenstore_remove(&j->x, node(j, j->path, "sm-vdi"));
+	memcpy(j->ctx->why, why, sizeof(why));
+	memcpy(j->ctx->hint, what, sizeof(what));
+}
+
 static int attach(struct job *j)
 {
 	struct reply rp = { 0 };
@@ -268,16 +281,18 @@ static int attach(struct job *j)
 	if (err)
 		return fail(j->ctx, err, "xenstore: write below %s", j->path);
 	err = change(j, OP_VDI_ATTACH, &rp);
-	if (err)
+	if (err) {
+		undo(j, false);
 		return err;
+	}
 	device = rp.vdis.v[0].at.device;
 	if (stat(device, &st))
 		err = fail(j->ctx, -errno, "%s", device);
 	if (!err)
 		err = publish(j, device, arena_printf(&j->ctx->arena, "%x:%x", major(st.st_rdev),
 						      minor(st.st_rdev)));
-	if (err && !j->others)
-		detach(j);			/* err is what matters */
+	if (err)
+		undo(j, true);
 	return err;
 }
 
@@ -311,12 +326,7 @@ static int add(struct job *j)
 		err = look_around(j);
 	if (!err)
 		err = may_take(j, ours && !strcmp(ours, j->disk));
-	if (err)
-		return err;
-	err = attach(j);
-	if (err && j->x.fd >= 0)
-		xenstore_remove(&j->x, node(j, j->path, "sm-vdi"));
-	return err;
+	return err ? err : attach(j);
 }
 
 /* --- remove ------------------------------------------------------------------------ */
