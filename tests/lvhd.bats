@@ -321,6 +321,20 @@ shows() {
 	judged "$one" "$snap"
 }
 
+@test "copies: of a disk and of a clone, raw and VHD; what an older disk left does not show through" {
+	guest_ok 'sm vdi create old --sr disks --format raw --size 200M && dev=$(sm vdi attach old) &&
+		tr "\\0" "\\252" </dev/zero | dd of=$dev bs=1M count=200 iflag=fullblock conv=fsync 2>/dev/null && sm vdi detach old && sm vdi delete old' >/dev/null
+	disk v 40M
+	guest_ok 'dev=$(sm vdi attach v) && dd if=/dev/urandom of=$dev bs=64k count=3 seek=11 conv=fsync 2>/dev/null && sm vdi detach v &&
+		sm vdi clone v w && dev=$(sm vdi attach w) && dd if=/dev/urandom of=$dev bs=64k count=3 seek=300 conv=fsync 2>/dev/null &&
+		sum=$(md5sum <$dev) && sm vdi detach w && sm vdi copy w flat --format raw && sm vdi copy flat thin && sm vdi copy w vhd &&
+		for d in flat thin vhd; do dev=$(sm vdi attach $d --read-only) && [ "$(md5sum <$dev)" = "$sum" ] && sm vdi detach $d || exit; done' >/dev/null
+	guest_ok "sm sr check disks && sm vdi list --sr disks --minimal | tr , '\n' | wc -l" >/dev/null
+	[ "${lines[-1]}" -eq 5 ]
+	guest_ok "judge lvs --noheadings -o lv_tags $VG" >/dev/null
+	[[ $output != *hidden* ]]
+}
+
 @test "killed before some system calls of each verb" {
 	guest_put "$BATS_TEST_DIRNAME/sweep/lvhd.sh" /tmp/lvhd.sh
 	every=${SWEEP_EVERY:-199} first=${SWEEP_FIRST:-$(($(date +%-j) * 7 % ${SWEEP_EVERY:-199} + 1))}
