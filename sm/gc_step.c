@@ -361,10 +361,17 @@ static int merge(struct gc_look *k, const struct gc_step *s)
 	};
 	struct gc_look after;
 	bool live = m.leaf && (vdi->at.attached || vdi->at.active);
-	int err = live ? merge_live(k, &m, vdi, parent) : open_pair(k, &m, vdi, parent);
+	int err = 0;
 
+	/* Its blocks may move when it grows, and servers have its table in memory. */
+	if (!live && parent->virtual_size < vdi->virtual_size)
+		err = hold_below(k, vdi);
+	if (!err)
+		err = live ? merge_live(k, &m, vdi, parent) : open_pair(k, &m, vdi, parent);
 	if (!err && !live) {
 		gc_look_unlock(k);
+		if (IS_ENABLED(CONFIG_SERVE) && live_go(&k->run))
+			fail_clear(&k->ctx);	/* it has been logged */
 		err = run_merge(&k->ctx, &m, sr_format(k->run.sr.type, vdi->format));
 	}
 	gc_forget(m.g, &m.parent);
