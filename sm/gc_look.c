@@ -90,10 +90,14 @@ static void take_live(struct gc_look *k)
 	for (size_t i = 0; i < k->l.n; i++) {
 		struct vdi *v = &k->l.v[i];
 
-		/* A copy that is on its way is hidden, and somebody's all the same. */
-		if (IS_ENABLED(CONFIG_VDI_COPY) && v->hidden && !v->n_children &&
-		    lock_is_held(&k->ctx, v->uuid.s, "copy")) {
-			v->at.attached = true;
+		/*
+		 * A copy that is on its way is hidden, and somebody's all the same.  And
+		 * who reads a disk to copy it has all open that it stands on.
+		 */
+		if (IS_ENABLED(CONFIG_VDI_COPY) &&
+		    ((v->hidden && !v->n_children && lock_is_held(&k->ctx, v->uuid.s, "copy")) ||
+		     lock_is_held(&k->ctx, v->uuid.s, "vdi"))) {
+			v->at.attached = k->facts[i].copied = true;
 			continue;
 		}
 		if ((!v->at.attached && !v->at.active) || v->at.elsewhere)

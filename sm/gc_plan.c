@@ -197,6 +197,8 @@ static const char *attached_text(const struct work *w, uint32_t of, struct gc_st
 {
 	const struct vdi *v = w->n[of].v;
 
+	if (w->ask->facts[of].copied)
+		return arena_printf(w->a, "VDI %s is being copied", v->uuid.s);
 	s->remedy = arena_printf(w->a, "sm vdi detach %s", v->uuid.s);
 	return arena_printf(w->a, "VDI %s is attached on %s host", v->uuid.s,
 			    v->at.elsewhere ? "another" : "this");

@@ -33,6 +33,7 @@
 struct gc_fact {
 	uint64_t data;		/* bytes that its image holds, by its table */
 	bool live;		/* it is attached, and can be made to wait while its images change */
+	bool copied;		/* it counts as attached, since somebody copies it */
 	bool relink;		/* its data is in the parent already: a journal says so */
 	const char *why;	/* it cannot be dealt with now; NULL = it can */
 };

@@ -220,6 +220,33 @@ ns() {
 	END
 }
 
+@test "nothing moves below a disk while it is copied" {
+	ns <<-'END'
+		sm vdi create disk --sr S --size 400M --format vhd --uuid ${U}1 >/dev/null
+		sm vdi serve disk --socket "$T/s" & pid=$!
+		until nbdinfo --size "nbd+unix:///?socket=$T/s" >/dev/null 2>&1; do kill -0 $pid; done
+		# The block that is read last lies where the table of a larger disk will be.
+		qemu-io -f raw -c "write -P 6 396M 2M" -c "write -P 7 0 390M" "nbd+unix:///?socket=$T/s" >/dev/null
+		kill $pid
+		wait $pid
+		sm vdi snapshot disk a --uuid ${U}2 >/dev/null
+		sm vdi resize disk 4G
+		put disk 5:3000
+		sm vdi snapshot disk b --uuid ${U}3 >/dev/null
+		sm vdi delete a
+		sm vdi copy b --uuid ${U}4 >/dev/null & copy=$!
+		until [ "$(stat -c %s ${U}4.vhd 2>/dev/null || echo 0)" -gt 20000000 ]; do kill -0 $copy; done
+		kill -STOP $copy
+		is '.plans[0].steps | map(select(.why // "" | contains("3 is being copied"))) | length == 1' sm gc plan S
+		is '.done == []' sm gc run S
+		kill -CONT $copy
+		wait $copy
+		qemu-io -r -f vpc -c "read -P 6 396M 2M" ${U}4.vhd | grep -vz "verification failed"
+		is '.done | length == 1' sm gc run S
+		clean
+	END
+}
+
 @test "the journals of upstream: what it left half done is finished, or forgotten" {
 	ns <<-'END'
 		chain 3
