@@ -225,6 +225,9 @@ static int verify(struct gc_look *k, const struct merge *m, struct vdi **vdi, st
 		return fail_say(&k->ctx, -EAGAIN, "VDI %s: the tree has changed", m->vdi.s);
 	if (!m->leaf)
 		return 0;
+	/* A hidden one can be read, too; by another name nobody could detach it. */
+	if ((*parent)->at.attached || (*parent)->at.active)
+		return fail_say(&k->ctx, -EAGAIN, "VDI %s has been attached", m->parent.s);
 	if ((*vdi)->at.attached || (*vdi)->at.active || !gc_is_marked(m->g, &m->vdi))
 		return fail_say(&k->ctx, -EAGAIN, "VDI %s has been attached", m->vdi.s);
 	err = layout_of(k)->volume_io(&k->run.sr, *vdi, false, &io);
