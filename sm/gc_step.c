@@ -23,6 +23,7 @@
 #include "lib/log.h"
 #include "lib/text/size.h"
 #include "sm/gc.h"
+#include "sm/lease.h"
 #include "sm/live.h"
 #include "sm/snapshot.h"
 #include "sm/tree.h"
@@ -126,6 +127,7 @@ struct merge {
 	uint64_t size;
 	struct image_merge im;
 	struct stat was;
+	struct lease lease;	/* of the disk, as it was then */
 };
 
 static void hold_rate(struct gc *g, uint64_t done)
@@ -203,6 +205,9 @@ static int open_pair(struct gc_look *k, struct merge *m, const struct vdi *vdi, 
 	m->im.parent = NULL;
 	if (!err && m->leaf)
 		err = gc_mark(m->g, &vdi->uuid);
+	k->run.vdi = *vdi;
+	if (WITH_LOCKS && !err && m->leaf)
+		err = lease_before_copy(&k->run, &m->lease);
 	if (!err)
 		err = layout->merge_begin(&k->run.sr, vdi, parent, more);
 	if (!err)
@@ -247,7 +252,14 @@ static int finish(struct gc_look *k, const struct merge *m)
 		return err;
 	if (!m->leaf)
 		return layout_of(k)->merge_copied(&k->run.sr, vdi);	/* commit */
+	/* Another host may have attached it and let go of it since, or be about to. */
+	k->run.vdi = *vdi;
+	err = WITH_LOCKS ? lease_before_replace(&k->run, &m->lease) : 0;
+	if (err)
+		return err;
 	err = layout_of(k)->merge_leaf(&k->run.sr, vdi, parent);		/* commit */
+	if (WITH_LOCKS)
+		lease_after_replace(&k->run);
 	if (!err)
 		logf_info(&k->ctx, "gc: VDI %s: its parent %s has taken its place", m->vdi.s,
 			  m->parent.s);

@@ -470,6 +470,34 @@ int lease_after_delete(struct run *r, int err)
 	return err;
 }
 
+int lease_before_copy(struct run *r, struct lease *was)
+{
+	return leases(r) ? leases(r)->read(&r->sr, &r->vdi.uuid, was, NULL) : 0;
+}
+
+int lease_before_replace(struct run *r, const struct lease *was)
+{
+	struct lease l;
+	int err = lease_before_copy(r, &l);
+
+	if (!err && leases(r) && l.generation != was->generation)
+		err = fail_say(r->ctx, -EAGAIN, "VDI %s has been locked by somebody", r->vdi.uuid.s);
+	/* A mark stays whose it is. */
+	if (err || !leases(r) || l.state != LEASE_FREE || (!l.generation && !is_shared(r)))
+		return err;
+	err = fill_in(r, &l, LEASE_PROCESS, "", 0);
+	return err ? err : leases(r)->swap(&r->sr, &r->vdi, was, &l);
+}
+
+void lease_after_replace(struct run *r)
+{
+	char why[sizeof(r->ctx->why)];
+
+	memcpy(why, r->ctx->why, sizeof(why));
+	lease_after_delete(r, -EAGAIN);		/* given back, and not forgotten */
+	memcpy(r->ctx->why, why, sizeof(why));	/* that of the verb matters; the lock ends with us anyway */
+}
+
 /* --- attached disks of shared SRs ----------------------------------------------------------- */
 
 static int may_attach(struct run *r, const struct seen *s, struct lease *new)

@@ -20,6 +20,7 @@
 #ifndef SM_LEASE_H
 #define SM_LEASE_H
 
+#include "lib/lease.h"
 #include "sm/core.h"
 
 #define WITH_LOCKS	IS_ENABLED(CONFIG_STORAGE_LOCKS)
@@ -43,6 +44,13 @@ int lease_admit(struct run *r);
 /* Nobody may lock what is about to go; and what is gone has no lock. */
 int lease_before_delete(struct run *r);
 int lease_after_delete(struct run *r, int err);
+/*
+ * A disk, r->vdi, is copied and then replaced: what its lock was before; has
+ * nobody had it since, and nobody may until the end.  -EAGAIN: somebody has.
+ */
+int lease_before_copy(struct run *r, struct lease *was);
+int lease_before_replace(struct run *r, const struct lease *was);
+void lease_after_replace(struct run *r);
 /* The lock for an attachment, where the SR is shared; for reading: is there no writer elsewhere? */
 int lease_attach(struct run *r, bool writable);
 /* Give it back; nothing to do when it is not ours any more. */

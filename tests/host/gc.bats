@@ -214,7 +214,15 @@ ns() {
 		wait $gc || [ $? -eq 7 ]
 		kept ${U}1
 		clean
+		# So does one that another host has had meanwhile, as far as its lock says.
+		[ "$(nodes)" -eq 2 ]
+		sm gc run S --rate 2M & gc=$!
+		until is '.collectors[0].state == "copying"' sm gc status S 2>/dev/null; do kill -0 $gc; done
+		sm vdi lock disk --owner other && sm vdi unlock disk --owner other
+		wait $gc || [ $? -eq 7 ]
+		[ "$(nodes)" -eq 2 ]
 		sm gc run S
+		is '.locks == []' sm lock list S
 		[ "$(nodes)" -eq 1 ]
 		kept ${U}1
 	END
