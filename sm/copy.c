@@ -85,7 +85,7 @@ static int check_source(struct work *w)
 	int err = bind_vdi(src);
 
 	if (!err && !w->r->ctx->dry_run) {
-		err = lock_host(w->r->ctx, src->vdi.uuid.s, "vdi", &src->vdi_lock);
+		err = lock_host_inner(w->r->ctx, src->vdi.uuid.s, "vdi", &src->vdi_lock);
 		if (!err)
 			err = bind_vdi(src);		/* as it is now */
 	}

@@ -12,6 +12,8 @@
 
 /* Metadata is locked for milliseconds; who waits this long waits for something broken. */
 #define PATIENCE	(30 * NS_PER_S)
+/* A disk may be locked for hours, by who copies it, and all of the SR waits with us. */
+#define PATIENCE_INNER	(5 * NS_PER_S)
 
 static bool is_ours(const struct stat *st)
 {
@@ -38,10 +40,10 @@ static int check_folder(struct ctx *ctx)
 	return fail_say(ctx, -EPERM, "%s belongs to somebody else", path);
 }
 
-int lock_host(struct ctx *ctx, const char *ns, const char *name, int *fd)
+static int take(struct ctx *ctx, const char *ns, const char *name, uint64_t longest, int *fd)
 {
 	const char *path = sm_path(ctx, "/var/lock/sm/%s/%s", ns ? ns : ".nil", name);
-	uint64_t patience = clock_now_mono() + PATIENCE;
+	uint64_t patience = clock_now_mono() + longest;
 	bool own = ctx->deadline && ctx->deadline < patience;
 	pid_t pid = 0;
 	int err = check_folder(ctx);
@@ -59,6 +61,16 @@ int lock_host(struct ctx *ctx, const char *ns, const char *name, int *fd)
 		return fail(ctx, -E_DEADLINE, "lock %s", path);
 	return pid > 0 ? fail_say(ctx, -E_BUSY, "%s is locked by process %d", path, (int)pid) :
 			 fail(ctx, -E_BUSY, "%s", path);
+}
+
+int lock_host(struct ctx *ctx, const char *ns, const char *name, int *fd)
+{
+	return take(ctx, ns, name, PATIENCE, fd);
+}
+
+int lock_host_inner(struct ctx *ctx, const char *ns, const char *name, int *fd)
+{
+	return take(ctx, ns, name, PATIENCE_INNER, fd);
 }
 
 bool lock_is_held(struct ctx *ctx, const char *ns, const char *name)

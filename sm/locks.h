@@ -18,6 +18,8 @@
  * No namespace is ".nil".
  */
 int lock_host(struct ctx *ctx, const char *ns, const char *name, int *fd);
+/* The same for who holds an outer lock, on which others wait: 5 s. */
+int lock_host_inner(struct ctx *ctx, const char *ns, const char *name, int *fd);
 
 /* Does somebody hold it?  Nobody is waited for, and no file is made. */
 bool lock_is_held(struct ctx *ctx, const char *ns, const char *name);

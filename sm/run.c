@@ -310,7 +310,7 @@ static int open_and_find(struct run *r)
 		return 0;
 	err = bind_vdi(r);
 	if (!err && r->row->flags & LOCKS_VDI && !r->ctx->dry_run)
-		err = lock_host(r->ctx, r->vdi.uuid.s, "vdi", &r->vdi_lock);
+		err = lock_host_inner(r->ctx, r->vdi.uuid.s, "vdi", &r->vdi_lock);
 	return err || !WITH_LOCKS ? err : lease_admit(r);
 }
 
