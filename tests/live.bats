@@ -109,10 +109,12 @@ under_load='stamp write $D 60 >/tmp/stamp & w=$!
 
 @test "file: a base that has to grow for what is merged into it: the disk above it reads the same" {
 	new_sr file
-	in_guest 'seen() { echo 3 >/proc/sys/vm/drop_caches; check 3 0 1; check 4 63 1; check 5 500 1; check 6 501 1; check 5 502 1; }
-		pattern 4 63 1; pattern 3 0 1; sm vdi snapshot v s1 >/dev/null; sm vdi resize v 1G
+	in_guest 'seen() { echo 3 >/proc/sys/vm/drop_caches; check 3 0 1; check 4 62 1; check 5 500 1; check 6 501 1; check 5 502 1; }
+		pattern 4 62 1; pattern 3 0 1; sm vdi snapshot v s1 >/dev/null; sm vdi resize v 4G
 		pattern 5 500 3; sm vdi snapshot v s2 >/dev/null; pattern 6 501 1; seen
-		sm vdi delete s1; sm gc run disks | grep merged; seen
+		sm vdi delete s1; sm gc run disks --rate 512K >/tmp/gc & g=$!
+		until sm gc status disks | grep -q copying; do kill -0 $g; done
+		seen; kill -0 $g; wait $g; grep merged /tmp/gc; seen
 		sm vdi detach v; sm sr check disks; sm vdi attach v; seen; sm vdi detach v; nothing_left' 120
 }
 
