@@ -279,8 +279,8 @@ static bool says(const struct run *r, const char *key, const char *value)
 }
 
 /*
- * SM_GC=off, or gc=false in the SR's dconf, upstream's word for it.  Where other
- * hosts may have disks attached only their locks tell us.
+ * SM_GC=off, or gc=false in the SR's dconf, upstream's word for it.  And where
+ * another host may read what lies below a disk: readers leave no lock that tells.
  */
 static bool is_off(const struct run *r)
 {
@@ -288,7 +288,7 @@ static bool is_off(const struct run *r)
 
 	return (env && !strcmp(env, "off")) || says(r, "gc", "false") ||
 	       (kv_get(&r->sr.dconf, "SRmaster") && !says(r, "SRmaster", "true")) ||
-	       (r->sr.type->shared && !says(r, "shared", "true"));
+	       r->sr.type->shared || says(r, "shared", "true");
 }
 
 /* Can the verb have left anything to do? */
