@@ -150,3 +150,16 @@ judged() {
 	[ "$output" -eq 12 ]
 	judged
 }
+
+@test "a PV on sectors of 4096 bytes: written whole, and lvm2 reads it" {
+	guest_ok 'truncate -s 300M /mnt/4k.img && judge losetup -f --show -b 4096 /mnt/4k.img' >/dev/null
+	loop=${lines[-1]}
+	guest_ok "[ \$(blockdev --getss $loop) = 4096 ] && sm sr create k --type lvm --dconf device=$loop" >/dev/null
+	four=VG_XenStorage-${lines[-1]}
+	guest_ok 'for i in $(seq 20); do sm vdi create k$i --sr k --format raw --size 4M || exit; done; sm vdi resize k7 20M && sm vdi delete k3 && sm vdi rename k8 other &&
+		dev=$(sm vdi attach k7) && [ $(blockdev --getss $dev) = 4096 ] && dd if=/dev/urandom of=$dev bs=4k count=9 oflag=direct 2>/dev/null && sm vdi detach k7' >/dev/null
+	guest_ok "judge vgck $four && judge pvck --dump metadata $loop | grep -c ^LV- ; judge lvs --noheadings -o lv_name $four | grep -c LV-" >/dev/null
+	[ "${lines[-1]}" -eq 19 ]
+	guest_ok "judge lvchange --addtag ours $four/MGT && sm vg check $loop && sm sr check k && sm vdi snapshot other s && for v in \$(sm vdi list --sr k --minimal | tr , ' '); do sm vdi delete \$v || exit; done
+		sm sr destroy k && judge losetup -d $loop && rm /mnt/4k.img" >/dev/null
+}
