@@ -451,7 +451,9 @@ static int note(const char *path, const struct stat *st, int type, struct FTW *f
 	char text[512] = "";
 
 	(void)f;
-	if (type == FTW_D || !strncmp(p, "/root/var/lock", 14) || !strcmp(p, "/out") || n_line == 256)
+	/* What has been found out about an SR is not its state. */
+	if (type == FTW_D || !strncmp(p, "/root/var/lock", 14) || !strncmp(p, "/root/run/sm/shares/", 20) ||
+	    !strcmp(p, "/out") || n_line == 256)
 		return 0;
 	if (type == FTW_SL)
 		strcpy(text, "a link");		/* to a device of any number */
