@@ -341,6 +341,7 @@ static void wipe(void)
 {
 	char path[80];
 
+	run("vdi detach " VDI " --sr " SR);	/* what lies on the loop device goes first */
 	loops(true);
 	snprintf(path, sizeof(path), "root/run/sr-mount/%s", sr);
 	while (!umount2(in_dir(path), MNT_DETACH))
