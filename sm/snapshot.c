@@ -243,7 +243,7 @@ static int hold_leaf(void *arg)
 {
 	struct run *r = arg;
 
-	return r->held ? 0 : live_hold(r, &r->vdi);
+	return !IS_ENABLED(CONFIG_SERVE) || r->held ? 0 : live_hold(r, &r->vdi);
 }
 
 /*
