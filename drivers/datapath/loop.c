@@ -145,8 +145,11 @@ static int put_port(struct sr *sr, const struct vdi *vdi, int n, bool writable, 
 	err = fd < 0 ? -errno : blk_info(fd, &info);
 	if (err)
 		return fail(sr->ctx, err, "see %s", path);
-	port_linear(sr, info.dev, info.size, &table);
-	return port_put(sr, vdi, &table, writable, at);
+	if (IS_ENABLED(CONFIG_DATAPATH_DM)) {
+		port_linear(sr, info.dev, info.size, &table);
+		err = port_put(sr, vdi, &table, writable, at);
+	}
+	return err;
 }
 
 static int activate(struct sr *sr, const struct vdi *vdi, bool writable,
