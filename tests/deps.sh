@@ -20,7 +20,7 @@ bench="hyperfine jq python3"
 
 missing() {
 	for package; do
-		dpkg-query -W -f='${Status}\n' "$package" 2>/dev/null | grep -q ' installed$' ||
+		dpkg-query -W -f='${Status}\n' "$package" 2>/dev/null | grep >/dev/null ' installed$' ||
 			echo "$package"
 	done
 }

@@ -348,7 +348,7 @@ time.sleep(4)' >/tmp/held2 & until grep -q held /tmp/held2; do sleep 0.05; done"
 	[ "$output" = "$dev" ]
 	guest_ok "[ -L /dev/sm/backend/$SR/$vdi ]"
 	# Died after the loop device: no port yet.
-	guest_ok "rm /dev/sm/backend/$SR/$vdi; judge dmsetup remove sm-$vdi; sm vdi show v --json | grep -q /dev/loop; sm vdi attach v" >/dev/null
+	guest_ok "rm /dev/sm/backend/$SR/$vdi; judge dmsetup remove sm-$vdi; sm vdi show v --json | grep >/dev/null /dev/loop; sm vdi attach v" >/dev/null
 	[ "$output" = "$dev" ]
 	# And a detach that died there.
 	guest_ok "judge dmsetup remove sm-$vdi; sm vdi detach v; ls -d /sys/block/loop*/loop | wc -l; sm vdi attach v" >/dev/null

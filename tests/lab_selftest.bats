@@ -178,7 +178,7 @@ setup() {
 	[ "$status" -eq 125 ]
 	[[ $output == *"panicked"* ]]
 	[ "$SECONDS" -lt 2 ]
-	lab_console | grep -q 'Kernel panic'
+	lab_console | grep >/dev/null 'Kernel panic'
 	lab_restart
 }
 

@@ -113,7 +113,7 @@ under_load='stamp write $D 60 >/tmp/stamp & w=$!
 		pattern 4 62 1; pattern 3 0 1; sm vdi snapshot v s1 >/dev/null; sm vdi resize v 4G
 		pattern 5 500 3; sm vdi snapshot v s2 >/dev/null; pattern 6 501 1; seen
 		sm vdi delete s1; sm gc run disks --rate 512K >/tmp/gc & g=$!
-		until sm gc status disks | grep -q copying; do kill -0 $g; done
+		until sm gc status disks | grep >/dev/null copying; do kill -0 $g; done
 		seen; kill -0 $g; wait $g; grep merged /tmp/gc; seen
 		sm vdi detach v; sm sr check disks; sm vdi attach v; seen; sm vdi detach v; nothing_left' 120
 }

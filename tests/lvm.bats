@@ -57,12 +57,12 @@ judged() {
 	[ "${lines[0]}" -eq 104857600 ]
 	[ "${lines[1]}" = "$sum" ]
 	judged
-	guest_ok "sm vdi detach root && ! judge dmsetup info -c | grep -q LV--${vdi//-/--} && [ ! -e /run/sm/refcount/lvm-$SR ]"
+	guest_ok "sm vdi detach root && ! judge dmsetup info -c | grep >/dev/null LV--${vdi//-/--} && [ ! -e /run/sm/refcount/lvm-$SR ]"
 	guest_ok 'sm vdi attach root' >/dev/null
 	guest_ok "head -c 67108864 $output | md5sum; sm vdi detach root" >/dev/null
 	[ "${lines[0]}" = "$sum" ]
 	guest_ok 'sm vdi delete root && sm sr destroy disks'
-	guest_ok '! judge pvs --noheadings 2>/dev/null | grep -q ubda && ! ls -d /dev/VG_* 2>/dev/null'
+	guest_ok '! judge pvs --noheadings 2>/dev/null | grep >/dev/null ubda && ! ls -d /dev/VG_* 2>/dev/null'
 }
 
 @test "names live in MGT and come back on another host" {

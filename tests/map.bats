@@ -61,7 +61,7 @@ in_guest() {
 			[ "$(sm vdi attach $d --read-only)" = /dev/mapper/sm-$d ]; [ "$(backend $d)" = map ]
 			sm image convert /srv/d/$d.vhd /srv/flat.raw; [ "$(sum /srv/flat.raw)" = "$(sum /dev/mapper/sm-$d)" ]; rm /srv/flat.raw
 		done
-		judge dmsetup table sm-$v | grep -q " zero"; [ -z "$(ls /run/sm/server)" ]
+		judge dmsetup table sm-$v | grep >/dev/null " zero"; [ -z "$(ls /run/sm/server)" ]
 		refused dd if=/dev/zero of=/dev/mapper/sm-$s1 bs=512 count=1 conv=fsync; refused sm vdi attach $s1; refused sm vdi delete $s1
 		# In use: it is not taken away, and an attach maps it again under the reader.
 		was=$(sum /dev/mapper/sm-$s1); exec 7</dev/mapper/sm-$s1; refused sm vdi detach $s1

@@ -50,7 +50,7 @@ in_guest() {
 	jsonof sm vdi show v
 	is ".vdi.attached | .device == \"$DEV\" and .mode == \"rw\" and .backend == \"nbd\" and
 		.io.writes > 9 and .io.written_bytes > 1000000 and .io.reads > 9 and .io.read_bytes > 10000"
-	in_guest "sm vdi show v | grep -q \"^served by:  *process $(jq .vdi.attached.pid <<<"$doc")\$\" && sm vdi show v | grep \"^writes: .* MiB)\"
+	in_guest "sm vdi show v | grep >/dev/null \"^served by:  *process $(jq .vdi.attached.pid <<<"$doc")\$\" && sm vdi show v | grep \"^writes: .* MiB)\"
 		[ \$(keeper) = $(jq .vdi.attached.pid <<<"$doc") ]"
 	guest_ok 'sm vdi attach v' >/dev/null
 	[ "$output" = "$DEV" ]
@@ -70,7 +70,7 @@ in_guest() {
 		sm vdi attach v; printf ",16M\n,,L\n" | judge sfdisk -q $D || true; sm vdi detach v; dmesg -c >/dev/null
 		for mode in "" --read-only; do
 			sm vdi attach v $mode; exec 7</dev/nbd0; exec 7<&-
-			judge sfdisk -d $D | grep -q "start= *34816"
+			judge sfdisk -d $D | grep >/dev/null "start= *34816"
 			! grep "nbd0p" /proc/partitions; sm vdi detach v
 		done
 		! dmesg | grep "nbd0: *p1"

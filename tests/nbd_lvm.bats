@@ -125,6 +125,6 @@ in_guest() {
 @test "a raw base on LVM takes a VHD's place" {
 	in_guest 'sm vdi create r --sr disks --size 16M --format raw >/dev/null; V=$(sm vdi show r --minimal); D=/dev/mapper/sm-$V
 		D=$(sm vdi attach r); pattern 1 0 8; sm vdi detach r; sm vdi snapshot r s; sm vdi delete s; D=$(sm vdi attach r); pattern 2 4 8; sm vdi detach r
-		sm gc run disks; judge lvs --noheadings -o lv_name,lv_tags $VG | grep -q "LV-$V *$"; judged; image_is_sound
+		sm gc run disks; judge lvs --noheadings -o lv_name,lv_tags $VG | grep >/dev/null "LV-$V *$"; judged; image_is_sound
 		D=$(sm vdi attach r); check 1 0 4; check 2 4 8; sm vdi detach r; quiet'
 }

@@ -36,7 +36,7 @@ selects_hidden_only() {
 		for s in ${selects//,/ }; do
 			if grep -qx "$s" <<<"$visible"; then
 				echo "$at: $name selects $s, which a user can name: use depends on"; bad=1
-			elif ! symbols | grep -q "^$s hidden"; then
+			elif ! symbols | grep >/dev/null "^$s hidden"; then
 				echo "$at: $name selects $s, which does not exist"; bad=1
 			fi
 		done

@@ -76,7 +76,7 @@ ok "AddressSanitizer with musl stops with a sentence" says 'needs glibc' mk SAN=
 poor musl-gcc
 ok "a missing compiler stops and names its package" says 'apt-get install musl-tools' no_compiler
 ok "missing kernel headers stop and name their package" says 'apt-get install linux-libc-dev' no_headers
-ok "help names each goal" bash -c "make -s -C '$srctree' help | grep -q savedefconfig"
+ok "help names each goal" bash -c "make -s -C '$srctree' help | grep >/dev/null savedefconfig"
 ok "clean removes what was built" bash -c "make -s -C '$srctree' O='$O/m' clean && [ ! -e '$O/m' ]"
 ok "clean leaves a folder that is not ours" refuses_clean
 ok "the source tree was only read" untouched

@@ -8,7 +8,7 @@ mkdir -p "$O"
 arch=aarch64
 mk() { make -s -C "$srctree" O="$O" CROSS_COMPILE=$arch-linux-gnu- -j"$jobs" "$@"; }
 
-static() { file "$O/bin/smbox" | grep -q 'ARM aarch64.*statically linked'; }
+static() { file "$O/bin/smbox" | grep >/dev/null 'ARM aarch64.*statically linked'; }
 
 same_applets() {
 	[ "$(qemu-$arch-static "$O/bin/smbox" --list)" = "$(cat "$O/applets")" ] &&

@@ -47,7 +47,7 @@ disk() {
 		"\"vhd\",\"dynamic\",104857600,\"$uuid\",\"tap 1.3\",0" ]
 	sm image check new.vhd
 	[ "$(qemu-img info --output=json -f vpc new.vhd | jq '."virtual-size"')" -eq 104857600 ]
-	vhdiinfo new.vhd | grep -q "Media size.*104857600 bytes"
+	vhdiinfo new.vhd | grep >/dev/null "Media size.*104857600 bytes"
 	sm image resize new.vhd 400M		# needs no journal
 	[ "$(stat -c %a new.vhd)" = 600 ]
 }
@@ -79,7 +79,7 @@ disk() {
 	[ "$(info c.vhd '[.type, .parent.path, .parent.format] | @csv')" = '"differencing","b.vhd","vhd"' ]
 	[ "$(info c.vhd .parent.uuid)" = "$(info b.vhd .uuid)" ]
 	sm image check c.vhd
-	vhdiinfo c.vhd | grep -q Differential
+	vhdiinfo c.vhd | grep >/dev/null Differential
 }
 
 @test "image snapshot: a raw parent, by its name" {

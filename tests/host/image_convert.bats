@@ -49,7 +49,7 @@ all_hashes() {	# all_hashes KIND
 		sm image check $f.vhd
 		qemu-img check -f vpc $f.vhd || [ $? -eq 63 ]	# it knows no check for this format
 		qemu-img compare -f raw -F vpc "$BATS_FILE_TMPDIR/$f.raw" $f.vhd
-		vhdiinfo $f.vhd | grep -q "Disk type.*Dynamic"
+		vhdiinfo $f.vhd | grep >/dev/null "Disk type.*Dynamic"
 		sm image convert $f.vhd $f.raw
 		cmp -n "$(stat -c %s "$BATS_FILE_TMPDIR/$f.raw")" $f.raw "$BATS_FILE_TMPDIR/$f.raw"
 		[ "$(sm image info --json $f.vhd | jq .virtual_size)" -eq "$(stat -c %s $f.raw)" ]

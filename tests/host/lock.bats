@@ -71,7 +71,7 @@ second_host() {
 	ns <<-'END'
 		call() { "$1" "${@:2:1}" -t file -d "$T/disks" $SR $VDI "${@:3}"; }
 		call sm vdi_lock FALSE host1:dom3
-		call sm vdi_get_params | grep -q '(VBDs (host1:dom3)).*(lock 1)'
+		call sm vdi_get_params | grep >/dev/null '(VBDs (host1:dom3)).*(lock 1)'
 		fails 103 "sm: vdi_lock: *is locked by 'host1:dom3' (this host, process *, vdi lock, since *" \
 			call sm vdi_lock FALSE host2:dom9
 		fails 37 "*is locked by 'host1:dom3'*" call sm vdi_unlock FALSE host2:dom9
@@ -83,7 +83,7 @@ second_host() {
 		fails 37 "*is not locked*" call sm vdi_unlock FALSE host2:dom9
 		call sm vdi_lock FALSE host1:dom3
 		call sm vdi_unlock TRUE host2:dom9
-		call sm vdi_get_params | grep -q '(VBDs ()).*(lock 0)'
+		call sm vdi_get_params | grep >/dev/null '(VBDs ()).*(lock 0)'
 		fails 101 "*no such VDI*" sm vdi_lock -t file -d "$T/disks" $SR 77aa7c90-0c3d-4a6f-8e55-1d0a9c7e4f21 FALSE x
 		fails 22 "*longer than*" call sm vdi_lock FALSE "$(printf '%300s' x)"
 		call sm vdi_delete
@@ -125,7 +125,7 @@ second_host() {
 	second_host
 	ns <<-'END'
 		dev=$(sm vdi attach $VDI --shared)
-		sm vdi attach $VDI --shared | grep -qx "$dev"
+		sm vdi attach $VDI --shared | grep >/dev/null -x "$dev"
 		fails 3 "*is locked by '*' (host aaaaaaaa-0000-4000-8000-000000000001, process *, vdi attach, since *" \
 			other sm vdi attach $VDI --shared
 		fails 3 "*is locked by*" other sm vdi attach $VDI --shared --read-only
@@ -134,7 +134,7 @@ second_host() {
 		fails 3 "*is locked by*" other sm vdi delete $VDI
 		fails 3 "*is locked by*" other sm vdi lock $VDI --owner x
 		fails 3 "*not proven dead*" other sm lock break $VDI
-		other sm lock list | grep -q "aaaaaaaa-0000-4000-8000-000000000001 .*vdi attach .*held"
+		other sm lock list | grep >/dev/null "aaaaaaaa-0000-4000-8000-000000000001 .*vdi attach .*held"
 		sm vdi resize $VDI 2M
 		sm vdi detach $VDI
 		other sm vdi attach $VDI --shared >/dev/null
@@ -155,7 +155,7 @@ second_host() {
 		sm vdi detach $VDI
 		sm vdi attach $VDI --shared >/dev/null
 		rm "$SM_ROOT/run/sm/attached/$SR/$VDI"
-		sm lock list | grep -q 'not attached here any more'
+		sm lock list | grep >/dev/null 'not attached here any more'
 		sm lock break $VDI
 		losetup -d "$dev" 2>/dev/null || :
 	END

@@ -104,7 +104,7 @@ setup() {
 }
 
 @test "a driver's name is the same command line, with the type given" {
-	smbox --list | grep -qx FileSR || skip "no machine front end"
+	smbox --list | grep >/dev/null -x FileSR || skip "no machine front end"
 	[ "$(smbox FileSR sr list --json)" = "$(sm sr list --json)" ]
 	run --separate-stderr smbox FileSR sr create disks
 	[[ "$stderr" != *"--type"* ]]

@@ -234,7 +234,7 @@ the_report() {
 	run sm vg history pv0 two/pv0 --seqno 5
 	[ "$status" -eq 2 ]
 	[[ $output == *"there are several VGs on pv0 two/pv0 (try: --vg"* ]]
-	sm vg history pv0 two/pv0 --seqno 5 --vg vg0 | grep -q '^vg0 {'
+	sm vg history pv0 two/pv0 --seqno 5 --vg vg0 | grep >/dev/null '^vg0 {'
 	[ "$(sm vg history pv0 two/pv0 --minimal --vg FNwjdG-a9Ty-zDEK-rRJd-azXI-jsBj-4qqETE)" = 5,4,3,2,1 ]
 }
 
@@ -278,7 +278,7 @@ the_report() {
 	[ "$status" -eq 0 ]
 	[[ $output == "write "*" bytes to saved"* ]]
 	[ ! -e saved ]
-	sm vg backup "${pvs[@]}" --seqno 5 | grep -q '^	seqno = 5$'
+	sm vg backup "${pvs[@]}" --seqno 5 | grep >/dev/null '^	seqno = 5$'
 	# Never a file in the place of a device or a link.
 	ln -s elsewhere link
 	for to in link /dev/null . ..; do
@@ -290,7 +290,7 @@ the_report() {
 	run sm vg backup pv0
 	[ "$status" -eq 6 ]
 	[[ $output == *"the checksum of the LVM metadata is wrong (try: sm vg history pv0: older metadata)" ]]
-	sm vg backup pv0 --seqno 1 | grep -q '^vgc {'
+	sm vg backup pv0 --seqno 1 | grep >/dev/null '^vgc {'
 }
 
 @test "looking writes nothing: not with the verbs that look, not as an ordinary user" {
@@ -366,7 +366,7 @@ data_sum() {
 		<(sed '/^# Generated/,$d' "$VECTORS/02-linear-tags/pv0.mda0.txt")
 	sed 's/seqno = 8$/&\t\t# a comment/; s/extent_count = 3/extent_count = 3\t# 12 Megabytes/' backup >edited
 	sm vg restore pv0 --from edited
-	sm vg history pv0 --seqno 11 | grep -q '^extent_count = 3$'
+	sm vg history pv0 --seqno 11 | grep >/dev/null '^extent_count = 3$'
 }
 
 @test "vg restore: a label that is gone, with and without texts that tell whose it was" {

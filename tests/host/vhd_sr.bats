@@ -88,7 +88,7 @@ ns() {
 		is '.vdi | .name == "root clone" and .snapshot_of == null and (.read_only | not)' sm vdi show ${U}3
 		test "$(sm vdi list --sr S | wc -l)" -eq 5
 		test "$(sm vdi list --sr S --minimal | tr , '\n' | wc -l)" -eq 4
-		sm vdi tree S | grep -q '└─ '
+		sm vdi tree S | grep >/dev/null '└─ '
 		is '.sr | .vdis == 4 and .allocated == 4 * 8388608' sm sr show S
 		fails 1 '*inner node*' sm vdi delete $base
 		fails 1 '*inner node*' sm vdi snapshot $base
@@ -140,10 +140,10 @@ ns() {
 			FileSR "<methodCall><methodName>$1</methodName><params><param><value><struct><member><name>host_ref</name><value>OpaqueRef:h</value></member><member><name>command</name><value>$1</value></member><member><name>args</name><value><array><data>$2</data></array></value></member><member><name>device_config</name><value><struct><member><name>location</name><value>$T/sr</value></member></struct></value></member><member><name>sr_uuid</name><value>$sr</value></member>$3</struct></value></param></params></methodCall>"
 		}
 		vdi="<member><name>vdi_uuid</name><value>${U}1</value></member><member><name>vdi_location</name><value>${U}1</value></member>"
-		call vdi_create "<value>8388608</value><value>root</value><value/>" "<member><name>vdi_uuid</name><value>${U}1</value></member><member><name>vdi_sm_config</name><value><struct><member><name>type</name><value>vhd</value></member></struct></value></member>" | grep -q "${U}1"
+		call vdi_create "<value>8388608</value><value>root</value><value/>" "<member><name>vdi_uuid</name><value>${U}1</value></member><member><name>vdi_sm_config</name><value><struct><member><name>type</name><value>vhd</value></member></struct></value></member>" | grep >/dev/null "${U}1"
 		# Nobody said which format: VHD; with one it is that.
 		for asked in 'type ' 'type raw' 'vdi_type aio'; do
-			call vdi_create "<value>2097152</value><value/><value/>" "<member><name>vdi_uuid</name><value>${U}6</value></member><member><name>vdi_sm_config</name><value><struct>$([ "$asked" = 'type ' ] || echo "<member><name>${asked% *}</name><value>${asked#* }</value></member>")</struct></value></member>" | grep -q "${U}6"
+			call vdi_create "<value>2097152</value><value/><value/>" "<member><name>vdi_uuid</name><value>${U}6</value></member><member><name>vdi_sm_config</name><value><struct>$([ "$asked" = 'type ' ] || echo "<member><name>${asked% *}</name><value>${asked#* }</value></member>")</struct></value></member>" | grep >/dev/null "${U}6"
 			is ".vdi.format == \"$([ "$asked" = 'type ' ] && echo vhd || echo raw)\"" sm vdi show ${U}6
 			sm vdi delete ${U}6
 		done
@@ -153,28 +153,28 @@ ns() {
 		is '.vdi.snapshot_of == "'${U}1'" and .vdi.name == ""' sm vdi show $snap
 		base=$(sm vdi show $snap --json | jq -r .vdi.parent)
 		# Single: what it was is the answer, hidden; the disk goes on.  Nothing was written: itself.
-		call vdi_snapshot "" "$vdi<member><name>driver_params</name><value><struct><member><name>type</name><value>single</value></member></struct></value></member>" | grep -q "${U}1"
-		call vdi_clone "" "$vdi" | grep -q '<name>uuid</name>'
-		call vdi_snapshot "" "<member><name>vdi_uuid</name><value>$base</value></member>" | grep -q '<int>82</int>.*inner node'
-		call vdi_clone "" "<member><name>vdi_uuid</name><value>$base</value></member>" | grep -q '<int>81</int>.*inner node'
-		call vdi_delete "" "<member><name>vdi_uuid</name><value>$base</value></member>" | grep -q '<int>80</int>'
+		call vdi_snapshot "" "$vdi<member><name>driver_params</name><value><struct><member><name>type</name><value>single</value></member></struct></value></member>" | grep >/dev/null "${U}1"
+		call vdi_clone "" "$vdi" | grep >/dev/null '<name>uuid</name>'
+		call vdi_snapshot "" "<member><name>vdi_uuid</name><value>$base</value></member>" | grep >/dev/null '<int>82</int>.*inner node'
+		call vdi_clone "" "<member><name>vdi_uuid</name><value>$base</value></member>" | grep >/dev/null '<int>81</int>.*inner node'
+		call vdi_delete "" "<member><name>vdi_uuid</name><value>$base</value></member>" | grep >/dev/null '<int>80</int>'
 		# Revert: the disk's own image is replaced; with a reference only xapi could say which.
 		before=$(stat -c %i ${U}1.vhd)
-		call vdi_revert "<value>${U}1</value>" "<member><name>vdi_uuid</name><value>$snap</value></member>" | grep -q '<nil/>'
+		call vdi_revert "<value>${U}1</value>" "<member><name>vdi_uuid</name><value>$snap</value></member>" | grep >/dev/null '<nil/>'
 		test "$(stat -c %i ${U}1.vhd)" != "$before"
-		call vdi_revert "<value>OpaqueRef:x</value>" "<member><name>vdi_uuid</name><value>$snap</value></member>" | grep -q "<int>1</int>.*OpaqueRef:x"
+		call vdi_revert "<value>OpaqueRef:x</value>" "<member><name>vdi_uuid</name><value>$snap</value></member>" | grep >/dev/null "<int>1</int>.*OpaqueRef:x"
 		# A raw disk turns into a VHD, which can be attached as well.
 		sm vdi create plain --sr S --size 1M --format raw --uuid ${U}7
-		call vdi_clone "" "<member><name>vdi_uuid</name><value>${U}7</value></member>" | grep -q '<name>uuid</name>'
+		call vdi_clone "" "<member><name>vdi_uuid</name><value>${U}7</value></member>" | grep >/dev/null '<name>uuid</name>'
 		# 2007
 		d="<dconf><location>$T/sr</location></dconf>"
 		sm vdi_snapshot -t file -d "$d" $sr ${U}1 ${U}8
 		sm vdi_clone -t file -d "$d" $sr ${U}1 ${U}9
-		sm vdi_get_params -t file -d "$d" $sr ${U}8 | grep -q "(type vhd) (parent $base) (children ()).*(read_only 1)"
+		sm vdi_get_params -t file -d "$d" $sr ${U}8 | grep >/dev/null "(type vhd) (parent $base) (children ()).*(read_only 1)"
 		status=0; sm vdi_clone -t file -d "$d" $sr ${U}1 ${U}9 2>/dev/null || status=$?
 		test $status -eq 103
-		sm sr_get_params -t file -d "$d" $sr | grep -q "${U}8" 
-		! sm sr_get_params -t file -d "$d" $sr | grep -q "$base"
+		sm sr_get_params -t file -d "$d" $sr | grep >/dev/null "${U}8" 
+		! sm sr_get_params -t file -d "$d" $sr | grep >/dev/null "$base"
 	END
 }
 
@@ -194,7 +194,7 @@ ns() {
 			sed "s/@COPY@/$copy/g" "$DATA/$verb.FileSR" | diff - "$T/reply"
 		done
 		# A reference is xapi's to resolve, and xapi is not here.
-		FileSR "$(doc vdi_compose)" | grep -q '<int>1</int>.*OpaqueRef:'
+		FileSR "$(doc vdi_compose)" | grep >/dev/null '<int>1</int>.*OpaqueRef:'
 	END
 }
 
@@ -251,19 +251,19 @@ ns() {
 		introduce() { call vdi_introduce "$(member vdi_location "$1"; member new_uuid "$2"; member vdi_sm_config "<struct>${3-}</struct>")"; }
 		vector chain3-base ${U}1; vector chain3-mid ${U}2; vector chain3-leaf ${U}3
 		rm -r .sm; ls -lAi --time-style=full-iso >"$T/before"
-		introduce ${U}3 ${U}3 | grep -q "<name>location</name><value><string>${U}3</string>.*<name>uuid</name><value><string>${U}3</string>"
-		introduce ${U}3 "" "$(member type vhd)" | grep -q "<string>${U}3</string>"
-		introduce ${U}3 ${U}3 "$(member type raw)" | grep -q '<int>66</int>.*is vhd, not raw'
-		introduce ${U}3 ${U}4 | grep -q '<int>1</int>.*cannot be introduced as'
-		introduce ../x.vhd ${U}4 | grep -q "<int>1</int>.*'../x.vhd'"
-		introduce ${U}2 ${U}2 | grep -q '<int>46</int>.*hidden'
-		introduce ${U}9 ${U}9 | grep -q '<int>46</int>'
-		call vdi_forget "$(member vdi_uuid ${U}3)" | grep -q '<nil/>'
-		call vdi_forget "$(member vdi_uuid ${U}9)" | grep -q '<nil/>'
+		introduce ${U}3 ${U}3 | grep >/dev/null "<name>location</name><value><string>${U}3</string>.*<name>uuid</name><value><string>${U}3</string>"
+		introduce ${U}3 "" "$(member type vhd)" | grep >/dev/null "<string>${U}3</string>"
+		introduce ${U}3 ${U}3 "$(member type raw)" | grep >/dev/null '<int>66</int>.*is vhd, not raw'
+		introduce ${U}3 ${U}4 | grep >/dev/null '<int>1</int>.*cannot be introduced as'
+		introduce ../x.vhd ${U}4 | grep >/dev/null "<int>1</int>.*'../x.vhd'"
+		introduce ${U}2 ${U}2 | grep >/dev/null '<int>46</int>.*hidden'
+		introduce ${U}9 ${U}9 | grep >/dev/null '<int>46</int>'
+		call vdi_forget "$(member vdi_uuid ${U}3)" | grep >/dev/null '<nil/>'
+		call vdi_forget "$(member vdi_uuid ${U}9)" | grep >/dev/null '<nil/>'
 		ls -lAi --time-style=full-iso | diff "$T/before" -
 		# A chain with a hole is no disk.
 		mv ${U}1.vhd "$T/away"
-		introduce ${U}3 ${U}3 | grep -q '<fault>'
+		introduce ${U}3 ${U}3 | grep >/dev/null '<fault>'
 	END
 }
 
@@ -277,17 +277,17 @@ ns() {
 		sm vdi delete ${U}2
 		old=$(sm vdi show leaf --json | jq -r .vdi.parent)
 		sm vdi create data --sr S --size 8M --format vhd --uuid ${U}3
-		call ${U}3 ${U}1 | grep -q '<nil/>'
+		call ${U}3 ${U}1 | grep >/dev/null '<nil/>'
 		is '.vdi.parent == "'${U}3'"' sm vdi show leaf
 		is '.vdi.hidden and .vdi.children == ["'${U}1'"]' sm vdi show ${U}3
 		test ! -e $old.vhd
 		is '.problems == []' sm sr check S
 		sm image info ${U}1.vhd --json | jq -e '.parent.path | endswith("'${U}3'.vhd")'
-		call ${U}1 ${U}1 | grep -q '<fault>'
-		call ${U}1 ${U}3 | grep -q '<fault>'
+		call ${U}1 ${U}1 | grep >/dev/null '<fault>'
+		call ${U}1 ${U}3 | grep >/dev/null '<fault>'
 		# Nor may the data change under those that stand on it.
 		sm vdi create other --sr S --size 8M --format vhd --uuid ${U}4
-		call ${U}4 ${U}3 | grep -q "inner node"
+		call ${U}4 ${U}3 | grep >/dev/null "inner node"
 		is '.vdi.hidden | not' sm vdi show other
 	END
 }

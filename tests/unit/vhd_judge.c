@@ -93,7 +93,7 @@ static void judge(struct court *c, uint64_t size)
 	      "grep -q '\"virtual-size\": %llu,'",
 	      c->dir, (unsigned long long)size), 0);
 	EQ(sh("cd '%s' && { qemu-img check -q -f vpc a.vhd 2>/dev/null; [ $? -eq 0 ] || "
-	      "[ $? -eq 63 ] || qemu-img check -f vpc a.vhd 2>&1 | grep -q 'not support'; }",
+	      "[ $? -eq 63 ] || qemu-img check -f vpc a.vhd 2>&1 | grep >/dev/null 'not support'; }",
 	      c->dir), 0);
 }
 
