@@ -16,6 +16,8 @@ setup() {
 	cat >"$T/prelude" <<-'END'
 		set -eEu -o pipefail; [ -z "${TRACE-}" ] || set -x
 		trap 'echo "failed: line $LINENO: $BASH_COMMAND" >&2' ERR
+		# RAM: where nothing waits for a disk.
+		[ -z "${RAM-}" ] || { mkdir "$T/ram"; mount -t tmpfs ram "$T/ram"; export T=$T/ram SM_ROOT=$T/ram/root; mkdir "$T/sr" "$SM_ROOT"; }
 		is() {
 			local filter=$1
 			shift
@@ -347,4 +349,12 @@ deaths() {
 
 @test "nothing works from some system call on: the same" {
 	deaths EIO+
+}
+
+@test "random trees under a collector that never rests, and is killed: every disk holds what it should" {
+	export GCMODEL=$BATS_TEST_DIRNAME/../sweep/gcmodel.sh SEED=${SEED:-$RANDOM} RAM=1
+	echo "SEED=$SEED"
+	ns <<-'END'
+		bash "$GCMODEL" file ${GC_STEPS:-12} ${GC_DEPTH:-29} $SEED
+	END
 }

@@ -1,0 +1,249 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# gcmodel.sh TYPE STEPS DEPTH SEED: a chain of DEPTH snapshots in the SR "S", of that type,
+# and then so many random writes, snapshots, clones and deletions, while a collector
+# is at work all the time and is killed now and then.  After each step every live disk
+# holds what it should; at the end there are as many images as the model says, and
+# they take the room that it says.  LIVE: how many disks there are at most.  $T is a
+# folder for files; with TYPE lvm the disks of the SR are attached to be read, with
+# TYPE file the current directory is the SR's.  Prints what it did; status 0: all is true.
+set -eEu -o pipefail
+trap 'echo "failed: line $LINENO: $BASH_COMMAND" >&2' ERR
+
+type=$1 steps=$2 depth=$3 most=${LIVE:-10}
+RANDOM=$4
+size=${MIB:-16} block=4096		# MiB of a disk; sectors of a block
+m=$T/model
+mkdir "$m"
+# The tree: images by number.  Of each what it stands on, and its blocks; of each disk its image.
+declare -A up=() has=() top=()
+nodes=0 made=0 live=() did=()
+
+uuid() { printf -v new 'bbbbbbbb-0000-4000-8000-%012d' $((made += 1)); }
+
+# image PARENT: a new one.
+image() { up[$((++nodes))]=$1 has[$nodes]=' '; }
+
+# --- the collector ------------------------------------------------------------------
+
+collector() {
+	local pid s
+	while [ ! -e "$T/stop" ]; do
+		s=0
+		sm gc run S >>"$T/gc" 2>&1 & pid=$!
+		if ((RANDOM % 3 == 0)); then
+			sleep 0.0$((RANDOM % 9 + 1))
+			kill -9 $pid 2>/dev/null || true
+		fi
+		wait $pid 2>/dev/null || s=$?
+		# 7: one of them could not be merged now, for instance since it was attached meanwhile.
+		case $s in 0 | 7 | 137) ;; *) echo "a collector ended with $s" >>"$T/bad" ;; esac
+		sleep 0.0$((RANDOM % 9 + 1))
+	done
+}
+
+# --- what a disk holds ----------------------------------------------------------------
+
+# open DISK: its device or socket in $at, close lets go of it.
+open() {
+	if [ "$type" = lvm ]; then
+		at=$(sm vdi attach "$1" ${2:+--read-only})
+		return
+	fi
+	at=$T/socket
+	rm -f "$at"
+	sm vdi serve "$1" --socket "$at" & server=$!
+	until [ -S "$at" ]; do kill -0 $server; done
+}
+
+close() {
+	if [ "$type" = lvm ]; then
+		sm vdi detach "$1"
+	else
+		kill $server
+		wait $server
+	fi
+}
+
+# write DISK: random bytes, a few sectors or many, at three places, there and in the model.
+write() {
+	local i from n b args=()
+
+	open "$1"
+	for i in 1 2 3; do
+		from=$((RANDOM * 32768 + RANDOM)) n=$((RANDOM % 4 ? RANDOM % 64 + 1 : RANDOM % 2048 + 1))
+		from=$((from % (size * 2048 - n)))
+		head -c $((n * 512)) /dev/urandom >"$T/piece$i"
+		dd if="$T/piece$i" of="$m/$1" bs=512 seek=$from conv=notrunc status=none
+		if [ "$type" = lvm ]; then
+			dd if="$T/piece$i" of="$at" bs=512 seek=$from oflag=direct conv=notrunc status=none
+		else
+			args+=(-c "write -s $T/piece$i $((from * 512)) $((n * 512))")
+		fi
+		for ((b = from / block; b <= (from + n - 1) / block; b++)); do
+			[[ ${has[${top[$1]}]} == *" $b "* ]] || has[${top[$1]}]+="$b "
+		done
+	done
+	[ "$type" = lvm ] || qemu-io -f raw "${args[@]}" "nbd+unix:///?socket=$at" >/dev/null
+	close "$1"
+}
+
+# Names change while we look, as for anybody who has not got the SR's lock: then once more.
+same() {
+	local i
+
+	if [ "$type" = lvm ]; then
+		open "$1" read
+		cmp "$at" "$m/$1"
+		close "$1"
+		return
+	fi
+	for ((i = 0; ; i++)); do
+		! sm image convert -O raw "$1.vhd" "$T/now" 2>"$T/said" || break
+		[ $i -lt 50 ] || { cat "$T/said" >&2; return 1; }
+	done
+	cmp "$T/now" "$m/$1"
+}
+
+all_same() {
+	local v
+
+	for v in "${live[@]}"; do
+		same "$v" || { echo "disk $v is not what it was, after: ${did[*]}" >&2; return 1; }
+	done
+}
+
+# --- verbs -----------------------------------------------------------------------------
+
+# split VERB DISK
+split() {
+	local base=${top[$2]} b
+
+	uuid
+	sm vdi "$1" "$2" "$1 $made" --uuid "$new" >/dev/null
+	cp --sparse=always "$m/$2" "$m/$new" 2>/dev/null || cp "$m/$2" "$m/$new"
+	# A disk that has written nothing since its last snapshot shares what that stands on.
+	if [ "${has[$base]}" = ' ' ] && [ "${up[$base]}" != 0 ]; then
+		base=${up[$base]}
+	else
+		image "$base"; top[$2]=$nodes
+	fi
+	image "$base"; top[$new]=$nodes
+	live+=("$new")
+}
+
+delete() {
+	local i
+
+	sm vdi delete "$1"
+	rm "$m/$1"
+	unset "up[${top[$1]}]" "has[${top[$1]}]" "top[$1]"
+	for i in "${!live[@]}"; do [ "${live[i]}" != "$1" ] || unset "live[$i]"; done
+	live=("${live[@]}")
+}
+
+step() {
+	local v=${live[RANDOM % ${#live[@]}]} w
+
+	# One that has been written is as good as any, snapshots stay as they are.
+	case $((RANDOM % 10)) in
+	0 | 1 | 2)
+		for w in "${live[@]}"; do [[ ${writes[$w]-} != 1 ]] || v=$w; ((RANDOM % 2)) || break; done
+		did+=("write $v"); write "$v" ;;
+	3 | 4 | 5) [ ${#live[@]} -lt "$most" ] || { did+=(skip); return 0; }
+		did+=("snapshot $v"); split snapshot "$v" ;;
+	6) [ ${#live[@]} -lt "$most" ] || { did+=(skip); return 0; }
+		did+=("clone $v"); split clone "$v"; writes[$new]=1 ;;
+	*) [ "$v" != "$disk" ] || { did+=(skip); return 0; }
+		did+=("delete $v"); delete "$v" ;;
+	esac
+}
+
+# --- the model ---------------------------------------------------------------------------
+
+# What a collector is to leave: an inner image with one child is that child as well.
+collect() {
+	local n c p b again=1
+	declare -A kids visible
+
+	for n in "${top[@]}"; do visible[$n]=1; done
+	while [ $again = 1 ]; do
+		again=0 kids=()
+		for n in "${!up[@]}"; do kids[${up[$n]}]+=" $n"; done
+		for n in "${!up[@]}"; do
+			[ -n "${up[$n]+there}" ] && [ -z "${visible[$n]-}" ] || continue
+			read -ra c <<<"${kids[$n]-}"
+			if [ ${#c[@]} -eq 0 ]; then
+				unset "up[$n]" "has[$n]"
+				again=1
+			elif [ ${#c[@]} -eq 1 ]; then
+				for b in ${has[$n]}; do [[ ${has[$c]} == *" $b "* ]] || has[$c]+="$b "; done
+				up[$c]=${up[$n]}
+				unset "up[$n]" "has[$n]"
+				again=1
+			fi
+			[ $again = 0 ] || break
+		done
+	done
+}
+
+blocks() { local n all=0 b; for n in "${!has[@]}"; do read -ra b <<<"${has[$n]}"; all=$((all + ${#b[@]})); done; echo $all; }
+
+# judge: nothing is left to be done, and the SR is as large as the model says.
+judge_it() {
+	local is=0 f
+
+	sm gc run S >/dev/null
+	sm gc plan S | grep >/dev/null "nothing to do"
+	sm sr check S >/dev/null
+	collect
+	is=$(sm vdi tree S --json | grep -o '"uuid"' | wc -l)
+	[ "$is" -eq ${#up[@]} ] || { echo "$is images, not ${#up[@]}" >&2; sm vdi tree S >&2; return 1; }
+	all_same
+	[ "$type" = file ] || return 0
+	is=0
+	for f in *.vhd; do is=$((is + $(sm image info "$f" --json | jq .allocated_blocks))); done
+	[ $is -eq "$(blocks)" ] || { echo "$is blocks, not $(blocks)" >&2; return 1; }
+	# No byte more than those blocks need: bitmaps, and what aligns them.
+	for f in *.vhd; do
+		[ "$(stat -c %s "$f")" -le $((20480 + $(sm image info "$f" --json | jq .allocated_blocks) * ((2 << 20) + 4096))) ]
+	done
+}
+
+used() { sm sr show S --json | grep -o '"used": *[0-9]*' | grep -o '[0-9]*$'; }
+
+uuid
+disk=$new
+declare -A writes=([$disk]=1)
+sm vdi create disk --sr S --size ${size}M --format vhd --uuid "$disk" >/dev/null
+truncate -s ${size}M "$m/$disk"
+image 0; top[$disk]=$nodes
+live=("$disk")
+empty=$(used)
+for ((i = 0; i < depth; i++)); do
+	write "$disk"
+	split snapshot "$disk"
+done
+all_same
+# Every other level goes, and the collector begins.
+: >"$T/gc"
+collector & gc=$!
+trap 'touch "$T/stop"; wait $gc' EXIT
+for v in "${live[@]}"; do
+	[ "$v" = "$disk" ] || [ ${#live[@]} -le "$most" ] || { did+=("delete $v"); delete "$v"; }
+done
+all_same
+for ((i = 0; i < steps; i++)); do
+	step
+	all_same
+done
+touch "$T/stop"
+wait $gc
+trap - EXIT
+[ ! -s "$T/bad" ] || { cat "$T/bad" "$T/gc" >&2; exit 1; }
+judge_it
+for v in "${live[@]}"; do [ "$v" = "$disk" ] || delete "$v"; done
+judge_it
+[ "$type" = file ] || [ "$(used)" -eq "$empty" ] || { echo "$(used) bytes are used, $empty were" >&2; exit 1; }
+echo "${#did[@]} steps, $(grep -c merged "$T/gc" || true) merges while they were done"
