@@ -14,7 +14,9 @@ trap 'echo "failed: line $LINENO: $BASH_COMMAND" >&2' ERR
 type=$1 steps=$2 depth=$3 most=${LIVE:-10}
 RANDOM=$4
 size=${MIB:-16} block=4096		# MiB of a disk; sectors of a block
-m=$T/model
+m=$T/model pieces=3 rest=0.0
+# A guest of the lab has one processor, and a process costs it 30 ms.
+[ "$type" = file ] || pieces=1 rest=0.
 mkdir "$m"
 # The tree: images by number.  Of each what it stands on, and its blocks; of each disk its image.
 declare -A up=() has=() top=()
@@ -39,7 +41,7 @@ collector() {
 		wait $pid 2>/dev/null || s=$?
 		# 7: one of them could not be merged now, for instance since it was attached meanwhile.
 		case $s in 0 | 7 | 137) ;; *) echo "a collector ended with $s" >>"$T/bad" ;; esac
-		sleep 0.0$((RANDOM % 9 + 1))
+		sleep "$rest$((RANDOM % 9 + 1))"
 	done
 }
 
@@ -61,17 +63,17 @@ close() {
 	if [ "$type" = lvm ]; then
 		sm vdi detach "$1"
 	else
-		kill $server
-		wait $server
+		kill "$server"
+		wait "$server"
 	fi
 }
 
-# write DISK: random bytes, a few sectors or many, at three places, there and in the model.
+# write DISK: random bytes, a few sectors or many, at some places, there and in the model.
 write() {
 	local i from n b args=()
 
 	open "$1"
-	for i in 1 2 3; do
+	for ((i = 0; i < pieces; i++)); do
 		from=$((RANDOM * 32768 + RANDOM)) n=$((RANDOM % 4 ? RANDOM % 64 + 1 : RANDOM % 2048 + 1))
 		from=$((from % (size * 2048 - n)))
 		head -c $((n * 512)) /dev/urandom >"$T/piece$i"
@@ -164,26 +166,24 @@ step() {
 
 # What a collector is to leave: an inner image with one child is that child as well.
 collect() {
-	local n c p b again=1
+	local n c b again=1
 	declare -A kids visible
 
 	for n in "${top[@]}"; do visible[$n]=1; done
 	while [ $again = 1 ]; do
 		again=0 kids=()
-		for n in "${!up[@]}"; do kids[${up[$n]}]+=" $n"; done
+		for n in "${!up[@]}"; do kids[${up[$n]}]="${kids[${up[$n]}]-} $n"; done
 		for n in "${!up[@]}"; do
-			[ -n "${up[$n]+there}" ] && [ -z "${visible[$n]-}" ] || continue
-			read -ra c <<<"${kids[$n]-}"
-			if [ ${#c[@]} -eq 0 ]; then
-				unset "up[$n]" "has[$n]"
-				again=1
-			elif [ ${#c[@]} -eq 1 ]; then
+			c=${kids[$n]-}
+			c=${c# }
+			if [ -n "${visible[$n]-}" ] || [[ $c == *" "* ]]; then continue; fi
+			if [ -n "$c" ]; then
 				for b in ${has[$n]}; do [[ ${has[$c]} == *" $b "* ]] || has[$c]+="$b "; done
 				up[$c]=${up[$n]}
-				unset "up[$n]" "has[$n]"
-				again=1
 			fi
-			[ $again = 0 ] || break
+			unset "up[$n]" "has[$n]"
+			again=1
+			break
 		done
 	done
 }
@@ -216,8 +216,8 @@ used() { sm sr show S --json | grep -o '"used": *[0-9]*' | grep -o '[0-9]*$'; }
 uuid
 disk=$new
 declare -A writes=([$disk]=1)
-sm vdi create disk --sr S --size ${size}M --format vhd --uuid "$disk" >/dev/null
-truncate -s ${size}M "$m/$disk"
+sm vdi create disk --sr S --size "${size}M" --format vhd --uuid "$disk" >/dev/null
+truncate -s "${size}M" "$m/$disk"
 image 0; top[$disk]=$nodes
 live=("$disk")
 empty=$(used)
