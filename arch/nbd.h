@@ -8,8 +8,9 @@
  *	...					/dev/nbd<n> until
  *	err = nbd_disconnect(n);
  *
- * By generic netlink, which Linux has since 4.12.  The kernel keeps the sockets
- * it is given; the descriptors may be closed afterwards.
+ * By generic netlink, which Linux has since 4.12, but not in a network namespace
+ * other than the first.  The kernel keeps the sockets it is given; the descriptors
+ * may be closed afterwards.
  *
  * When a server dies, its sockets are closed, and the kernel waits dead_timeout
  * seconds for nbd_reconnect() before it fails all requests.  One that had been
@@ -40,6 +41,22 @@ struct nbd_setup {
  * kernel has no nbd, or one without netlink.
  */
 int nbd_connect(const struct nbd_setup *s, const int *fds, size_t n_fds);
+/*
+ * The old form, for where that says -ENOENT and there are devices all the same: a
+ * process stays in the kernel for as long as the device works (nbd_ioctl.c).
+ *
+ *	n = nbd_set_up(&setup, ends, 1, &fd);
+ *	if (!fork())
+ *		_exit(nbd_stay(fd) ? 1 : 0);
+ *	...					/dev/nbd<n>, once nbd_info() says so
+ *
+ * Such a device gets no new sockets: when its server dies all requests fail, and
+ * while anybody has it open it is of no more use.  -EBUSY: all are in use.
+ */
+int nbd_set_up(const struct nbd_setup *s, const int *fds, size_t n_fds, int *fd);
+/* Until it is disconnected, or nobody answers any more, or a signal comes. */
+int nbd_stay(int fd);
+
 /* New sockets in place of dead ones; -ENOSPC when none is dead (yet). */
 int nbd_reconnect(int n, const struct nbd_setup *s, const int *fds, size_t n_fds);
 /*

@@ -121,6 +121,24 @@ in_guest() {
 		sm vdi detach v; image_is_sound' 120
 }
 
+@test "without netlink, as in a network namespace: the older calls; a server that dies takes the device along" {
+	needs NBD_IOCTL SNAPSHOTS
+	in_guest 'alone() { busybox unshare -n "$@"; }
+		[ "$(alone sm vdi attach v)" = $D ]; refused sm vdi attach v --read-only
+		fio --size=16M --rw=randwrite --bsrange=512-64k --iodepth=8 --number_ios=60 --fsync=20 --do_verify=1
+		pattern 1 20 2; sm vdi snapshot v before >/dev/null; pattern 2 21 1; check 1 20 1; check 2 21 1
+		sm vdi resize v 80M; [ "$(blockdev --getsize64 $D)" = 83886080 ]; pattern 3 78 2; check 3 78 2
+		exec 7<$D; refused sm vdi detach v; exec 7<&-; alone sm vdi detach v; nothing_left; image_is_sound
+		alone sm vdi attach v; check 1 20 1; check 2 21 1; check 3 78 2; pattern 4 0 1; judge sync $D
+		kill -TERM $(cat /sys/block/nbd0/pid); check 4 0 1
+		kill -9 $(for p in $(cat /proc/$(keeper)/task/$(keeper)/children); do [ $p = $(cat /sys/block/nbd0/pid) ] || echo $p; done)
+		refused dd if=$D of=/dev/null bs=4k count=1 iflag=direct
+		while [ -s /run/sm/server/$V ]; do sleep 0.02; done
+		refused sm vdi attach v | grep "the server of VDI $V has died"
+		sm vdi detach v; nothing_left; image_is_sound
+		sm vdi attach v --read-only; check 4 0 1; check 3 78 2; sm vdi detach v' 120
+}
+
 @test "who attached it may go, and signals do not end it" {
 	in_guest 'setsid sm vdi attach v; kill -TERM $(keeper) $(worker); kill -HUP $(keeper) $(worker); kill -INT $(worker)
 		pattern 5 0 4; check 5 0 4

@@ -12,10 +12,12 @@
 #include <unistd.h>
 
 #include "arch/blk.h"
+#include "arch/linux/nbd_impl.h"
 #include "arch/nbd.h"
 #include "lib/arena.h"
 #include "lib/cleanup.h"
 #include "lib/file.h"
+#include "lib/kconfig.h"
 #include "lib/num.h"
 
 #define PATIENCE	60	/* seconds; a disconnect waits for the requests under way */
@@ -232,19 +234,25 @@ int nbd_reconnect(int n, const struct nbd_setup *s, const int *fds, size_t n_fds
 	return call(fd, &m);
 }
 
+int nbd_open_node(int n, dev_t dev, int mode)
+{
+	char path[32];
+	int fd, err;
+
+	snprintf(path, sizeof(path), "/dev/nbd%d", n);
+	err = blk_node(path, S_IFBLK, dev);
+	if (err)
+		return err;
+	fd = open(path, mode | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 static int open_node(int n)
 {
 	struct nbd_now now;
-	char path[32];
-	int fd, err = nbd_info(n, &now);
+	int err = nbd_info(n, &now);
 
-	snprintf(path, sizeof(path), "/dev/nbd%d", n);
-	if (!err)
-		err = blk_node(path, S_IFBLK, now.dev);
-	if (err)
-		return err;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	return err ? err : nbd_open_node(n, now.dev, O_RDONLY);
 }
 
 int nbd_look(int n)
@@ -254,19 +262,26 @@ int nbd_look(int n)
 	return fd < 0 ? fd : 0;
 }
 
-int nbd_resize(int n, const struct nbd_setup *s)
+static int resize(int n, const struct nbd_setup *s)
 {
 	struct message m;
 	_close_ int fd = begin(&m, NBD_CMD_RECONFIGURE);
-	_close_ int dev = -1;
-	int err;
 
 	if (fd < 0)
 		return fd;
 	add_u32(&m, NBD_ATTR_INDEX, (uint32_t)n);
 	add_u64(&m, NBD_ATTR_SIZE_BYTES, s->size);
 	add_name(&m, s);
-	err = call(fd, &m);
+	return call(fd, &m);
+}
+
+int nbd_resize(int n, const struct nbd_setup *s)
+{
+	_close_ int dev = -1;
+	int err = resize(n, s);
+
+	if (err == -ENOENT && IS_ENABLED(CONFIG_NBD_IOCTL))
+		err = nbd_ioctl_resize(n, s);
 	if (!err) {
 		dev = open_node(n);
 		err = dev < 0 ? dev : blk_forget_partitions(dev);
@@ -284,6 +299,8 @@ int nbd_disconnect(int n)
 	if (err)
 		return err == -ENXIO ? 0 : err;
 	fd = begin(&m, NBD_CMD_DISCONNECT);
+	if (fd == -ENOENT && IS_ENABLED(CONFIG_NBD_IOCTL))
+		return nbd_ioctl_disconnect(n, now.dev);
 	if (fd < 0)
 		return fd;
 	add_u32(&m, NBD_ATTR_INDEX, (uint32_t)n);
@@ -295,7 +312,7 @@ int nbd_disconnect(int n)
 /* --- sysfs ------------------------------------------------------------------ */
 
 /* A line of /sys/block/nbdN/NAME without its end. */
-static int attribute(int n, const char *name, char *text, size_t room)
+int nbd_attribute(int n, const char *name, char *text, size_t room)
 {
 	struct arena a = { 0 };
 	struct view v;
@@ -316,24 +333,24 @@ int nbd_info(int n, struct nbd_now *now)
 	const char *p = text;
 	uint64_t sectors;
 	/* Only a device that is connected has this one. */
-	int err = attribute(n, "pid", text, sizeof(text));
+	int err = nbd_attribute(n, "pid", text, sizeof(text));
 
 	*now = (struct nbd_now){ 0 };
 	if (!err)
-		err = attribute(n, "ro", text, sizeof(text));
+		err = nbd_attribute(n, "ro", text, sizeof(text));
 	now->read_only = text[0] == '1';
 	if (!err)
-		err = attribute(n, "size", text, sizeof(text));
+		err = nbd_attribute(n, "size", text, sizeof(text));
 	if (!err && !num_take(&p, &sectors))
 		err = -EPROTO;
 	if (!err)
-		err = attribute(n, "dev", text, sizeof(text));
+		err = nbd_attribute(n, "dev", text, sizeof(text));
 	if (!err && !blk_parse_dev(text, &now->dev))
 		err = -EPROTO;
 	if (err)
 		return err == -ENOENT || err == -ENODEV ? -ENXIO : err;
 	now->size = sectors * 512;
-	if (attribute(n, "backend", now->name, sizeof(now->name)))
+	if (nbd_attribute(n, "backend", now->name, sizeof(now->name)))
 		now->name[0] = '\0';
 	return 0;
 }

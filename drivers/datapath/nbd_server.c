@@ -24,6 +24,7 @@
 #include "lib/cleanup.h"
 #include "lib/err.h"
 #include "lib/io.h"
+#include "lib/kconfig.h"
 #include "lib/log.h"
 #include "lib/serve/server.h"
 
@@ -42,6 +43,7 @@ struct keeper {
 	const struct vdi *vdi;
 	int lock;			/* of the server's note */
 	int n;				/* of the device; -1 until it is connected */
+	pid_t holder;			/* in the kernel for it, without netlink; or 0 */
 	int tell;			/* who waits to hear of it; -1 once that is told */
 };
 
@@ -99,7 +101,7 @@ static void reap(pid_t pid)
  * So the first are we, and what the kernel sees then are zeroes.  By a child:
  * should the worker die just now, we have to be there.
  */
-static int look_first(struct keeper *k, pid_t worker)
+static int look_first(struct keeper *k)
 {
 	pid_t child = fork(), first;
 	int status, err = 0;
@@ -110,7 +112,7 @@ static int look_first(struct keeper *k, pid_t worker)
 		_exit(nbd_look(k->n) ? 1 : 0);
 	while ((first = waitpid(-1, &status, 0)) < 0 && errno == EINTR)
 		;
-	if (first == worker) {
+	if (first > 0 && first != child) {
 		nbd_disconnect(k->n);		/* nobody answers the child otherwise */
 		reap(child);
 		return -EIO;
@@ -122,13 +124,52 @@ static int look_first(struct keeper *k, pid_t worker)
 	return err;
 }
 
-static int connect_worker(struct keeper *k, pid_t worker, const int *fds)
+/* The child is in the kernel before the device works. */
+static int await_device(struct keeper *k)
+{
+	struct nbd_now now;
+
+	for (int i = 0; i < 5000; i++) {
+		if (!nbd_info(k->n, &now))
+			return 0;
+		if (waitpid(k->holder, NULL, WNOHANG) == k->holder)
+			return -EIO;
+		clock_sleep(NS_PER_MS);
+	}
+	kill(k->holder, SIGKILL);
+	return -ETIMEDOUT;
+}
+
+static int connect_held(struct keeper *k, int *fds)
+{
+	_close_ int dev = -1;
+
+	k->n = nbd_set_up(&k->disk.setup, fds, SOCKETS, &dev);
+	if (k->n < 0)
+		return k->n;
+	k->holder = fork();
+	if (k->holder < 0)
+		return -errno;
+	if (!k->holder) {
+		close_all(fds);
+		cleanup_close(&k->tell);
+		proc_guard();
+		_exit(nbd_stay(dev) ? 1 : 0);
+	}
+	return await_device(k);
+}
+
+static int connect_worker(struct keeper *k, int *fds)
 {
 	int err;
 
 	__atomic_store_n(&k->disk.shared->notes.veiled, 1, __ATOMIC_RELEASE);
 	k->n = nbd_connect(&k->disk.setup, fds, SOCKETS);
-	err = k->n < 0 ? k->n : look_first(k, worker);
+	err = k->n < 0 ? k->n : 0;
+	if (err == -ENOENT && IS_ENABLED(CONFIG_NBD_IOCTL))
+		err = connect_held(k, fds);
+	if (!err)
+		err = look_first(k);
 	__atomic_store_n(&k->disk.shared->notes.veiled, 0, __ATOMIC_RELEASE);
 	__atomic_store_n(&k->disk.shared->n, k->n, __ATOMIC_RELEASE);
 	return err;
@@ -153,7 +194,7 @@ static int start_worker(struct keeper *k, pid_t *pid)
 	/* The next one looks for itself what the disk is then. */
 	chain_drop(&k->disk.chain);
 	if (!err)
-		err = k->n < 0 ? connect_worker(k, *pid, kernels) : reconnect(k, kernels);
+		err = k->n < 0 ? connect_worker(k, kernels) : reconnect(k, kernels);
 	close_all(kernels);		/* a worker that the kernel does not know ends by that */
 	return err;
 }
@@ -166,6 +207,15 @@ static bool is_there(const struct keeper *k)
 	return !nbd_info(k->n, &now) && (!now.name[0] || !strcmp(now.name, k->disk.setup.name));
 }
 
+/* Nobody can follow: what is asked of the device fails until it is detached. */
+static void end_held(const struct keeper *k, int status)
+{
+	if (WIFSIGNALED(status))
+		logf_err(k->sr->ctx, "nbd: VDI %s: the server has died, and without netlink /dev/nbd%d "
+			 "cannot get another", k->vdi->uuid.s, k->n);
+	reap(k->holder);
+}
+
 /*
  * Wait for the worker; is another one needed?  One that ended by itself has seen
  * the kernel close its sockets, and then the device is about to go.
@@ -176,6 +226,10 @@ static bool is_wanted(const struct keeper *k, pid_t pid)
 
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
+	if (k->holder) {
+		end_held(k, status);
+		return false;
+	}
 	for (int i = 0; i < 25 && !status && is_there(k); i++)
 		clock_sleep(20 * NS_PER_MS);
 	return is_there(k);
@@ -236,6 +290,8 @@ static _Noreturn void live(struct keeper *k)
 		keep(k, pid);
 	else if (pid > 0)
 		reap(pid);
+	if (err && k->holder > 0)
+		reap(k->holder);
 	server_unlock(k->sr, &k->vdi->uuid, &k->lock);
 	_exit(0);
 }
@@ -253,6 +309,8 @@ static int hear(struct sr *sr, int fd)
 		return fail_say(sr->ctx, -EIO, "the server has died");
 	if (n == -ENOENT)
 		hint(sr->ctx, "load the module nbd");
+	if (n == -EBUSY)
+		hint(sr->ctx, "all are in use: load the module nbd with nbds_max=64");
 	return n < 0 ? fail(sr->ctx, n, "connect a network block device") : n;
 }
 
