@@ -13,7 +13,7 @@ set -u
 build="gcc musl-tools linux-libc-dev libc6-dev kconfig-frontends-nox make binutils file"
 test="bats strace clang llvm libclang-rt-14-dev clang-tidy cppcheck shellcheck jq libxml2-utils xz-utils zstd git python3"
 lab="user-mode-linux busybox-static bash-static kmod"
-judges="qemu-utils libvhdi-utils python3-libvhdi libnbd-bin fio dmsetup lvm2 udev fdisk e2fsprogs xfsprogs thin-provisioning-tools xen-utils-4.17 nfs-kernel-server rpcbind iproute2"
+judges="qemu-utils libvhdi-utils python3-libvhdi libnbd-bin fio dmsetup lvm2 udev fdisk e2fsprogs xfsprogs thin-provisioning-tools xen-utils-4.17 nfs-kernel-server rpcbind dnsmasq-base iproute2"
 cross="gcc-aarch64-linux-gnu linux-libc-dev-arm64-cross musl-dev:arm64 qemu-user-static"
 bench="hyperfine jq python3"
 }

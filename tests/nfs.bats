@@ -11,6 +11,7 @@ setup_file() {
 	guest_put tests/nfs/server.sh /tmp/server.sh
 	guest_ok -t 150 'judge bash /tmp/server.sh up /dev/ubda'
 	dm_tool rpct
+	dm_tool dnst
 }
 
 teardown_file() {
@@ -103,6 +104,33 @@ within() {
 	guest_ok "sm sr detach n && mount -t tmpfs none /run/sr-mount/$A 2>/dev/null || { mkdir -p /run/sr-mount/$A; mount -t tmpfs none /run/sr-mount/$A; }"
 	fails 3 '*is no mount of NFS*' sm sr attach n
 	guest_ok "umount /run/sr-mount/$A; sm sr destroy n"
+}
+
+@test "names: of a name server, with aliases and search lists; one that lies, fails or is silent" {
+	server names
+	guest_ok 'printf "nameserver 10.77.0.2\nsearch nowhere.lab lab\n" >/etc/resolv.conf'
+	for s in store filer.lab four; do
+		guest_ok "sm sr create n --type nfs --dconf server=$s --dconf serverpath=/pool --dconf nfsversion=4.2
+			grep ^$s: /proc/mounts; sm sr destroy n" >/dev/null
+		case $s in four) [[ $output == *addr=10.77.0.2* ]] ;; *) [[ $output == *addr=fd77::2* ]] ;; esac
+	done
+	within 2 1 '*server nobody.lab: the name is not known*/etc/resolv.conf*' sm sr probe --type nfs --dconf server=nobody.lab
+	guest_ok 'kill $(cat /run/dnsmasq.pid); echo "nameserver 127.0.0.1" >/etc/resolv.conf'
+	within 2 1 '*no name server answers*/etc/resolv.conf*' sm sr probe --type nfs --dconf server=store.lab
+	for mode in liar cut one fails none flood; do
+		guest_ok "dnst $mode >/tmp/ready & until grep -q ready /tmp/ready; do sleep 0.02; done" >/dev/null
+		case $mode in
+		fails) within 2 1 '*the name servers cannot say*' sm sr probe --type nfs --dconf server=store.lab ;;
+		none) within 2 1 '*the name is not known*' sm sr probe --type nfs --dconf server=store.lab ;;
+		flood) within 10 1 '*no name server answers*' sm sr probe --type nfs --dconf server=store.lab ;;
+		*) guest_ok 'sm sr probe --type nfs --dconf server=store.lab | grep /mnt/exp' ;;
+		esac
+		guest_ok 'killall -9 dnst; rm -f /tmp/ready'
+	done
+	guest_ok 'printf "nameserver 10.99.0.9\nnameserver 127.0.0.1\noptions timeout:1 attempts:1\n" >/etc/resolv.conf; dnst half >/tmp/ready &
+		until grep -q ready /tmp/ready; do sleep 0.02; done' >/dev/null
+	within 4 1 '*the name servers cannot say*' sm sr probe --type nfs --dconf server=store.lab
+	guest_ok 'killall -9 dnst; rm -f /tmp/ready /etc/resolv.conf'
 }
 
 @test "what a server has: exports of mountd, names of NFS 4, for people and for xapi" {

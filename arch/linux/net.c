@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <net/if.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
@@ -74,17 +73,12 @@ bool net_parse(const char *text, struct net_addr *a)
 	return parse_v6(text, &v6) && take_sockaddr(a, (struct sockaddr *)&v6, sizeof(v6));
 }
 
-int net_resolve(const char *name, struct net_addr v[NET_ADDRS])
+void net_of_bytes(struct net_addr *a, const void *p, size_t n)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list = NULL;
-	int n = 0;
+	union address u = { .any.sa_family = n == 4 ? AF_INET : AF_INET6 };
 
-	if (getaddrinfo(name, NULL, &hints, &list))
-		return -ENOENT;
-	for (struct addrinfo *i = list; i && n < NET_ADDRS; i = i->ai_next)
-		n += take_sockaddr(&v[n], i->ai_addr, i->ai_addrlen);
-	freeaddrinfo(list);
-	return n ? n : -ENOENT;
+	memcpy(n == 4 ? (void *)&u.v4.sin_addr : (void *)&u.v6.sin6_addr, p, n == 4 ? 4 : 16);
+	take_sockaddr(a, &u.any, n == 4 ? sizeof(u.v4) : sizeof(u.v6));
 }
 
 const char *net_show(const struct net_addr *a, char text[NET_TEXT])
@@ -160,6 +154,18 @@ int net_connect(const struct net_addr *a, unsigned port, bool reserved, uint64_t
 		if (err)
 			return -err;
 	}
+	*fd = take_fd(&s);
+	return 0;
+}
+
+int net_datagrams(const struct net_addr *a, unsigned port, int *fd)
+{
+	union address u = address(a);
+	_close_ int s = socket(u.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	u.v4.sin_port = htons((uint16_t)port);
+	if (s < 0 || connect(s, &u.any, a->len))
+		return -errno;
 	*fd = take_fd(&s);
 	return 0;
 }

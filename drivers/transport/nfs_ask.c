@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "arch/proc.h"
 #include "drivers/transport/nfs.h"
 #include "lib/cleanup.h"
 #include "lib/ctx.h"
@@ -12,47 +11,24 @@
 
 /* --- names --------------------------------------------------------------------- */
 
-struct lookup {
-	char name[256];
-	struct net_addr v[NET_ADDRS];
-	int n;
-};
-
-static int look_up(struct ctx *ctx, void *arg)
-{
-	struct lookup *l = arg;
-
-	(void)ctx;
-	l->n = net_resolve(l->name, l->v);
-	return l->n < 0 ? l->n : 0;
-}
-
 int nfs_resolve(struct ctx *ctx, const char *name, struct net_addr v[NET_ADDRS])
 {
-	struct lookup l = { .n = 0 };
 	size_t n = strlen(name);
-	int err;
+	int found;
 
-	if (n > 2 && name[0] == '[' && name[n - 1] == ']') {
+	if (n > 2 && name[0] == '[' && name[n - 1] == ']')
 		name = arena_strndup(&ctx->arena, name + 1, n - 2);
-		n -= 2;
-	}
-	if (net_parse(name, &v[0]))
-		return 1;
-	if (n >= sizeof(l.name) || strpbrk(name, "/, \t"))
+	if (strpbrk(name, "/, \t"))
 		return fail_say(ctx, -E_DCONF_BAD, "dconf server=%.64s is neither a name nor an address",
 				name);
-	memcpy(l.name, name, n + 1);
-	err = proc_run(ctx, look_up, &l, sizeof(l), clock_now_mono() + NFS_DNS_NS);
-	if (!err) {
-		memcpy(v, l.v, sizeof(l.v));
-		return l.n;
-	}
+	found = net_resolve(name, v, clock_now_mono() + NFS_DNS_NS);
+	if (found > 0)
+		return found;
 	hint(ctx, "look at /etc/hosts and /etc/resolv.conf, or give the server's address");
-	if (err == -E_DEADLINE)
-		return fail_say(ctx, -E_DNS, "server %s: no name server answers within %u s", name,
-				(unsigned)(NFS_DNS_NS / NS_PER_S));
-	return fail(ctx, -E_DNS, "server %s", name);
+	if (found == -ENOENT)
+		return fail(ctx, -E_DNS, "server %.256s", name);
+	return fail_say(ctx, -E_DNS, found == -EAGAIN ? "server %.256s: the name servers cannot say" :
+			"server %.256s: no name server answers", name);
 }
 
 /* --- calls --------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #	server.sh export OPTIONS|none	how it is exported from now on
 #	server.sh start [ARG…]|stop	nfsd, its threads
 #	server.sh silent|talk	drop what is sent to the client, or no longer
+#	server.sh names	a name server: filer.lab, and store.lab, another name of it
 set -e
 in_srv() { ip netns exec srv "$@"; }
 export_as() {
@@ -42,6 +43,10 @@ up)
 export) export_as "$2" ;;
 start) shift; in_srv bash -c 'mount -t nfsd nfsd /proc/fs/nfsd; rpc.nfsd "$@"' nfsd "$@" ;;
 stop) in_srv bash -c 'mount -t nfsd nfsd /proc/fs/nfsd; rpc.nfsd 0' ;;
+names)
+	in_srv dnsmasq -C /dev/null -u root -x /run/dnsmasq.pid --no-resolv --no-hosts --local=/lab/ \
+		--host-record=filer.lab,10.77.0.2,fd77::2 --host-record=four.lab,10.77.0.2 --cname=store.lab,filer.lab
+	;;
 silent) in_srv ip route add blackhole 10.77.0.1/32 ;;
 talk) in_srv ip route del blackhole 10.77.0.1/32 ;;
 esac
