@@ -98,13 +98,14 @@ unit() {
 	return $status
 }
 # The doors under ASan; no kernel device is needed.
-host() {
+host() {	# host FOLDER FILE...
 	local status=0 tap=$O/host
 
 	rm -rf "$tap" && mkdir "$tap"
-	export tap SM=$O/gcc/bin/sm
+	export tap SM=$O/$1/bin/sm
+	shift
 	# shellcheck disable=SC2016 # each shell of xargs expands it
-	printf '%s\n' tests/host/*.bats | xargs -P "$jobs" -n 1 \
+	printf '%s\n' "$@" | xargs -P "$jobs" -n 1 \
 		sh -c 'bats --tap "$0" >"$tap/$(basename "$0").tap" 2>&1' || status=1
 	cat "$tap"/*.tap
 	return $status
@@ -119,7 +120,15 @@ lab() {	# lab FOLDER [FILE...]: its own report is a comment here, its TAP files 
 	return "$status"
 }
 
+# What was failed, killed and cut off, and recovered: of each build but one the same.
 result() {
+	local log logs=()
+
+	for log in unit-musl host lab; do
+		[ ! -e "$O/$log.log" ] || logs+=("$O/$log.log")
+	done
+	echo
+	[ ${#logs[@]} -eq 0 ] || tests/sweep/table.sh "${logs[@]}"
 	echo
 	printf '%s\n' "${table[@]}"
 	printf '%-14s %5d s\n\n' "in all" $SECONDS
@@ -131,7 +140,10 @@ result() {
 # LONG=1, make check-long: more of what looks for the unexpected, for hours nobody
 # waits.  Each stage is a test of the others with its own measure of length.
 if [ -n "${LONG:-}" ]; then
-	stage build build musl
+	export SWEEP_EVERY=1 SWEEP_FIRST=1
+	stage unit-musl unit musl
+	needs host bats && stage host host musl tests/host/{sweep,image_crash,gc,lock}.bats
+	needs lab bats && stage lab lab musl tests/{sweep,lvm_host,lvhd,nfs}.bats
 	needs turns bats && STEPS=2000 stage turns lab musl tests/lvm_turns.bats
 	needs ring bats && SECS=120 stage ring lab musl tests/lvm_ring.bats
 	needs fuzz clang && stage fuzz tests/fuzz/fuzz.sh "$O/fuzz" "${FUZZ_SECONDS:-120}"
@@ -143,7 +155,7 @@ stage unit-gcc unit gcc CC=gcc SAN=address,undefined
 needs unit-clang clang && stage unit-clang unit clang CC=clang SAN=address,undefined
 stage unit-ubsan unit ubsan SAN=undefined
 stage fuzz tests/fuzz/replay.sh "$O/gcc"
-needs host bats && stage host host
+needs host bats && stage host host gcc tests/host/*.bats
 needs lab bats && stage lab lab musl tests/*.bats
 needs lab-ubsan bats && STEPS=40 stage lab-ubsan lab ubsan tests/*.bats
 needs driver bats && stage driver tests/driver_readme.sh "$O/driver"

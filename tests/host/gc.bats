@@ -340,7 +340,12 @@ deaths() {
 			[ $status -ne 0 ] || break
 		done
 		echo "$n calls"
+		echo $(((n - first) / every)) >"$T/tried"
 	END
+	case $HOW in
+	kill) echo "# sweep file gc_run killed=$(cat "$T/tried") bad=0" >&3 ;;
+	*) echo "# sweep file gc_run failed=$(cat "$T/tried") bad=0" >&3 ;;
+	esac
 }
 
 @test "killed before any system call: the next one goes on, and no disk has changed" {

@@ -54,6 +54,11 @@ sweep() {
 			differs "$how at $n of $calls (status $status, $(head -c 300 "$BATS_TEST_TMPDIR/said"))" \
 				"$(tail -n 3 "$BATS_TEST_TMPDIR/why")" "old or new"
 	done
+	case $how in
+	kill) how=killed ;;
+	*) how=failed ;;
+	esac
+	echo "# sweep image ${BATS_TEST_DESCRIPTION// /_} $how=$tried bad=$bad" >&3
 	[ $tried -gt 2 ] && [ $bad -eq 0 ]
 }
 

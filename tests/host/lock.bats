@@ -260,6 +260,10 @@ second_host() {
 				[[ $(lock-util lock L w 0 after 30) == "0 30" ]]
 				[ "$(find . -name '.L.xenlk.0*' | wc -l)" -eq 1 ]
 			done
+			case $how in
+			kill) echo "# sweep lock ${verb%% *} killed=$((n - 1)) bad=0" >&3 ;;
+			*) echo "# sweep lock ${verb%% *} failed=$((n - 1)) bad=0" >&3 ;;
+			esac
 			[ $n -gt 10 ]
 		done
 	done

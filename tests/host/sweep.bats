@@ -26,7 +26,9 @@ setup() {
 
 sweep() {
 	mkdir "$BATS_TEST_TMPDIR/dir"
-	timeout -k 5 3600 unshare -m "$BATS_FILE_TMPDIR/sweep" "$plain" "$BATS_TEST_TMPDIR/dir" "$1" "$every" "$first"
+	timeout -k 5 $((every > 1 ? 3600 : 86400)) unshare -m "$BATS_FILE_TMPDIR/sweep" "$plain" \
+		"$BATS_TEST_TMPDIR/dir" "$1" "$every" "$first" | tee "$BATS_TEST_TMPDIR/said"
+	grep '^# sweep' "$BATS_TEST_TMPDIR/said" >&3
 }
 
 @test "killed before any system call: the next verb finishes or undoes it" {

@@ -5,7 +5,7 @@
 # their system calls, FIRST, FIRST + EVERY and so on, until one runs to its end.
 # After each death the next verb must find all in order: sr check has nothing to
 # say, the disk is there with its old or new size, and when all disks are deleted
-# no LV but MGT is left.  Runs in the lab, with dieat; status 0 and a line for each verb.
+# no LV but MGT is left.  Runs in the lab, with dieat; status 0 and two lines for each verb.
 set -u
 
 every=$1 first=$2 device=$3
@@ -104,15 +104,18 @@ after() {
 }
 
 for verb in create snapshot deflate clone grow delete revert compose gc gcempty; do
+	tried=0 bad_before=$bad
 	for ((n = first; ; n += every)); do
 		before
 		run
 		status=$?
+		[ $status -ne 137 ] || tried=$((tried + 1))
 		after
 		[ $status -eq 137 ] || break
 	done
 	[ $status -eq 0 ] || complain "it ended with $status: $(cat /tmp/said 2>/dev/null)"
 	echo "# $verb: $n calls"
+	echo "# sweep lvm vhd_$verb killed=$tried bad=$((bad - bad_before))"
 done
 sm sr destroy deaths || bad=1
 [ $bad -eq 0 ]

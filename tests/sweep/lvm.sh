@@ -4,7 +4,7 @@
 # lvm.sh EVERY FIRST DEVICE: kill verbs on an lvm SR and its raw disks before some
 # of their system calls, FIRST, FIRST + EVERY and so on, until one runs to its end.
 # After each death the same verb, or the next one, must find all in order; lvm2
-# says so too.  Runs in the lab, with dieat; status 0 and a line for each verb.
+# says so too.  Runs in the lab, with dieat; status 0 and two lines for each verb.
 set -u
 
 every=$1 first=$2 device=$3
@@ -80,15 +80,18 @@ after() {
 }
 
 for verb in ${4:-sr-create sr-destroy sr-attach vdi-create vdi-resize vdi-attach vdi-detach vdi-delete}; do
+	tried=0 bad_before=$bad
 	for ((n = first; ; n += every)); do
 		before
 		run
 		status=$?
+		[ $status -ne 137 ] || tried=$((tried + 1))
 		after
 		[ $status -eq 137 ] || break
 		[ $bad -lt 10 ] || break
 	done
 	[ $status -eq 0 ] || complain "it ended with $status"
 	echo "# $verb: $n calls"
+	echo "# sweep lvm ${verb//-/_} killed=$tried bad=$((bad - bad_before))"
 done
 [ $bad -eq 0 ]

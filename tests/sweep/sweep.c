@@ -13,6 +13,7 @@
  * device, link, record or line of smtab.
  *
  * EVERY = 7, FIRST = 3 tries calls 3, 10, 17 …; a run with EVERY 1 is complete.
+ * The lines "# sweep" are for table.sh.
  * Needs root, and a mount namespace of its own: unshare -m.
  */
 #include <dirent.h>
@@ -553,8 +554,12 @@ static void sweep(const struct example *x, const char *how, int err, int every, 
 			printf("# %s call %d: %d %s %s\n", name, n_at, status, why, out);
 		aftermath(x, again);
 	}
-	printf("%s - %s: %d of %d calls, %d failed\n", bad == bad_before ? "ok" : "not ok", name, tried,
-	       n_at - every, refused);
+	printf("%s - %s: %d of %d calls, %d answered with an error\n", bad == bad_before ? "ok" : "not ok",
+	       name, tried, n_at - every, refused);
+	printf("# sweep file ");
+	for (const char *s = x->name; *s; s++)
+		putchar(*s == ' ' ? '_' : *s);
+	printf(" %s=%d bad=%d\n", err ? "failed" : "killed", tried, bad - bad_before);
 	fflush(stdout);
 }
 

@@ -95,7 +95,7 @@ static void die_in_snapshot(bool raw, bool clone, bool thick)
 
 	snapshot(log, clone, thick);
 	look_at_tree(disk, &(struct found){ .raw = raw, .clone = clone });
-	cut_everywhere(log, before, after_snapshot, &f);
+	cut_everywhere(clone ? "lvm vhd clone" : "lvm vhd snapshot", log, before, after_snapshot, &f);
 	OK(f.old > 4 && f.new >= (raw ? 1 : 4));
 	io_close(log);
 	io_close(disk);
@@ -172,7 +172,7 @@ TEST(lvhd_grows_and_shrinks_wherever_we_die)
 			EQ(lvhd_shrink(&s.h, lv_of(&s, "VHD-" LEAF), 0), 0);
 		view_commit(&s);
 		view_close(&s);
-		cut_everywhere(log, before, after_resize, &bytes);
+		cut_everywhere(to > 16 ? "lvm vhd inflate" : "lvm vhd deflate", log, before, after_resize, &bytes);
 		io_close(log);
 		io_close(disk);
 		io_close(before);
@@ -249,7 +249,7 @@ TEST(lvhd_finishes_or_undoes_upstreams_clone)
 				EQ(lvm_lv_bytes(s.h.vg, lv_of(&s, "VHD-" LEAF)), 16 * MiB);
 				view_close(&s);
 			}
-			cut_everywhere(log, before, after_snapshot, &f);
+			cut_everywhere("lvm upstream's clone", log, before, after_snapshot, &f);
 			OK(whole ? !f.old : !f.new);
 			io_close(log);
 			io_close(disk);
@@ -303,7 +303,7 @@ TEST(lvhd_undoes_upstreams_inflation)
 		EQ(recover_all(log), 0);
 		after_resize(disk, 0, &bytes);
 		bytes = 24 * MiB;
-		cut_everywhere(log, before, after_resize, &bytes);
+		cut_everywhere("lvm upstream's inflation", log, before, after_resize, &bytes);
 		io_close(log);
 		io_close(disk);
 		io_close(before);
@@ -362,7 +362,7 @@ TEST(lvhd_reverts_a_resize)
 		EQ(vhd_resize(v, 3 * GiB, j), 0);
 	}
 	view_close(&s);
-	cut_everywhere(log, before, after_jresize, NULL);
+	cut_everywhere("lvm vhd resize with journal", log, before, after_jresize, NULL);
 	io_close(log);
 	io_close(disk);
 	io_close(before);
@@ -439,7 +439,7 @@ TEST(lvhd_finishes_or_undoes_upstreams_merge)
 		log = note(disk);
 		EQ(recover_all(log), 0);
 		after_leaf(disk, 0, &steps);
-		cut_everywhere(log, before, after_leaf, &steps);
+		cut_everywhere("lvm upstream's leaf merge", log, before, after_leaf, &steps);
 		io_close(log);
 		io_close(disk);
 		io_close(before);
@@ -465,7 +465,7 @@ TEST(lvhd_undoes_a_merge_in_a_full_vg)
 	log = note(disk);
 	EQ(recover_all(log), 0);
 	after_leaf(disk, 0, &steps);
-	cut_everywhere(log, before, after_leaf, &steps);
+	cut_everywhere("lvm upstream's leaf merge", log, before, after_leaf, &steps);
 	io_close(log);
 	io_close(disk);
 	io_close(before);

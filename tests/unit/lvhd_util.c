@@ -183,17 +183,18 @@ static void cut(const struct noted *l, struct io *flushed, size_t from, size_t t
 	io_close(disk);
 }
 
-void cut_everywhere(struct io *noted, struct io *before, cut_fn *fn, void *arg)
+void cut_everywhere(const char *what, struct io *noted, struct io *before, cut_fn *fn, void *arg)
 {
 	const struct noted *l = (struct noted *)noted;
 	struct io *flushed = cow(before);
-	size_t from = 0;
+	size_t from = 0, states = 0;
 
 	OK(l->n >= 4);
 	for (size_t n = 0; n <= l->n; n++) {
 		/* The table of a new image is many writes alike: every seventh of them will do. */
 		if (n - from < 8 || n % 7 == 0 || n == l->n || !l->v[n].len) {
 			cut(l, flushed, from, n, 0, fn, arg);
+			states += 1 + (n > from);
 			if (n > from)
 				cut(l, flushed, from, n, n * 77 + 1, fn, arg);
 		}
@@ -203,6 +204,7 @@ void cut_everywhere(struct io *noted, struct io *before, cut_fn *fn, void *arg)
 			apply(flushed, &l->v[from], false);
 		from = n + 1;
 	}
+	t_cuts(what, states);
 	io_close(flushed);
 }
 

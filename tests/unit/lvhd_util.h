@@ -27,7 +27,7 @@ struct io *note(struct io *below);
  * and after a power cut with any of those lost that were not flushed.
  */
 typedef void cut_fn(struct io *disk, size_t n, void *arg);
-void cut_everywhere(struct io *noted, struct io *before, cut_fn *fn, void *arg);
+void cut_everywhere(const char *what, struct io *noted, struct io *before, cut_fn *fn, void *arg);
 
 /* The SR as a verb sees it. */
 struct sr_view {

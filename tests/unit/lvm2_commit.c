@@ -133,6 +133,10 @@ enum change { CREATE, REMOVE, RENAME, EXTEND, REDUCE, SHRINK, GROW, VGREMOVE, N_
 
 #define LESS (1 << 20)		/* of a disk whose PV shrinks, and its second area moves */
 
+static const char *const change_names[N_CHANGES] = {
+	"lvm lv create", "lvm lv remove", "lvm vg rename", "lvm vg extend", "lvm vg reduce", "lvm pv shrink",
+	"lvm pv grow", "lvm vg remove",
+};
 
 static void change(struct look *l, enum change what)
 {
@@ -285,6 +289,7 @@ static void crash_at_every_write(enum change what, bool precommit)
 			io_close(after);
 		}
 	OK(seen[0] > 10 && seen[1] > 10);
+	t_cuts(change_names[what], 6 * (io_log_len(log) + 1));
 	free(old);
 	free(new);
 	io_close(log);
@@ -360,6 +365,7 @@ TEST(lvm_a_vg_half_removed_is_removed_again)
 		vec_close(io, 2);
 		io_close(after);
 	}
+	t_cuts(change_names[VGREMOVE], io_log_len(log) + 1);
 	io_close(log);
 	io_close(all);
 }

@@ -326,6 +326,7 @@ static void cut_everywhere(enum harm what)
 			io_close(after);
 		}
 	OK(seen[0] > 3 && seen[1] > 3);
+	t_cuts("lvm vg restore", 4 * (io_log_len(log) + 1));
 	free(old);
 	free(new);
 	io_close(log);

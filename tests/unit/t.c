@@ -58,6 +58,16 @@ bool t_mem_eq(const char *file, int line, const char *what, const void *got, con
 	return false;
 }
 
+void t_cuts(const char *what, size_t states)
+{
+	printf("# sweep ");
+	for (bool word = true; *what; what++) {		/* the first blank parts, the others join */
+		putchar(*what == ' ' && !word ? '_' : *what);
+		word = word && *what != ' ';
+	}
+	printf(" cuts=%zu bad=%d\n", states, failed);
+}
+
 static bool wanted(const char *name, char **part)
 {
 	bool all = !*part;

@@ -36,6 +36,12 @@ bool t_str_eq(const char *file, int line, const char *what, const char *got, con
 bool t_mem_eq(const char *file, int line, const char *what, const void *got, const void *want,
 	      size_t n);
 
+/*
+ * So many states after a death or a power cut were recovered from, "lvm vg rename"
+ * being where and in what: a line for tests/sweep/table.sh.
+ */
+void t_cuts(const char *what, size_t states);
+
 #define TEST(id)							\
 	static void id(void);						\
 	static const struct test test_##id = { #id, id };		\

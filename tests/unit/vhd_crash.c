@@ -86,12 +86,13 @@ struct vhd *crash_recover(struct io *io, struct io *journal)
 	return v;
 }
 
-void crash_sweep(struct io *log, io_sweep_fn *fn, void *arg, size_t least)
+void crash_sweep(const char *what, struct io *log, io_sweep_fn *fn, void *arg, size_t least)
 {
 	size_t n = io_log_sweep(log, fn, arg);
 
 	if (n < least)
 		EQ(n, least);
+	t_cuts(what, n);
 	io_close(log);
 }
 
@@ -150,7 +151,7 @@ static void die_writing(struct io *base)
 	EQ(vhd_publish(v), 0);
 	EQ(vhd_finish(v), 0);
 	vhd_close(v);
-	crash_sweep(log, after_write, &w, 60);
+	crash_sweep("vhd write", log, after_write, &w, 60);
 	io_close(base);
 }
 
@@ -206,7 +207,7 @@ static void die_filling(struct io *base)
 	write_block(v, 3, 4);				/* there is room for one more: it is cut off */
 	EQ(vhd_finish(v), 0);
 	vhd_close(v);
-	crash_sweep(log, after_full, NULL, 50);
+	crash_sweep("vhd write", log, after_full, NULL, 50);
 	io_close(base);
 }
 
@@ -251,7 +252,7 @@ TEST(vhd_that_dies_while_created_is_no_image_or_an_empty_one)
 
 		new_image(log, types[i], 1, 2);
 		c.len = io_log_len(log);
-		crash_sweep(log, after_create, &c, 5);
+		crash_sweep("vhd create", log, after_create, &c, 5);
 		io_close(file);
 
 		crash_fill(volume, 0, 1, 7);
@@ -259,7 +260,7 @@ TEST(vhd_that_dies_while_created_is_no_image_or_an_empty_one)
 		log = io_log(volume);
 		new_image(log, types[i], 1, 2);
 		c.len = io_log_len(log);
-		crash_sweep(log, after_create, &c, 5);
+		crash_sweep("vhd create", log, after_create, &c, 5);
 		io_close(volume);
 	}
 }
@@ -339,7 +340,7 @@ static void after_discard(struct io **disk, size_t n, void *arg)
 	vhd_close(v);
 }
 
-static void die_changing(struct io *base, change_fn *change, io_sweep_fn *after)
+static void die_changing(const char *what, struct io *base, change_fn *change, io_sweep_fn *after)
 {
 	struct vhd *v = NULL;
 	struct io *log;
@@ -351,16 +352,16 @@ static void die_changing(struct io *base, change_fn *change, io_sweep_fn *after)
 	EQ(change(v), 0);
 	vhd_close(v);
 	len = io_log_len(log);
-	crash_sweep(log, after, &len, 4);
+	crash_sweep(what, log, after, &len, 4);
 	io_close(base);
 }
 
 TEST(vhd_that_dies_while_hidden_or_marked_is_as_before_or_that)
 {
-	die_changing(crash_image(VHD_DYNAMIC, 1, 0), hide, after_change);
-	die_changing(crash_volume(VHD_DYNAMIC, 1, 0), hide, after_change);
-	die_changing(crash_image(VHD_FIXED, 1, 0), hide, after_change);
-	die_changing(crash_image(VHD_DYNAMIC, 1, 0), mark, after_change);
+	die_changing("vhd hide", crash_image(VHD_DYNAMIC, 1, 0), hide, after_change);
+	die_changing("vhd hide", crash_volume(VHD_DYNAMIC, 1, 0), hide, after_change);
+	die_changing("vhd hide", crash_image(VHD_FIXED, 1, 0), hide, after_change);
+	die_changing("vhd mark", crash_image(VHD_DYNAMIC, 1, 0), mark, after_change);
 }
 
 TEST(vhd_that_dies_while_it_grows_has_the_old_or_the_new_size)
@@ -371,18 +372,18 @@ TEST(vhd_that_dies_while_it_grows_has_the_old_or_the_new_size)
 	struct io *io = io_sparse(0, CRASH_ROOM, 0), *lv = io_sparse(24 * MiB, 24 * MiB, 0xee);
 
 	EQ(vhd_create(io, &how), 0);
-	die_changing(io, grow, after_grow);
+	die_changing("vhd grow", io, grow, after_grow);
 	EQ(vhd_create(lv, &how), 0);
-	die_changing(lv, grow, after_grow);
-	die_changing(crash_image(VHD_FIXED, 1, 0), grow, after_grow);
+	die_changing("vhd grow", lv, grow, after_grow);
+	die_changing("vhd grow", crash_image(VHD_FIXED, 1, 0), grow, after_grow);
 }
 
 TEST(vhd_that_dies_while_reset_or_discarded_has_lost_some_or_nothing)
 {
-	die_changing(crash_image(VHD_DIFF, 1, 2), vhd_reset, after_reset);
-	die_changing(crash_volume(VHD_DIFF, 1, 2), vhd_reset, after_reset);
-	die_changing(crash_image(VHD_DYNAMIC, 1, 0), discard, after_discard);
-	die_changing(crash_volume(VHD_DYNAMIC, 1, 0), discard, after_discard);
+	die_changing("vhd reset", crash_image(VHD_DIFF, 1, 2), vhd_reset, after_reset);
+	die_changing("vhd reset", crash_volume(VHD_DIFF, 1, 2), vhd_reset, after_reset);
+	die_changing("vhd discard", crash_image(VHD_DYNAMIC, 1, 0), discard, after_discard);
+	die_changing("vhd discard", crash_volume(VHD_DYNAMIC, 1, 0), discard, after_discard);
 }
 
 /* --- mending --------------------------------------------------------------- */
@@ -412,7 +413,7 @@ TEST(vhd_that_dies_while_mended_is_mended_again)
 		EQ(io_write(io, hits[i].end ? io->size - 512 + hits[i].at : hits[i].at, "hit", 3), 0);
 		log = io_log(io);
 		EQ(vhd_repair(log, NULL), 0);
-		crash_sweep(log, after_repair, NULL, 4);
+		crash_sweep("vhd repair", log, after_repair, NULL, 4);
 		io_close(io);
 	}
 }

@@ -25,7 +25,7 @@ int crash_get(struct vhd *v, uint32_t sector);
 void crash_fill(struct io *io, uint32_t first, uint32_t step, uint8_t value);
 /* What the next verb that opens an image does: revert, repair, and look for damage. */
 struct vhd *crash_recover(struct io *io, struct io *journal);
-/* Sweep the log and close it; there must be at least so many states. */
-void crash_sweep(struct io *log, io_sweep_fn *fn, void *arg, size_t least);
+/* Sweep the log of what was done and close it; there must be at least so many states. */
+void crash_sweep(const char *what, struct io *log, io_sweep_fn *fn, void *arg, size_t least);
 
 #endif

@@ -49,7 +49,7 @@ static void die_growing(struct io *image)
 	OK(vhd_entry(v, 0) != first);
 	vhd_close(v);
 	is_old_or_new(image, journal);
-	crash_sweep(log, after_journal, NULL, 100);
+	crash_sweep("vhd grow with journal", log, after_journal, NULL, 100);
 	io_close(second);
 	io_close(journal);
 	io_close(image);
@@ -101,7 +101,7 @@ TEST(vhd_revert_that_dies_is_done_again)
 	log = io_log(image);
 	second = io_log_join(log, journal);
 	EQ(vhd_revert(log, second), 0);
-	crash_sweep(log, after_journal, NULL, 30);
+	crash_sweep("vhd revert", log, after_journal, NULL, 30);
 	io_close(second);
 	io_close(journal);
 	io_close(image);
@@ -263,7 +263,7 @@ static void die_merging(struct io *parent, bool raw, uint32_t at_most)
 		EQ(crash_get(p, crash_points[i]), i % 2 ? 2 : i % 3 ? 0 : 1);
 	vhd_close(p);
 	vhd_close(c);
-	crash_sweep(log, after_coalesce, &fam, 12);
+	crash_sweep("vhd coalesce", log, after_coalesce, &fam, 12);
 	io_close(parent);
 	io_close(fam.file[0]);
 }
@@ -307,7 +307,7 @@ static void die_relinking(const char *path, bool kept)
 	EQ(vhd_open(&v, log, VHD_RDWR), 0);
 	EQ(vhd_reparent(v, path, other, 9), 0);
 	vhd_close(v);
-	crash_sweep(log, after_reparent, kept ? &old : NULL, 8);
+	crash_sweep("vhd reparent", log, after_reparent, kept ? &old : NULL, 8);
 	io_close(base);
 }
 
@@ -401,6 +401,7 @@ TEST(vhd_snapshot_write_grow_and_merge_die_anywhere_and_show_old_or_new)
 	struct family fam = { .file = { NULL } };
 	struct row r = { 0 };
 	struct vhd *v = NULL;
+	size_t states;
 
 	crash_fill(files[BASE], 0, 3, 1);
 	crash_fill(files[MID], 1, 2, 2);
@@ -439,7 +440,9 @@ TEST(vhd_snapshot_write_grow_and_merge_die_anywhere_and_show_old_or_new)
 	EQ(r.shown[N_STEPS][1], 2);
 	EQ(r.shown[N_STEPS][6], 1);
 
-	OK(io_log_sweep(log[0], after_row, &r) > 300);
+	states = io_log_sweep(log[0], after_row, &r);
+	OK(states > 300);
+	t_cuts("vhd six verbs in a row", states);
 	for (size_t i = IO_LOG_FILES; i--; ) {
 		io_close(log[i]);
 		io_close(files[i]);
