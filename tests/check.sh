@@ -125,7 +125,7 @@ result() {
 	local log logs=()
 
 	for log in unit-musl host lab; do
-		[ ! -e "$O/$log.log" ] || logs+=("$O/$log.log")
+		! wanted $log || [ ! -e "$O/$log.log" ] || logs+=("$O/$log.log")
 	done
 	echo
 	[ ${#logs[@]} -eq 0 ] || tests/sweep/table.sh "${logs[@]}"
