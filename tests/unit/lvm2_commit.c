@@ -238,7 +238,7 @@ static void again(struct io **io, enum change what, const char *new)
 
 static void crash_at_every_write(enum change what, bool precommit)
 {
-	struct io *all = io_mem(DISKS * SIZE, DISKS * SIZE), *log, *io[DISKS];
+	struct io *all = io_sparse(DISKS * SIZE, DISKS * SIZE, 0), *log, *io[DISKS];
 	int seen[2] = { 0 };
 	struct lvm_commit c;
 	struct look *l;
@@ -377,7 +377,7 @@ TEST(lvm_commit_that_fails_anywhere_leaves_old_or_new)
 	int failed = 0, half = 0;
 
 	for (size_t at = 1; ; at++) {
-		struct io *all = io_mem(DISKS * SIZE, DISKS * SIZE), *io[DISKS], *fault;
+		struct io *all = io_sparse(DISKS * SIZE, DISKS * SIZE, 0), *io[DISKS], *fault;
 		char *old, *now, *new = NULL;
 		size_t calls;
 		struct look *l;

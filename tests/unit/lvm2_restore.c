@@ -101,7 +101,7 @@ static void remove_lv(struct io *all, const char *name)
 /* seqno 1: empty; 2: one; 3: one, two (over two disks); 4: two. */
 static struct io *make_disks(void)
 {
-	struct io *all = io_mem(DISKS * SIZE, DISKS * SIZE);
+	struct io *all = io_sparse(DISKS * SIZE, DISKS * SIZE, 0);
 	struct lvm_id id;
 	struct lvm_vg *vg;
 	struct look *l;

@@ -2,6 +2,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "tests/unit/t.h"
 
 static bool failed;
@@ -96,7 +97,9 @@ static bool my_turn(int *count)
 
 int main(int argc, char **argv)
 {
+	const bool times = getenv("T_TIMES");
 	int n = 0, bad = 0, count = 0;
+	clock_t spent;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);	/* a crash must not swallow what was said */
 	for_each_registered(unit_tests, t)
@@ -110,8 +113,11 @@ int main(int argc, char **argv)
 		if (!wanted((*t)->name, argv + 1) || !my_turn(&count))
 			continue;
 		failed = false;
+		spent = clock();
 		(*t)->run();
 		printf("%sok %d - %s\n", failed ? "not " : "", ++n, (*t)->name);
+		if (times)
+			printf("# %ld ms of processor\n", (long)((clock() - spent) * 1000 / CLOCKS_PER_SEC));
 		bad += failed;
 	}
 	return bad || !n;
