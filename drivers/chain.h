@@ -34,8 +34,8 @@ int chain_open(struct sr *sr, const struct vdi *vdi, int flags, struct image **i
 int chain_release(struct sr *sr, const struct vdi *vdi);
 
 /*
- * Its server has closed them all: let go of the one volume that is about to
- * change, the VDI's own.  Whoever opens the chain again takes it back.
+ * Servers have closed them all: let go of the one volume that is about to
+ * change, the VDI's own or one below.  Whoever opens the chain again takes it back.
  */
 int chain_pause(struct sr *sr, const struct vdi *vdi);
 

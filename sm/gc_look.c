@@ -81,10 +81,7 @@ static int data_of(struct gc_look *k, const struct vdi *v, uint64_t *data)
 	return 0;
 }
 
-/*
- * Where a server lets go of all that it has open, what lies under a disk in use can
- * change.  In volumes it keeps the lower ones.
- */
+/* Where a server lets go of all that it has open, what lies under a disk in use can change. */
 static void take_live(struct gc_look *k)
 {
 	for (size_t i = 0; i < k->l.n; i++) {
@@ -102,8 +99,7 @@ static void take_live(struct gc_look *k)
 		}
 		if ((!v->at.attached && !v->at.active) || v->at.elsewhere)
 			continue;
-		k->facts[i].live = IS_ENABLED(CONFIG_SERVE) && !k->run.sr.type->layout->unit &&
-			!live_can(&k->run, v);
+		k->facts[i].live = IS_ENABLED(CONFIG_SERVE) && !live_can(&k->run, v);
 		fail_clear(&k->ctx);
 	}
 }

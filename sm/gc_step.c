@@ -81,11 +81,26 @@ static int hold_below(struct gc_look *k, const struct vdi *top)
 	return err;
 }
 
+static int let_go(struct gc_look *k, const struct vdi *vdi)
+{
+	return IS_ENABLED(CONFIG_SERVE) ? live_release(&k->run, vdi) : 0;
+}
+
+/* And nobody has the two images open, nor what holds them active. */
+static int hold_pair(struct gc_look *k, const struct vdi *vdi, const struct vdi *parent)
+{
+	int err = hold_below(k, vdi);
+
+	if (!err)
+		err = let_go(k, vdi);
+	return err ? err : let_go(k, parent);
+}
+
 /* The parent shows nothing of its own; once nobody stands on it, it is garbage. */
 static int unstack(struct gc_look *k, const struct vdi *vdi, const struct vdi *parent)
 {
 	const struct vdi *grand = tree_parent(&k->l, parent);
-	int err = hold_below(k, vdi);
+	int err = hold_pair(k, vdi, parent);
 
 	if (!err)
 		err = layout_of(k)->volume_compose(&k->run.sr, vdi, grand);	/* commit */
@@ -102,10 +117,15 @@ static int unstack(struct gc_look *k, const struct vdi *vdi, const struct vdi *p
 static int relink(struct gc_look *k, const struct vdi *vdi, const struct vdi *parent)
 {
 	size_t n = vdi->n_children < RELINK_MOST ? vdi->n_children : RELINK_MOST;
-	int err = hold_below(k, vdi);
+	int err = hold_pair(k, vdi, parent);
 
-	for (size_t i = 0; !err && i < n; i++)
-		err = layout_of(k)->volume_compose(&k->run.sr, tree_find(&k->l, &vdi->children[i]), parent);
+	for (size_t i = 0; !err && i < n; i++) {
+		const struct vdi *child = tree_find(&k->l, &vdi->children[i]);
+
+		err = let_go(k, child);
+		if (!err)
+			err = layout_of(k)->volume_compose(&k->run.sr, child, parent);
+	}
 	if (err || n < vdi->n_children)
 		return err;
 	err = layout_of(k)->merge_end(&k->run.sr, vdi, parent);
@@ -346,7 +366,7 @@ static int data_of(struct gc_look *k, const struct vdi *vdi, uint64_t *data)
 static int merge_live(struct gc_look *k, struct merge *m, const struct vdi *vdi, struct vdi *parent)
 {
 	uint64_t data, cap = m->g->cap;
-	int err = hold_below(k, vdi);
+	int err = hold_pair(k, vdi, parent);
 
 	if (!err)
 		err = data_of(k, vdi, &data);
@@ -378,9 +398,9 @@ static int merge(struct gc_look *k, const struct gc_step *s)
 	bool live = m.leaf && (vdi->at.attached || vdi->at.active);
 	int err = 0;
 
-	/* Its blocks may move when it grows, and servers have its table in memory. */
-	if (!live && parent->virtual_size < vdi->virtual_size)
-		err = hold_below(k, vdi);
+	/* Its blocks may move when it grows, and servers have its table in memory; a volume gets room. */
+	if (!live && (layout_of(k)->unit || parent->virtual_size < vdi->virtual_size))
+		err = hold_pair(k, vdi, parent);
 	if (!err)
 		err = live ? merge_live(k, &m, vdi, parent) : open_pair(k, &m, vdi, parent);
 	if (!err && !live) {

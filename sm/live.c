@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "drivers/chain.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "sm/live.h"
@@ -26,6 +27,11 @@ int live_hold(struct run *r, const struct vdi *vdi)
 	if (!err)
 		r->held = h;
 	return err;
+}
+
+int live_release(struct run *r, const struct vdi *vdi)
+{
+	return r->held ? chain_pause(&r->sr, vdi) : 0;
 }
 
 int live_go(struct run *r)

@@ -24,6 +24,11 @@ struct held {
 /* May the disk be changed, as it is attached or not?  -E_VDI_IN_USE. */
 int live_can(struct run *r, const struct vdi *vdi);
 int live_hold(struct run *r, const struct vdi *vdi);
+/*
+ * All that stands on this volume is held: let go of the volume itself, where
+ * servers have it active.  Who goes on takes it back.
+ */
+int live_release(struct run *r, const struct vdi *vdi);
 /* All go on.  The first error, or 0; ctx->why keeps what was said before. */
 int live_go(struct run *r);
 

@@ -90,9 +90,8 @@ under_load='stamp write $D 60 >/tmp/stamp & w=$!
 	in_guest "$under_load" 90
 }
 
-@test "file: snapshots go away under a writer: all is merged while it writes" {
-	new_sr file
-	in_guest 'nodes() { sm vdi tree disks --json | grep -c \"uuid\"; }
+# Snapshots of a disk that is written go away, and so does all that they leave.
+going_away='nodes() { sm vdi tree disks --json | grep -c "\"uuid\""; }
 		stamp write $D 300 >/tmp/stamp & w=$!
 		for i in 1 2; do
 			sm vdi snapshot v s$i >/dev/null; pattern 9 $((40 + i * 6)) 6; sm vdi snapshot v t$i >/dev/null
@@ -104,7 +103,18 @@ under_load='stamp write $D 60 >/tmp/stamp & w=$!
 		sm gc run disks; sm gc plan disks | grep "nothing to do"; [ "$(nodes)" -eq 1 ]
 		read -r -a n </tmp/stamp
 		stamp check $D "${n[@]:0:4}"; check 9 46 12
-		sm vdi detach v; sm sr check disks; sm vdi attach v; stamp check $D "${n[@]:0:4}"; check 9 46 12; sm vdi detach v; nothing_left' 240
+		sm vdi detach v; sm sr check disks; sm vdi attach v; stamp check $D "${n[@]:0:4}"; check 9 46 12; sm vdi detach v; nothing_left'
+
+@test "file: snapshots go away under a writer: all is merged while it writes" {
+	new_sr file
+	in_guest "$going_away" 240
+}
+
+@test "lvm: the same, and the volumes are as large as they were" {
+	new_sr lvm thick
+	in_guest "lvs() { judge lvs --noheadings -o lv_size; }; was=\$(lvs)
+		$going_away"'
+		[ "$(lvs)" = "$was" ]; judge vgck VG_XenStorage-$SR' 240
 }
 
 @test "file: a base that has to grow for what is merged into it: the disk above it reads the same" {

@@ -471,7 +471,8 @@ int lvhd_volume_compose(struct sr *sr, const struct vdi *child, const struct vdi
 		err = lvhd_settled(sr, &parent->uuid);
 	if (!err)
 		err = lvhd_idle(sr, lv);
-	if (!err && to)
+	/* One that is hidden already is only read. */
+	if (!err && to && !parent->hidden)
 		err = lvhd_idle(sr, to);
 	if (err)
 		return err;
