@@ -8,6 +8,7 @@
  *	dir_scan.c	many heads of images, with many reads in flight
  *	dir_volume.c	volumes made, grown, removed
  *	dir_split.c	snapshots and clones
+ *	dir_compose.c	a disk that is to stand on another
  *	dir_merge.c	volumes merged into their parents
  *	dir_recover.c	what a death left
  *	dir_check.c	sr check
@@ -131,11 +132,17 @@ int dir_revert(struct sr *sr, const struct uuid *u);
 
 int dir_volume_split(struct sr *sr, struct volume_split *s);
 int dir_split_space(struct sr *sr, const struct volume_split *s, uint64_t *bytes);
-int dir_volume_compose(struct sr *sr, const struct vdi *child, const struct vdi *parent);
 int dir_volume_hide(struct sr *sr, const struct vdi *vdi, bool hidden);
 /* Finish or undo what the journal of that name says. */
 int dir_split_recover(struct sr *sr, const char *journal);
 bool dir_is_split_journal(const char *name);
+
+/* --- dir_compose.c --- */
+
+int dir_volume_compose(struct sr *sr, const struct vdi *child, const struct vdi *parent);
+/* Finish what the journal of that name says, or forget it. */
+int dir_compose_recover(struct sr *sr, const char *journal);
+bool dir_is_compose_journal(const char *name);
 
 /* --- dir_merge.c --- */
 

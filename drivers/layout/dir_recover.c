@@ -65,6 +65,8 @@ static int finish_one(struct sr *sr, const char *name)
 		return dir_split_recover(sr, name);
 	if (dir_is_leaf_journal(name))
 		err = dir_leaf_recover(sr, name);
+	else if (dir_is_compose_journal(name))
+		err = dir_compose_recover(sr, name);
 	else if (is_resize_journal(name, &u))
 		err = dir_revert(sr, &u);
 	/* One image that cannot be mended must not stop the others: sr check tells. */

@@ -104,8 +104,7 @@ int lvhd_settled(struct sr *sr, const struct uuid *u)
 			"end: %s", u->s, journal->name);
 }
 
-/* Before anything is written. */
-static int begin(struct sr *sr, const struct uuid *u, struct lvhd *h)
+int lvhd_begin(struct sr *sr, const struct uuid *u, struct lvhd *h)
 {
 	int err;
 
@@ -183,7 +182,7 @@ int lvhd_volume_create(struct sr *sr, struct vdi *vdi, const struct volume_spec 
 	const struct vdi *one = vdi;
 	enum lvhd_kind kind;
 	struct lvhd h;
-	int err = begin(sr, &vdi->uuid, &h);
+	int err = lvhd_begin(sr, &vdi->uuid, &h);
 
 	if (!err && !spec->replace && lvhd_find(&h, &vdi->uuid, &kind))
 		err = fail_say(sr->ctx, -E_VDI_EXISTS, "VDI %s already exists", vdi->uuid.s);
@@ -246,7 +245,7 @@ int lvhd_volume_inflate(struct sr *sr, const struct vdi *vdi)
 	struct lvm_lv *lv = lv_of(sr, vdi);
 	struct lvhd h;
 	uint32_t extents = lv ? lv->extents : 0;
-	int err = lv ? begin(sr, &vdi->uuid, &h) : fail(sr->ctx, -E_VDI_MISSING, "%s", vdi->volume);
+	int err = lv ? lvhd_begin(sr, &vdi->uuid, &h) : fail(sr->ctx, -E_VDI_MISSING, "%s", vdi->volume);
 
 	if (err || strcmp(vdi->format, "vhd"))
 		return err;
@@ -269,7 +268,7 @@ int lvhd_volume_deflate(struct sr *sr, const struct vdi *vdi)
 	if (!lv || strcmp(vdi->format, "vhd") || (lvhd_is_thick(sr) && !vdi->snapshot_of.s[0]) ||
 	    in_use(sr, lv))
 		return 0;
-	err = begin(sr, &vdi->uuid, &h);
+	err = lvhd_begin(sr, &vdi->uuid, &h);
 	if (err)
 		return err;
 	extents = lv->extents;
@@ -291,7 +290,7 @@ int lvhd_volume_resize(struct sr *sr, struct vdi *vdi, uint64_t virtual_size)
 	struct lvm_lv *lv = lv_of(sr, vdi), *journal = NULL;
 	struct lvhd h;
 	uint32_t extents = lv->extents;
-	int err = begin(sr, &vdi->uuid, &h);
+	int err = lvhd_begin(sr, &vdi->uuid, &h);
 
 	if (err)
 		return err;
@@ -407,7 +406,7 @@ int lvhd_volume_split(struct sr *sr, struct volume_split *s)
 	struct lvhd_snapshot plan;
 	struct lvhd h;
 	bool more;
-	int err = begin(sr, &s->leaf->uuid, &h);
+	int err = lvhd_begin(sr, &s->leaf->uuid, &h);
 
 	plan_snapshot(sr, s, &plan);
 	if (!err)
@@ -430,66 +429,7 @@ int lvhd_volume_split(struct sr *sr, struct volume_split *s)
 	return is_done(err) ? find_all(sr, s) : err;
 }
 
-/* --- other changes ------------------------------------------------------------------- */
-
-/* Hidden, and read-only with it: the image at once, the LV's marks by the commit. */
-static int hide(struct sr *sr, struct lvhd *h, struct lvm_lv *lv, bool hidden)
-{
-	uint32_t flags = lv->flags, n_tags = lv->tags.n;
-	int err = lvhd_set_hidden(h, lv, hidden);
-
-	if (!err)
-		err = lvm_lv_set_writable(h->vg, lv, !hidden);
-	if (err)
-		return lvhd_failed(sr, h, err);
-	if (flags != lv->flags || n_tags != lv->tags.n)
-		err = lvm_commit_now(sr, "vdi hide");			/* commit */
-	return is_done(err) ? 0 : err;
-}
-
-int lvhd_volume_hide(struct sr *sr, const struct vdi *vdi, bool hidden)
-{
-	struct lvm_lv *lv = lv_of(sr, vdi);
-	struct lvhd h;
-	int err = begin(sr, &vdi->uuid, &h);
-
-	if (!err)
-		err = lvhd_idle(sr, lv);
-	return err ? err : hide(sr, &h, lv, hidden);
-}
-
-int lvhd_volume_compose(struct sr *sr, const struct vdi *child, const struct vdi *parent)
-{
-	struct lvm_lv *lv = lv_of(sr, child), *to = parent ? lv_of(sr, parent) : NULL;
-	const struct format *f = sr_format(sr->type, child->format);
-	_io_close_ struct io *io = NULL, *below = NULL;
-	char *path = NULL;
-	struct lvhd h;
-	int err = begin(sr, &child->uuid, &h);
-
-	if (!err && to)
-		err = lvhd_settled(sr, &parent->uuid);
-	if (!err)
-		err = lvhd_idle(sr, lv);
-	/* One that is hidden already is only read. */
-	if (!err && to && !parent->hidden)
-		err = lvhd_idle(sr, to);
-	if (err)
-		return err;
-	if (to)
-		err = lvhd_parent_path(h.arena, h.vg->name, to->name, &path);
-	if (!err)
-		err = lvm_lv_io(&io, h.vg, lv);
-	if (!err && to)
-		err = lvm_lv_io(&below, h.vg, to);
-	if (err)
-		return fail(sr->ctx, err, "open %s", lv->name);
-	err = f->reparent(sr->ctx, io, path, below,
-			  to ? sr_format(sr->type, parent->format) : NULL);	/* commit */
-	if (err)
-		return fail(sr->ctx, err, "%s", lv->name);
-	return !to || parent->hidden ? 0 : hide(sr, &h, to, true);
-}
+/* --- the bytes --------------------------------------------------------------------- */
 
 int lvhd_volume_io(struct sr *sr, const struct vdi *vdi, bool writable, struct io **io)
 {

@@ -31,8 +31,13 @@ int lvhd_settled(struct sr *sr, const struct uuid *u);
 int lvhd_load(struct sr *sr, const struct lvm_lv *lv, struct vdi *vdi);
 int lvhd_load_all(struct sr *sr, struct vdis *l);
 
+/* Before anything of a disk is written: may the VG change, and has the disk no journal? */
+int lvhd_begin(struct sr *sr, const struct uuid *u, struct lvhd *h);
+
 /* Deal with what journals speak of; what cannot be is logged and stays. */
 int lvhd_recover(struct sr *sr);
+/* The same, with what lvhd_volume_compose() has marked. */
+int lvhd_compose_recover(struct sr *sr);
 
 /* What sr check finds, after list() has filled found. */
 int lvhd_check(struct sr *sr, bool repair, struct vdis *found);

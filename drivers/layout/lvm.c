@@ -58,6 +58,8 @@ static int lvm_open(struct sr *sr, bool recover)
 		return 0;
 	if (IS_ENABLED(CONFIG_LVHD))
 		err = lvhd_recover(sr);
+	if (!err && IS_ENABLED(CONFIG_LVHD))
+		err = lvhd_compose_recover(sr);
 	return err ? err : mgt_recover(sr);
 }
 

@@ -42,3 +42,26 @@ sweep() {
 @test "nothing works from some system call on: what is left is cleared by the next verb" {
 	sweep EIO+
 }
+
+# One way a day: all four, or all calls, with SWEEP_HOW='kill EIO ENOSPC EIO+' SWEEP_EVERY=1.
+@test "VHD disks in an lvm SR, at some calls: the next verb finds all in order, and the data is old or new" {
+	ways=(kill EIO ENOSPC EIO+)
+	every=${SWEEP_EVERY:-499} first=${SWEEP_FIRST:-$(($(date +%-j) * 7 % ${SWEEP_EVERY:-499} + 1))}
+	how=${SWEEP_HOW:-${ways[$(date +%-j) % 4]}}
+	echo "SWEEP_HOW='$how' SWEEP_FIRST=$first SWEEP_EVERY=$every"
+	musl-gcc -static -Os -s -std=gnu11 -D_GNU_SOURCE -o "$BATS_TEST_TMPDIR/at" "$BATS_TEST_DIRNAME/../sweep/at.c"
+	export SM_ROOT=$BATS_TEST_TMPDIR/root AT_COUNT=$BATS_TEST_TMPDIR/count
+	export LVHD_PY=$BATS_TEST_DIRNAME/../helpers/lvhd.py PATH=$BATS_TEST_TMPDIR:${plain%/*}:$PATH
+	mkdir "$SM_ROOT"
+	truncate -s 300M "$BATS_TEST_TMPDIR/disk"
+	loop=$(losetup -f --show "$BATS_TEST_TMPDIR/disk")
+	status=0
+	for h in $how; do
+		timeout -k 5 $((every > 1 ? 3600 : 86400)) unshare -m bash "$BATS_TEST_DIRNAME/../sweep/lvhd.sh" \
+			"$every" "$first" "$loop" "$h" >>"$BATS_TEST_TMPDIR/said" || status=1
+	done
+	losetup -d "$loop"
+	cat "$BATS_TEST_TMPDIR/said"
+	grep '^# sweep' "$BATS_TEST_TMPDIR/said" >&3
+	[ $status -eq 0 ]
+}

@@ -1,21 +1,26 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# lvhd.sh EVERY FIRST DEVICE: kill verbs on VHD disks of an lvm SR before some of
+# lvhd.sh EVERY FIRST DEVICE [HOW]: disturb verbs on VHD disks of an lvm SR at some of
 # their system calls, FIRST, FIRST + EVERY and so on, until one runs to its end.
-# After each death the next verb must find all in order: sr check has nothing to
-# say, the disk is there with its old or new size, and when all disks are deleted
-# no LV but MGT is left.  Runs in the lab, with dieat; status 0 and two lines for each verb.
+# After each the next verb must find all in order: sr check has nothing to say, the
+# disk is there with its old or new size, and when all disks are deleted no LV but
+# MGT is left.  Status 0 and two lines for each verb.
+#
+# In the lab they are killed, by dieat.  On a host, without device-mapper, HOW is what
+# at.c does (kill, EIO, ENOSPC, EIO+); then the data of the disk is compared as well,
+# old or new (LVHD_PY is ../helpers/lvhd.py).
 set -u
 
 every=$1 first=$2 device=$3
+how=${4-}
 one=11111111-0000-4000-8000-000000000001
 two=11111111-0000-4000-8000-000000000002
 sr=$(sm sr create deaths --type lvm --dconf device="$device") || exit 1
-bad=0
+bad=0 said=$(mktemp)
 
 complain() {
-	echo "$verb, call $n: $*"
+	echo "$verb, call $n: $*" | cut -c1-600
 	bad=$((bad + 1))
 }
 
@@ -42,11 +47,22 @@ xapi() {
 		device_config "<struct><member><name>device</name><value>$device</value></member></struct>"
 }
 
+# data put|show VDI…
+data() {
+	sm vg show --json "$device" | python3 "$LVHD_PY" "$device" "$@"
+}
+
+# put VDI SECTOR BYTE: eight sectors of it
+put() {
+	[ $# -eq 0 ] || [ -z "$how" ] || data put "$1" "$2" 8 "$3"
+}
+
 before() {
 	local format=vhd
 
-	[ $verb != gc ] || format=raw
+	[ "$verb" != gc ] || format=raw
 	sm vdi create one --sr deaths --uuid $one --size 4M --format $format >/dev/null || exit 1
+	put $one 0 65
 	case $verb in
 	gc*) sm vdi snapshot one two --uuid $two --force >/dev/null || exit 1 ;;
 	delete | grow* | revert | compose) sm vdi snapshot one two --uuid $two >/dev/null || exit 1 ;;
@@ -59,6 +75,13 @@ before() {
 	gcempty) sm vdi delete two >/dev/null || exit 1 ;;
 	compose) sm vdi delete two && sm vdi create two --sr deaths --uuid $two --size 4M >/dev/null || exit 1 ;;
 	esac
+	put $one 4096 66
+}
+
+# dieat and at.c: with the status of the program, and whether it came so far.
+disturb() {
+	[ -n "$how" ] || { dieat "$n" "$@"; return; }
+	at "$n" "$how" "$@"
 }
 
 run() {
@@ -73,49 +96,69 @@ run() {
 	compose) set -- "$(xapi vdi_compose $one $two)" ;;
 	esac
 	case $verb in
-	revert | compose) dieat "$n" "$(command -v LVMSR)" "$@" >/tmp/said 2>&1 || return
-		! grep -q '<fault>' /tmp/said ;;
-	*) dieat "$n" "$(command -v sm)" "$@" >/dev/null 2>&1 ;;
+	revert | compose) disturb "$(command -v LVMSR)" "$@" >"$said" 2>&1 || return
+		! grep -q '<fault>' "$said" ;;
+	*) disturb "$(command -v sm)" "$@" >/dev/null 2>&1 ;;
+	esac
+}
+
+# Sectors 0 and 4096 on, old or new: revert takes the second away, compose the first.
+look_at_data() {
+	local is
+
+	is=$(data show $one 2>&1 | tail -1)
+	case $verb:$is in
+	*:'0+8:65 4096+8:66' | revert:'0+8:65' | compose:'4096+8:66') ;;
+	*) complain "the data is '$is'" ;;
 	esac
 }
 
 after() {
 	local vdi size
 
-	# Who is stood on is marked behind the write that counts: a person's verb, or its repetition, does that.
-	[ $verb != compose ] || must 0 sr check deaths --repair
+	# A node that nobody needs any more may be left to a collector.
+	case $verb in
+	delete | revert | compose) must 0 sr scan deaths ;;
+	esac
 	must 0 sr check deaths
 	if [[ $verb == gc* ]]; then
 		must 0 gc run deaths
 		vdi=$(sm vdi tree deaths --json | tr -d '\n ')
 		[[ $vdi == *'"uuid":"'$one'"'*'"parent":null'*'"hidden":false'* && $vdi != *'"uuid":'*'"uuid":'* ]] || complain "not alone: $vdi"
 	fi
+	[ -z "$how" ] || look_at_data
 	size=$(sm vdi show $one --sr deaths --json | tr -d '\n' | sed 's/.*"virtual_size": \([0-9]*\),.*/\1/')
 	case $verb/$size in
 	*/4194304 | grow/6291456 | deflate/41943040) ;;
 	*) complain "the disk has $size bytes" ;;
 	esac
 	for vdi in $one $two; do
-		must "0 4" vdi delete $vdi --sr deaths
+		must "0 4" vdi delete "$vdi" --sr deaths
 	done
 	vdi=$(sm vdi tree deaths --json | tr -d '\n ')
 	[[ $vdi == *'"vdis":[]'* ]] || complain "left: $vdi"
 	must 0 sr check deaths
 }
 
-for verb in create snapshot deflate clone grow delete revert compose gc gcempty; do
+for verb in ${SWEEP_VERBS-create snapshot deflate clone grow delete revert compose gc gcempty}; do
 	tried=0 bad_before=$bad
 	for ((n = first; ; n += every)); do
 		before
 		run
 		status=$?
-		[ $status -ne 137 ] || tried=$((tried + 1))
 		after
-		[ $status -eq 137 ] || break
+		case $how in
+		'') [ "$status" -eq 137 ] || break ;;
+		*) [ "$n" -le "$(cat "$AT_COUNT")" ] || break ;;
+		esac
+		tried=$((tried + 1))
 	done
-	[ $status -eq 0 ] || complain "it ended with $status: $(cat /tmp/said 2>/dev/null)"
-	echo "# $verb: $n calls"
-	echo "# sweep lvm vhd_$verb killed=$tried bad=$((bad - bad_before))"
+	[ "$status" -eq 0 ] || complain "it ended with $status: $(cat "$said")"
+	echo "# $verb${how:+, $how}: $n calls"
+	case $how in
+	'' | kill) echo "# sweep lvm vhd_$verb killed=$tried bad=$((bad - bad_before))" ;;
+	*) echo "# sweep lvm vhd_$verb failed=$tried bad=$((bad - bad_before))" ;;
+	esac
 done
 sm sr destroy deaths || bad=1
 [ $bad -eq 0 ]

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A disk of a directory that is to stand on another.
+ *
+ * A parent that is hidden already (a collector's, under its own journal) costs
+ * one write.  One that is visible becomes hidden behind that, since a hidden
+ * image without children is garbage.  In this order:
+ *
+ *	1. compose_<child>: the parent's uuid
+ *	2. the child's header (commit)
+ *	3. the parent hidden, in its image and its record
+ *	4. compose_<child> removed
+ *
+ * Each is on the disk before the next begins.  The next verb repeats 2 and 3 if
+ * the child names the parent by then, and does nothing if it does not.  Upstream
+ * has no such journal and does not look at it.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "arch/fs.h"
+#include "drivers/format.h"
+#include "drivers/layout/dir.h"
+#include "drivers/sr.h"
+#include "drivers/vdi.h"
+#include "lib/cleanup.h"
+#include "lib/err.h"
+#include "lib/file.h"
+#include "lib/io.h"
+#include "lib/log.h"
+
+#define COMPOSE	"compose_"
+
+/* The child's image names the parent, or nothing (NULL). */
+static int stand_on(struct sr *sr, const struct vdi *child, const struct vdi *parent)
+{
+	const struct format *f = sr_format(sr->type, child->format);
+	_io_close_ struct io *io = NULL, *below = NULL;
+	const char *path = parent ? arena_printf(&sr->ctx->arena, "./%s", parent->volume) : NULL;
+	int err = parent ? dir_must_be_one(sr, parent) : 0;
+
+	if (!err && parent)
+		err = dir_volume_io(sr, parent, false, &below);
+	if (!err)
+		err = dir_volume_io(sr, child, true, &io);
+	if (!err)
+		err = f->reparent(sr->ctx, io, path, below,
+				  parent ? sr_format(sr->type, parent->format) : NULL);
+	return err ? fail(sr->ctx, err, "%s", child->volume) : 0;
+}
+
+static int both(struct sr *sr, const struct vdi *child, const struct vdi *parent)
+{
+	int err = stand_on(sr, child, parent);			/* commit */
+
+	return err || parent->hidden ? err : dir_volume_hide(sr, parent, true);
+}
+
+static int drop_journal(struct sr *sr, const char *name)
+{
+	int err = dir_clear_away(sr->dir, name);
+
+	if (!err)
+		err = fs_sync_dir(sr->dir);
+	return err ? fail(sr->ctx, err, "remove %s", name) : 0;
+}
+
+int dir_compose_recover(struct sr *sr, const char *name)
+{
+	struct vdi child, parent = { 0 };
+	struct uuid c, p;
+	struct view text = { 0 };
+	int err = file_read_small(sr->dir, name, &sr->ctx->arena, UUID_LEN, &text);
+
+	if (err == -ENOENT)
+		return 0;
+	/* One that is not whole: nothing has been done. */
+	if (!err && !uuid_parse(&p, text.p) && !uuid_parse(&c, name + strlen(COMPOSE))) {
+		err = dir_find(sr, &c, &child);
+		if (!err && uuid_equal(&child.parent, &p))
+			err = dir_find(sr, &p, &parent);
+		if (!err && parent.volume[0])
+			err = both(sr, &child, &parent);
+		if (err && err != -E_VDI_MISSING)
+			return err;
+		fail_clear(sr->ctx);
+		logf_warn(sr->ctx, "%s: %s", name, parent.volume[0] ? "finished" : "undone");
+	}
+	return drop_journal(sr, name);
+}
+
+bool dir_is_compose_journal(const char *name)
+{
+	struct uuid u;
+
+	return !strncmp(name, COMPOSE, strlen(COMPOSE)) && !uuid_parse(&u, name + strlen(COMPOSE));
+}
+
+int dir_volume_compose(struct sr *sr, const struct vdi *child, const struct vdi *parent)
+{
+	const char *name = arena_printf(&sr->ctx->arena, COMPOSE "%s", child->uuid.s);
+	char why[sizeof(sr->ctx->why)];
+	int err;
+
+	if (!parent || parent->hidden)
+		return stand_on(sr, child, parent);
+	err = dir_must_be_one(sr, parent);
+	if (err)
+		return err;
+	err = file_write_new(sr->dir, name, parent->uuid.s, UUID_LEN, 0600);
+	if (!err)
+		err = fs_sync_dir(sr->dir);
+	if (err) {
+		dir_clear_away(sr->dir, name);		/* or the next verb does */
+		return fail(sr->ctx, err == -ENOSPC || err == -EDQUOT ? -E_SR_NO_SPACE : err, "write %s",
+			    name);
+	}
+	err = both(sr, child, parent);
+	if (!err) {
+		/* It has happened: if not now, the journal goes with the next verb. */
+		if (drop_journal(sr, name))
+			logf_err(sr->ctx, "%s", sr->ctx->why);
+		fail_clear(sr->ctx);
+		return 0;
+	}
+	/* err is what matters, and what was said of it. */
+	memcpy(why, sr->ctx->why, sizeof(why));
+	dir_compose_recover(sr, name);
+	memcpy(sr->ctx->why, why, sizeof(why));
+	return err;
+}
