@@ -33,6 +33,8 @@ struct run {
 int bind_sr(struct run *r);
 /* For a verb of people without --sr: find the attached SR that holds rq->vdi. */
 int find_sr_of_vdi(struct run *r);
+/* fn for the SR of the request, or, without one, for each of smtab that is attached and can do this. */
+int sr_each(struct run *r, int (*fn)(struct run *one));
 /* Find rq->vdi in the opened SR. */
 int bind_vdi(struct run *r);
 

@@ -11,7 +11,6 @@
 #include "lib/text/size.h"
 #include "sm/gc.h"
 #include "sm/run.h"
-#include "sm/smtab.h"
 #include "sm/snapshot.h"
 #include "sm/tree.h"
 
@@ -139,46 +138,6 @@ static int collect(struct gc *g)
 	return err;
 }
 
-/* --- all SRs or one ---------------------------------------------------------------- */
-
-static bool is_kept(const struct run *r)
-{
-	return sr_can(r->sr.type, r->rq->op);
-}
-
-/* fn for the SR of the request, or each that is attached and can be collected. */
-static int each_sr(struct run *r, int (*fn)(struct run *one))
-{
-	struct smtab tab;
-	int err;
-
-	if (r->sr.type)
-		return fn(r);
-	err = smtab_read(r->ctx, &tab);
-	r->rp->several = true;
-	for (size_t i = 0; !err && i < tab.n; i++) {
-		struct request rq = *r->rq;
-		struct run one = *r;
-		int bad;
-
-		one.rq = &rq;
-		rq.sr = tab.v[i].uuid.s;
-		bad = bind_sr(&one);
-		if (!bad && is_kept(&one))
-			bad = fn(&one);
-		sr_close(&one.sr);
-		if (bad == -EINTR)
-			return bad;
-		if (bad && bad != -E_SR_DETACHED)
-			vdis_problem(&r->ctx->arena, &r->rp->vdis, &(struct problem){
-				.object = tab.v[i].uuid.s, .severity = "error",
-				.what = arena_strdup(&r->ctx->arena, r->ctx->why[0] ? r->ctx->why :
-						     err_text(bad)) });
-		fail_clear(r->ctx);
-	}
-	return err;
-}
-
 /* --- verbs ------------------------------------------------------------------------------ */
 
 static int plan_one(struct run *r)
@@ -216,7 +175,7 @@ static int plan_one(struct run *r)
 int do_gc_plan(struct run *r)
 {
 	r->rp->kind = REPLY_GC_PLAN;
-	return each_sr(r, plan_one);
+	return sr_each(r, plan_one);
 }
 
 static int run_one(struct run *r)
@@ -239,7 +198,7 @@ int do_gc_run(struct run *r)
 	if (r->ctx->dry_run)
 		return do_gc_plan(r);
 	r->rp->kind = REPLY_DONE;
-	return each_sr(r, run_one);
+	return sr_each(r, run_one);
 }
 
 static int status_one(struct run *r)
@@ -258,7 +217,7 @@ static int status_one(struct run *r)
 int do_gc_status(struct run *r)
 {
 	r->rp->kind = REPLY_GC_STATUS;
-	return each_sr(r, status_one);
+	return sr_each(r, status_one);
 }
 
 int do_gc_stop(struct run *r)

@@ -9,7 +9,6 @@
 #include "lib/log.h"
 #include "lib/time.h"
 #include "sm/lease.h"
-#include "sm/smtab.h"
 #include "sm/state.h"
 
 #define TRIES	64u	/* some seconds: each attempt loses to one that won */
@@ -274,8 +273,9 @@ int do_lock_show(struct run *r)
 	return err;
 }
 
-static int list_sr(struct run *r, struct sr *sr)
+static int list_sr(struct run *r)
 {
+	struct sr *sr = &r->sr;
 	struct lease_list l = { 0 };
 	int err = sr_open(sr, false);
 
@@ -299,29 +299,8 @@ static int list_sr(struct run *r, struct sr *sr)
 
 int do_lock_list(struct run *r)
 {
-	struct smtab tab;
-	int err;
-
 	r->rp->kind = REPLY_LOCKS;
-	if (r->sr.type)
-		return list_sr(r, &r->sr);
-	err = smtab_read(r->ctx, &tab);
-	for (size_t i = 0; !err && i < tab.n; i++) {
-		struct request rq = { .op = OP_LOCK_LIST, .sr = tab.v[i].uuid.s };
-		struct run one = { .ctx = r->ctx, .rq = &rq, .rp = r->rp, .row = r->row };
-		int bad = bind_sr(&one);
-
-		if (!bad)
-			bad = list_sr(&one, &one.sr);
-		sr_close(&one.sr);
-		if (bad && bad != -E_SR_DETACHED)
-			vdis_problem(&r->ctx->arena, &r->rp->vdis, &(struct problem){
-				.object = tab.v[i].uuid.s, .severity = "error",
-				.what = arena_strdup(&r->ctx->arena, r->ctx->why[0] ? r->ctx->why :
-						     err_text(bad)) });
-		fail_clear(r->ctx);
-	}
-	return err;
+	return sr_each(r, list_sr);
 }
 
 static int may_break(struct run *r, const struct seen *s, struct lease *new)

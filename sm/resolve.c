@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* From what a caller names to one SR and one VDI. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -7,6 +8,7 @@
 #include "arch/clock.h"
 #include "lib/err.h"
 #include "sm/core.h"
+#include "sm/run.h"
 #include "sm/smtab.h"
 #include "sm/snapshot.h"
 
@@ -264,6 +266,39 @@ int find_sr_of_vdi(struct run *r)
 	r->rq->sr = arena_strdup(&r->ctx->arena, h.sr.s);
 	r->rq->vdi = arena_strdup(&r->ctx->arena, h.vdi.s);
 	return 0;
+}
+
+/* An SR that cannot be read is a problem of the list; one that is detached is none. */
+int sr_each(struct run *r, int (*fn)(struct run *one))
+{
+	struct smtab tab;
+	int err;
+
+	if (r->sr.type)
+		return fn(r);
+	err = smtab_read(r->ctx, &tab);
+	r->rp->several = true;
+	for (size_t i = 0; !err && i < tab.n; i++) {
+		struct request rq = *r->rq;
+		struct run one = *r;
+		int bad;
+
+		one.rq = &rq;
+		rq.sr = tab.v[i].uuid.s;
+		bad = bind_sr(&one);
+		if (!bad && sr_can(one.sr.type, rq.op))
+			bad = fn(&one);
+		sr_close(&one.sr);
+		if (bad == -EINTR)
+			return bad;
+		if (bad && bad != -E_SR_DETACHED)
+			vdis_problem(&r->ctx->arena, &r->rp->vdis, &(struct problem){
+				.object = tab.v[i].uuid.s, .severity = "error",
+				.what = arena_strdup(&r->ctx->arena, r->ctx->why[0] ? r->ctx->why :
+						     err_text(bad)) });
+		fail_clear(r->ctx);
+	}
+	return err;
 }
 
 int bind_vdi(struct run *r)

@@ -13,7 +13,6 @@
 #include "sm/gc.h"
 #include "sm/lease.h"
 #include "sm/live.h"
-#include "sm/smtab.h"
 #include "sm/snapshot.h"
 #include "sm/state.h"
 #include "sm/tree.h"
@@ -143,8 +142,9 @@ static void note_sr(struct run *r, const struct sr *sr)
 	rp->srs[rp->n_srs++] = (struct sr_info){ .uuid = sr->uuid, .name = sr->name };
 }
 
-static int list_sr(struct run *r, struct sr *sr)
+static int list_sr(struct run *r)
 {
+	struct sr *sr = &r->sr;
 	struct vdis l = { 0 };
 	int err = sr_open(sr, false);
 
@@ -170,30 +170,9 @@ static int list_sr(struct run *r, struct sr *sr)
 
 int do_vdi_list(struct run *r)
 {
-	struct smtab tab;
-	int err;
-
 	r->rp->kind = IS_ENABLED(CONFIG_SNAPSHOTS) && r->rq->op == OP_VDI_TREE ?
 		REPLY_TREE : REPLY_VDIS;
-	if (r->sr.type)
-		return list_sr(r, &r->sr);
-	err = smtab_read(r->ctx, &tab);
-	for (size_t i = 0; !err && i < tab.n; i++) {
-		struct request rq = { .op = OP_VDI_LIST, .sr = tab.v[i].uuid.s };
-		struct run one = { .ctx = r->ctx, .rq = &rq, .rp = r->rp, .row = r->row };
-		int bad = bind_sr(&one);
-
-		if (!bad)
-			bad = list_sr(r, &one.sr);
-		sr_close(&one.sr);
-		if (bad && bad != -E_SR_DETACHED)
-			vdis_problem(&r->ctx->arena, &r->rp->vdis, &(struct problem){
-				.object = tab.v[i].uuid.s, .severity = "error",
-				.what = arena_strdup(&r->ctx->arena, r->ctx->why[0] ? r->ctx->why :
-						     err_text(bad)) });
-		fail_clear(r->ctx);
-	}
-	return err;
+	return sr_each(r, list_sr);
 }
 
 /* --- making, growing, deleting --------------------------------------------- */
