@@ -73,4 +73,29 @@ int lease_check(struct ctx *ctx, const struct lease *l, int64_t age, enum lease_
 /* A moment, another one each time, before somebody who was not fast enough tries again. */
 void lease_pause(unsigned int attempt);
 
+/* --- the SR as a whole ------------------------------------------------------------ */
+
+/*
+ * Where several hosts change an SR (sr->shared), one at a time does, by a lock of
+ * the same kind under the SR's own uuid.  A layout takes it when it opens the SR
+ * to change something, after it has found its storage and before it finishes what
+ * a dead process left; what it has read until then it reads again.  sr_close()
+ * gives it back.
+ *
+ *	host's lock of the SR ── SR readable ── sr_enter() ── read again ── change ── sr_leave()
+ *
+ * Nobody else takes it while we live and until the term and the grace are over
+ * without a renewal.  sr_renew(), before each commit and between the steps of
+ * long work, says whether it is ours yet.  Should we not come to that in time,
+ * a timer of the kernel ends the process before anybody may think it dead: so
+ * one who was stopped, and wakes up late, writes nothing more.  Any verb may die
+ * anywhere, and the next one mends it.
+ */
+
+/* 0 also where nothing is shared, or nothing can be written; -E_BUSY names who has it. */
+int sr_enter(struct sr *sr);
+/* -E_NOT_LOCKED: it has been taken from us, and nothing may be changed any more. */
+int sr_renew(struct sr *sr);
+void sr_leave(struct sr *sr);
+
 #endif

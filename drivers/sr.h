@@ -37,6 +37,7 @@
 struct datapath;
 struct format;
 struct layout;
+struct lease;
 struct sr;
 struct transport;
 
@@ -89,6 +90,10 @@ struct sr {
 	bool opened;			/* by sr_open(): transport and layout are bound */
 	bool write;			/* the verb may change something */
 	bool force;			/* create: a file system may be overwritten */
+	bool shared;			/* other hosts change it too: dconf shared=true */
+	const char *verb;		/* what to tell them that we do */
+	struct lease *lease;		/* the SR's, while we have it (drivers/lease.h) */
+	uint64_t entered;		/* when we took or renewed it last */
 	bool moved;			/* dconf says where the storage is now, not what was given */
 	int dir;			/* the SR's directory, for layouts of files; or -1 */
 	char path[160];			/* where it is mounted; "" while detached */

@@ -3,14 +3,18 @@
 #include <unistd.h>
 
 #include "drivers/layout.h"
+#include "drivers/lease.h"
 #include "drivers/sr.h"
 #include "drivers/transport.h"
 #include "lib/err.h"
+#include "lib/kconfig.h"
 
 void sr_close(struct sr *sr)
 {
 	if (!sr->type)
 		return;
+	if (IS_ENABLED(CONFIG_SHARED_SR))
+		sr_leave(sr);
 	if (sr->type->layout->close)
 		sr->type->layout->close(sr);
 	if (sr->type->transport->close)

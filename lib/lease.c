@@ -21,9 +21,22 @@ struct record {
 	uint8_t vdi[16], host[16], boot[16];
 	char verb[LEASE_VERB - 1];
 	char owner[LEASE_OWNER];
-	uint8_t rest[112];
+	uint8_t of[16];
+	uint8_t rest[96];
 };
 _Static_assert(sizeof(struct record) == LEASE_BYTES, "the table in lease.h");
+
+/* Whoever has the name and the host can tell the disk; no two disks of a host share one. */
+void lease_key(const struct uuid *of, const struct uuid *host, enum lease_beside what, struct uuid *key)
+{
+	uint8_t a[16], b[16];
+
+	uuid_bytes(of, a);
+	uuid_bytes(host, b);
+	for (size_t i = 0; i < sizeof(a); i++)
+		a[i] ^= (uint8_t)(b[(i + 5) % sizeof(b)] ^ (0x5a + what));
+	uuid_from_bytes(key, a);
+}
 
 static be32 sum_of(const struct record *r)
 {
@@ -48,6 +61,7 @@ void lease_encode(const struct lease *l, void *out)
 	uuid_bytes(&l->vdi, r.vdi);
 	uuid_bytes(&l->host, r.host);
 	uuid_bytes(&l->boot, r.boot);
+	uuid_bytes(&l->of, r.of);
 	memcpy(r.verb, l->verb, strnlen(l->verb, sizeof(r.verb)));
 	memcpy(r.owner, l->owner, r.owner_len);
 	r.sum = sum_of(&r);
@@ -73,6 +87,16 @@ static void take_uuid(struct uuid *u, const uint8_t *b)
 		*u = (struct uuid){ "" };
 	else
 		uuid_from_bytes(u, b);
+}
+
+/* A record that speaks of a disk stands where that disk's and its host's belongs. */
+static bool is_key(const struct lease *l)
+{
+	struct uuid reader, copied;
+
+	lease_key(&l->of, &l->host, LEASE_READER, &reader);
+	lease_key(&l->of, &l->host, LEASE_COPIED, &copied);
+	return uuid_equal(&l->vdi, &reader) || uuid_equal(&l->vdi, &copied);
 }
 
 int lease_decode(const void *p, size_t n, struct lease *l)
@@ -108,7 +132,8 @@ int lease_decode(const void *p, size_t n, struct lease *l)
 	take_uuid(&l->vdi, r.vdi);
 	take_uuid(&l->host, r.host);
 	take_uuid(&l->boot, r.boot);
-	return 0;
+	take_uuid(&l->of, r.of);
+	return l->of.s[0] && !is_key(l) ? -E_DAMAGED : 0;
 }
 
 bool lease_same(const struct lease *a, const struct lease *b)

@@ -22,9 +22,16 @@
  *	     96  16  boot of that host
  *	    112  32  verb, filled up with NULs
  *	    144 256  owner, likewise
- *	    400 112  zero
+ *	    400  16  a disk that it is about beside others of the same: then "disk" is
+ *		     a name made of this one and the host; else zero
+ *	    416  96  zero
  *
  * Numbers are big-endian.
+ *
+ * A lock has one record that counts, so one holder.  Who only reads a disk, of
+ * whom there may be many, has a lock of his own beside the disk's, by a name
+ * that tells which disk and which host it is of: lease_key().  So has the SR as
+ * a whole, under its own uuid, and its collector.
  */
 #ifndef LIB_LEASE_H
 #define LIB_LEASE_H
@@ -61,9 +68,18 @@ struct lease {
 	uint64_t started, pid_space;
 	int64_t since;
 	struct uuid vdi, host, boot;
+	struct uuid of;		/* the disk that is read; "": a lock that only one can have */
 	char verb[LEASE_VERB];
 	char owner[LEASE_OWNER];
 };
+
+/* Locks beside that of a disk or an SR itself. */
+enum lease_beside {
+	LEASE_READER = 1,	/* a disk is attached to a host for reading */
+	LEASE_COPIED,		/* a host reads it to copy it */
+	LEASE_COLLECTOR,	/* of an SR: of and host are its uuid */
+};
+void lease_key(const struct uuid *of, const struct uuid *host, enum lease_beside what, struct uuid *key);
 
 /* The owner must be shorter than LEASE_OWNER, which it is in the struct. */
 void lease_encode(const struct lease *l, void *out);

@@ -67,12 +67,17 @@ static void make_head(struct head *h)
 	h->sum = be32_put(crc32_zlib(0, h, sizeof(*h)));
 }
 
-int lease_area_format(struct io *io)
+int lease_area_format(struct io *io, const struct lease *first)
 {
 	uint8_t *bytes = must_alloc(LEASE_CELL);
 	int err = io_zero(io, 0, LEASE_AREA_BYTES);
 	struct head h;
 
+	if (!err && first) {
+		lease_encode(first, bytes);
+		err = io_write(io, cell_at(0, 1), bytes, LEASE_CELL);
+		memset(bytes, 0, LEASE_CELL);
+	}
 	if (!err)
 		err = io_flush(io);
 	make_head(&h);
@@ -83,13 +88,26 @@ int lease_area_format(struct io *io)
 	return err ? err : io_flush(io);
 }
 
+static bool is_name(const uint8_t *cell)
+{
+	struct lease l;
+
+	return !lease_decode(cell, LEASE_BYTES, &l) && l.state == LEASE_HELD && l.host.s[0];
+}
+
 int lease_area_check(struct io *io)
 {
-	struct head want, h;
-	int err = io->size < LEASE_AREA_BYTES ? -E_DAMAGED : io_read(io, 0, &h, sizeof(h));
+	uint8_t *cells = must_alloc(LEASE_ROWS * LEASE_CELL);
+	int err = io->size < LEASE_AREA_BYTES ? -E_DAMAGED : io_read(io, 0, cells, LEASE_ROWS * LEASE_CELL);
+	struct head want;
+	bool is_one;
 
 	make_head(&want);
-	return err ? err : memcmp(&h, &want, sizeof(h)) ? -E_DAMAGED : 0;
+	is_one = !memcmp(cells, &want, sizeof(want));
+	for (uint32_t r = 1; r < LEASE_ROWS && !is_one; r++)
+		is_one = is_name(cells + r * LEASE_CELL);
+	free(cells);
+	return err ? err : is_one ? 0 : -E_DAMAGED;
 }
 
 /* --- whose row ------------------------------------------------------------------------ */
@@ -126,11 +144,15 @@ static uint32_t find_row(struct lease_area *a, const uint8_t *names, bool *is_ou
 	return spare;
 }
 
+static int reuse_row(struct lease_area *a, struct lease *name);
+
 int lease_area_join(struct lease_area *a, const struct lease *me)
 {
 	struct lease name = *me;
 
 	a->row = 0;
+	name.host = a->host;
+	name.state = LEASE_HELD;
 	for (uint32_t i = 0; i < LEASE_ROWS; i++) {
 		uint8_t *names;
 		bool is_ours = false;
@@ -139,13 +161,11 @@ int lease_area_join(struct lease_area *a, const struct lease *me)
 
 		free(names);
 		if (err || !row)
-			return err ? err : -ENOSPC;
+			return err ? err : reuse_row(a, &name);
 		if (is_ours) {
 			a->row = row;
 			return 0;
 		}
-		name.host = a->host;
-		name.state = LEASE_HELD;
 		name.stamp = a->random(a->arg);
 		err = put(a, 0, row, &name);
 		if (err)
@@ -173,6 +193,7 @@ struct scan {
 	uint32_t n_bad;
 	bool is_held_below;		/* in another row, whatever counts */
 	bool cut;			/* more than can be listed */
+	bool lost;			/* our row is not ours any more */
 	uint32_t spare;			/* a wiped cell of our row, or LEASE_CELLS */
 	struct place old[LEASE_WINDOW];	/* free locks of other disks in our row */
 	uint32_t n_old;
@@ -241,6 +262,13 @@ static int scan_row(struct lease_area *a, const struct uuid *vdi, uint32_t row, 
 	return err;
 }
 
+static bool is_our_row(struct lease_area *a, const uint8_t *names)
+{
+	struct lease l;
+
+	return !get(a, 0, a->row, names + a->row * LEASE_CELL, &l) && uuid_equal(&l.host, &a->host);
+}
+
 /* What is read is on the device now: everything written before this was called is seen. */
 static int scan(struct lease_area *a, const struct uuid *vdi, struct scan *s)
 {
@@ -251,6 +279,7 @@ static int scan(struct lease_area *a, const struct uuid *vdi, struct scan *s)
 	s->spare = LEASE_CELLS;
 	if (err)
 		return err;
+	s->lost = a->row && !is_our_row(a, names);
 	bytes = must_alloc((size_t)LEASE_WINDOW * LEASE_CELL);
 	for (uint32_t r = 1; r < LEASE_ROWS && !err; r++)
 		if (!is_zero(names + r * LEASE_CELL, LEASE_BYTES))
@@ -270,6 +299,73 @@ static int scan(struct lease_area *a, const struct uuid *vdi, struct scan *s)
 static struct scan *new_scan(void)
 {
 	return must_alloc(sizeof(struct scan));
+}
+
+/* --- rows of others who do without ------------------------------------------------------ */
+
+/*
+ * Is there nothing in it that counts and is not free?  What does not count must
+ * be wiped by who takes it: under a free record of his own he would not see it.
+ */
+static int look_idle(struct lease_area *a, uint32_t r, bool wipe, bool *is_idle)
+{
+	uint8_t *row = must_alloc(ROW_BYTES);
+	struct scan *s = new_scan();
+	int err = io_read(a->io, cell_at(r, 0), row, ROW_BYTES);
+
+	*is_idle = true;
+	for (uint32_t c = 0; c < LEASE_CELLS && *is_idle && !err; c++) {
+		struct lease l;
+		int bad = get(a, r, c, row + (size_t)c * LEASE_CELL, &l);
+
+		if (bad == -ENOENT || (!bad && l.state == LEASE_FREE))
+			continue;
+		err = bad && bad != -E_DAMAGED ? bad : bad ? 0 : scan(a, &l.vdi, s);
+		*is_idle = !err && !bad && !s->cut && s->counts.generation > l.generation;
+		if (*is_idle && wipe)
+			err = put(a, r, c, NULL);
+	}
+	free(s);
+	free(row);
+	return err;
+}
+
+static int take_row(struct lease_area *a, uint32_t r, struct lease *name, bool *is_idle)
+{
+	uint8_t *names;
+	struct lease l;
+	int err;
+
+	name->stamp = a->random(a->arg);
+	err = put(a, 0, r, name);
+	if (err)
+		return err;
+	/* Whoever has seen it as his is past his term by then. */
+	a->wait(a->arg, (LEASE_TERM + LEASE_GRACE) * NS);
+	err = read_names(a, &names);
+	if (err)
+		return err;
+	*is_idle = !get(a, 0, r, names + r * LEASE_CELL, &l) && lease_same(&l, name);
+	free(names);
+	return *is_idle ? look_idle(a, r, true, is_idle) : 0;
+}
+
+static int reuse_row(struct lease_area *a, struct lease *name)
+{
+	int err = -ENOSPC;
+
+	for (uint32_t r = 1; r < LEASE_ROWS; r++) {
+		bool is_idle;
+
+		err = look_idle(a, r, false, &is_idle);
+		if (!err && is_idle)
+			err = take_row(a, r, name, &is_idle);
+		if (!err && is_idle)
+			a->row = r;
+		if (err || is_idle)
+			return err;
+	}
+	return -ENOSPC;
 }
 
 int lease_area_read(struct lease_area *a, const struct uuid *vdi, struct lease *now)
@@ -366,7 +462,7 @@ static int follow(struct lease_area *a, const struct scan *before, uint32_t cell
 	err = put(a, a->row, cell, &wanted);
 	if (!err)
 		err = scan(a, &now->vdi, after);
-	if (!err && (!is_undisturbed(before, after) || is_late(a, start)))
+	if (!err && (after->lost || !is_undisturbed(before, after) || is_late(a, start)))
 		err = -EAGAIN;
 	if (!err)
 		err = put(a, a->row, cell, now);	/* commit */
@@ -381,9 +477,12 @@ static int follow(struct lease_area *a, const struct scan *before, uint32_t cell
 int lease_area_swap(struct lease_area *a, const struct lease *was, struct lease *now)
 {
 	struct scan *s = new_scan();
+	uint64_t start = a->now(a->arg);
 	uint32_t cell = 0;
 	int err = a->row ? scan(a, &now->vdi, s) : -ENOSPC;
 
+	if (!err && s->lost)
+		err = -EAGAIN;
 	if (!err && s->n_bad)
 		err = !was->stamp && was->state == LEASE_HELD ? wipe_bad(a, s) : -EAGAIN;
 	if (!err && !is_same(&s->counts, was) && (was->stamp || s->counts.generation != was->generation))
@@ -392,6 +491,8 @@ int lease_area_swap(struct lease_area *a, const struct lease *was, struct lease 
 		err = ask_dead(a, s);
 	if (!err)
 		err = find_cell(a, s, &cell);
+	if (!err && is_late(a, start))
+		err = -EAGAIN;			/* somebody may think that our row is idle */
 	if (!err) {
 		now->generation = s->top + 1;
 		now->stamp = a->random(a->arg);

@@ -41,6 +41,12 @@
  * is taken by writing our name, waiting, and looking whether it is still there.
  * It would need a write that takes longer than that wait, of a host's first
  * lock ever in an SR, and another one on the other host after it.
+ *
+ * When there is no free row, one gives way in which nothing is held or wanted
+ * that counts: that of a host that has gone, once its locks have been broken, or
+ * of one that has none now, which takes another when it needs it.  Its name is
+ * written over, and after a term and the grace it must still be so; who has found
+ * a row to be his longer ago than a term begins nothing in it.
  */
 #ifndef LIB_LEASE_AREA_H
 #define LIB_LEASE_AREA_H
@@ -70,13 +76,19 @@ struct lease_area {
 	uint32_t row;		/* ours, once it is known; else 0 */
 };
 
-/* All free, and then the head (commit).  Nobody may know of the place yet. */
-int lease_area_format(struct io *io);
-/* -E_DAMAGED: there is no such area here. */
+/*
+ * All free, but for the first row, which is this host's unless it is NULL; then
+ * the head (commit).  Nobody may know of the place yet.
+ */
+int lease_area_format(struct io *io, const struct lease *first);
+/*
+ * -E_DAMAGED: there is no such area here.  The head is the same in all areas, so
+ * one that cannot be read is missed as long as rows have names.
+ */
 int lease_area_check(struct io *io);
 /*
  * Find our row, or take one: me says who we are.  -ENOSPC when all belong to
- * others.  Without it an area can be read.
+ * others who hold locks.  Without it an area can be read.
  */
 int lease_area_join(struct lease_area *a, const struct lease *me);
 

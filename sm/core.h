@@ -84,6 +84,9 @@ int check_space(struct run *r, uint64_t need);
  */
 int be_watched(struct run *r);
 
+/* "vdi create": for logs, and for others who find us in their way. */
+const char *run_verb(const struct run *r);
+
 /* --- handlers: 0 or an error, the reply in r->rp --------------------------- */
 
 int do_sr_create(struct run *r);

@@ -4,6 +4,7 @@
 
 #include "arch/clock.h"
 #include "arch/lock.h"
+#include "drivers/lease.h"
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/log.h"
@@ -194,6 +195,8 @@ int gc_look(struct gc *g, struct gc_look *k, bool write)
 
 void gc_look_unlock(struct gc_look *k)
 {
+	if (IS_ENABLED(CONFIG_SHARED_SR))
+		sr_leave(&k->run.sr);
 	if (k->run.sr.type->layout->close)
 		k->run.sr.type->layout->close(&k->run.sr);
 	lock_drop(&k->lock);

@@ -349,7 +349,7 @@ static int run_row(struct run *r)
 	return err ? err : handler(rq->op)(r);
 }
 
-static const char *what(const struct run *r)
+const char *run_verb(const struct run *r)
 {
 	return r->row->object ? arena_printf(&r->ctx->arena, "%s %s", r->row->object, r->row->verb)
 			      : r->row->api;
@@ -368,7 +368,7 @@ int sm_run(struct ctx *ctx, struct request *rq, struct reply *rp)
 		return fail(ctx, -E_USAGE, "no operation");
 	changes = r.row->flags & CHANGES && !ctx->dry_run;
 	if (changes)
-		logf_info(ctx, "%s: SR %s VDI %s", what(&r), rq->sr ? rq->sr : "-",
+		logf_info(ctx, "%s: SR %s VDI %s", run_verb(&r), rq->sr ? rq->sr : "-",
 			 rq->vdi ? rq->vdi : "-");
 	err = run_row(&r);
 	sr_close(&r.sr);
@@ -382,9 +382,9 @@ int sm_run(struct ctx *ctx, struct request *rq, struct reply *rp)
 	if (err && r.sr.uuid.s[0] && r.row->flags & NEEDS_SR)
 		fail(ctx, err, "SR %s", r.sr.uuid.s);
 	if (err)
-		logf_err(ctx, "%s: %s", what(&r), ctx->why[0] ? ctx->why : err_text(err));
+		logf_err(ctx, "%s: %s", run_verb(&r), ctx->why[0] ? ctx->why : err_text(err));
 	else if (changes)
-		logf_info(ctx, "%s: done", what(&r));
+		logf_info(ctx, "%s: done", run_verb(&r));
 	if (IS_ENABLED(CONFIG_GC) && !err && changes)
 		gc_kick(&r);
 	return err;

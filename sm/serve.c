@@ -16,6 +16,7 @@
 #include "arch/lock.h"
 #include "arch/sock.h"
 #include "drivers/chain.h"
+#include "drivers/lease.h"
 #include "drivers/server.h"
 #include "lib/cleanup.h"
 #include "lib/err.h"
@@ -81,6 +82,11 @@ static int serve(struct run *r, struct disk *d, const char *path, int signals)
 
 	if (err)
 		fail(r->ctx, err, "listen on %s", path);
+	/* The layout lets go of what it has locked by itself, and keeps what is open. */
+	if (IS_ENABLED(CONFIG_SHARED_SR))
+		sr_leave(&r->sr);
+	if (r->sr.type->layout->close)
+		r->sr.type->layout->close(&r->sr);
 	lock_drop(&r->vdi_lock);
 	lock_drop(&r->sr_lock);
 	if (!err) {
@@ -109,6 +115,10 @@ static int take_back(struct run *r, int *lock)
 {
 	int err = lock_host(r->ctx, r->sr.uuid.s, "sr", &r->sr_lock);
 
+	/* What the SR is now, after others have changed it. */
+	sr_close(&r->sr);
+	if (!err)
+		err = sr_open(&r->sr, true);
 	if (!err)
 		err = state_remove(&r->sr, &r->vdi.uuid);
 	if (WITH_LOCKS && !err)

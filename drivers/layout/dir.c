@@ -28,6 +28,7 @@
 #include "drivers/layout.h"
 #include "drivers/layout/dir.h"
 #include "drivers/layout/record.h"
+#include "drivers/lease.h"
 #include "drivers/sr.h"
 #include "lib/cleanup.h"
 #include "lib/err.h"
@@ -136,7 +137,8 @@ static int dir_open(struct sr *sr, bool recover)
 		sr->name = kv_get(&marker, "name");
 		sr->description = kv_get(&marker, "description");
 	}
-	return recover ? dir_recover(sr) : 0;
+	err = IS_ENABLED(CONFIG_SHARED_SR) && recover ? sr_enter(sr) : 0;
+	return err || !recover ? err : dir_recover(sr);
 }
 
 static int dir_stat(struct sr *sr, struct sr_info *info)

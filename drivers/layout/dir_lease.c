@@ -52,9 +52,10 @@ static int dir_lease_swap(struct sr *sr, const struct vdi *vdi, const struct lea
 
 	stem_of(&stem, &vdi->uuid);
 	now->vdi = vdi->uuid;
-	snprintf(name, sizeof(name), "%s.%s.xenlk", vdi->uuid.s, vdi->format);
-	err = lease_file_swap(sr->ctx, sr->dir, &stem, name, was, now);
-	for (size_t i = 0; !err && (f = sr_format_at(sr->type, i)); i++) {
+	snprintf(name, sizeof(name), "%s.%s.xenlk", vdi->uuid.s, vdi->format ? vdi->format : "");
+	/* What is no disk is not shown: a lock of the SR, of a reader. */
+	err = lease_file_swap(sr->ctx, sr->dir, &stem, vdi->format ? name : NULL, was, now);
+	for (size_t i = 0; !err && vdi->format && (f = sr_format_at(sr->type, i)); i++) {
 		snprintf(name, sizeof(name), "%s.%s.xenlk", vdi->uuid.s, f->name);
 		if (strcmp(f->name, vdi->format))
 			unlinkat(sr->dir, name, 0);

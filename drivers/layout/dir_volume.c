@@ -11,6 +11,7 @@
 #include "drivers/layout.h"
 #include "drivers/layout/dir.h"
 #include "drivers/layout/record.h"
+#include "drivers/lease.h"
 #include "drivers/sr.h"
 #include "lib/cleanup.h"
 #include "lib/err.h"
@@ -332,8 +333,11 @@ int dir_volume_open(struct sr *sr, const struct vdi *vdi, bool writable, int *fd
 int dir_volume_io(struct sr *sr, const struct vdi *vdi, bool writable, struct io **io)
 {
 	int fd = -1;
-	int err = dir_volume_open(sr, vdi, writable, &fd);
+	int err = IS_ENABLED(CONFIG_SHARED_SR) ? sr_renew(sr) : 0;
 
+	if (err)
+		return err;
+	err = dir_volume_open(sr, vdi, writable, &fd);
 	if (!err)
 		err = io_from_fd(io, fd, writable ? IO_RDWR : IO_RDONLY);
 	return err ? fail(sr->ctx, err, "%s", vdi->volume) : 0;

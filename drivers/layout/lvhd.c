@@ -16,6 +16,7 @@
 #include "drivers/format.h"
 #include "drivers/layout.h"
 #include "drivers/layout/lvhd.h"
+#include "drivers/lease.h"
 #include "drivers/sr.h"
 #include "lib/cleanup.h"
 #include "lib/err.h"
@@ -436,6 +437,8 @@ int lvhd_volume_io(struct sr *sr, const struct vdi *vdi, bool writable, struct i
 	const struct lvm_lv *lv = lv_of(sr, vdi);
 	int err = !lv ? fail(sr->ctx, -E_VDI_MISSING, "%s", vdi->volume) : 0;
 
+	if (IS_ENABLED(CONFIG_SHARED_SR) && !err)
+		err = sr_renew(sr);
 	if (!err && writable)
 		err = lvhd_idle(sr, lv);
 	if (err)

@@ -18,6 +18,7 @@
 #include "drivers/layout.h"
 #include "drivers/layout/lvhd.h"
 #include "drivers/layout/lvm.h"
+#include "drivers/lease.h"
 #include "drivers/sr.h"
 #include "lib/err.h"
 #include "lib/lvm2/ops.h"
@@ -45,6 +46,11 @@ static int lvm_open(struct sr *sr, bool recover)
 		err = lvm_find(sr, l, name);
 	if (!err)
 		err = lvm_get(sr, l);
+	if (IS_ENABLED(CONFIG_SHARED_SR) && !err && recover && sr->shared && !lvm_vg_may_change(l->vg, true)) {
+		err = sr_enter(sr);
+		if (!err)
+			err = lvm_reload(sr);	/* as it is now that nobody else changes it */
+	}
 	if (!err && recover)
 		err = lvm_grow(sr);
 	if (err)

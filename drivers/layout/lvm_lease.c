@@ -13,6 +13,7 @@
  * and nobody formats one that is there.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "arch/clock.h"
@@ -20,6 +21,7 @@
 #include "drivers/layout/lvm.h"
 #include "drivers/lease.h"
 #include "drivers/sr.h"
+#include "lib/arena.h"
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/lease_area.h"
@@ -66,14 +68,31 @@ static void let_go(struct place *p)
 	*p = (struct place){ 0 };
 }
 
-static int open_end(struct lvm_vg *vg, const struct lvm_lv *mgt, struct place *p)
-{
-	int err = lvm_lv_io(&p->mgt, vg, mgt);
+/*
+ * At the end of MGT; or before that, when somebody has made MGT larger since.
+ * -ENOENT: nothing was ever locked.
+ */
+#define LOOK_MOST	256u
 
-	return err ? err : io_window(&p->area.io, p->mgt, p->mgt->size - LEASE_AREA_BYTES, LEASE_AREA_BYTES);
+static int find_area(struct lvm_vg *vg, const struct lvm_lv *mgt, struct place *p)
+{
+	uint64_t size = lvm_lv_bytes(vg, mgt), back = LEASE_AREA_BYTES;
+	int err = size < MGT_SIZE + back ? -ENOENT : lvm_lv_io(&p->mgt, vg, mgt);
+
+	for (uint32_t i = 0; !err && i < LOOK_MOST && size - back >= MGT_SIZE; i++) {
+		err = io_window(&p->area.io, p->mgt, size - back, LEASE_AREA_BYTES);
+		if (!err)
+			err = lease_area_check(p->area.io);
+		if (err != -E_DAMAGED)
+			return err;
+		io_close(p->area.io);
+		p->area.io = NULL;
+		back += lvm_extent_bytes(vg);
+		err = 0;
+	}
+	return err ? err : -ENOENT;
 }
 
-/* -ENOENT: nothing was ever locked. */
 static int get_area(struct sr *sr, struct place *p)
 {
 	struct lvm_vg *vg = lvm_of(sr)->vg;
@@ -81,60 +100,153 @@ static int get_area(struct sr *sr, struct place *p)
 	int err;
 
 	*p = (struct place){ .area = { .now = now, .random = draw, .wait = wait_for, .dead = dead, .arg = sr } };
-	if (!mgt || lvm_lv_bytes(vg, mgt) < MGT_SIZE + LEASE_AREA_BYTES)
-		return -ENOENT;
-	err = open_end(vg, mgt, p);
-	if (!err)
-		err = lease_area_check(p->area.io);
+	err = mgt ? find_area(vg, mgt, p) : -ENOENT;
 	if (err)
 		let_go(p);
-	return err ? fail(sr->ctx, err, "the area for locks in MGT") : 0;
+	return err && err != -ENOENT ? fail(sr->ctx, err, "the area for locks in MGT") : err;
 }
 
-static int make_area(struct sr *sr)
+/* --- making it ----------------------------------------------------------------------- */
+
+/*
+ * Two hosts must not both change the VG, and there is no lock yet to keep them
+ * from it.  So who is to do it writes his name to the last 4 KiB of what is MGT's
+ * own, where the 4091st name of a disk would come one day, waits, and looks
+ * whether it is still there: of several the last one is.  It would need a write
+ * that takes longer than that wait, once in the life of an SR.
+ */
+#define CLAIM_AT	(MGT_SIZE - LEASE_CELL)
+#define CLAIM_WAIT	(2 * NS_PER_S)
+#define CLAIM_PATIENCE	((LEASE_TERM + LEASE_GRACE + 10) * NS_PER_S)
+
+static int put_claim(struct io *mgt, const struct lease *l)
+{
+	uint8_t *bytes = must_alloc(LEASE_CELL);	/* zeroes */
+	int err;
+
+	if (l)
+		lease_encode(l, bytes);
+	err = io_write(mgt, CLAIM_AT, bytes, LEASE_CELL);
+	free(bytes);
+	return err ? err : io_flush(mgt);
+}
+
+/* generation 0: nobody's.  It may hold anything: nobody has written there before. */
+static int get_claim(struct io *mgt, struct lease *l)
+{
+	uint8_t bytes[LEASE_BYTES];
+	int err = io_read(mgt, CLAIM_AT, bytes, sizeof(bytes));
+
+	if (!err && lease_decode(bytes, sizeof(bytes), l))
+		*l = (struct lease){ 0 };
+	return err;
+}
+
+/* Until it is ours; me gets a generation and a stamp for it. */
+static int claim(struct io *mgt, struct lease *me)
+{
+	uint64_t until = clock_now_mono() + CLAIM_PATIENCE, since = clock_now_mono();
+	struct lease l, seen = { 0 };
+
+	me->generation = 1;
+	me->stamp = draw(NULL);
+	do {
+		int err = get_claim(mgt, &l);
+
+		if (err)
+			return err;
+		if (l.generation && lease_same(&l, me))
+			return 0;
+		if (!lease_same(&l, &seen))
+			since = clock_now_mono();
+		seen = l;
+		/* Another's goes when he is done; or he has died. */
+		if (!l.generation || clock_now_mono() - since > (LEASE_TERM + LEASE_GRACE) * NS_PER_S) {
+			err = put_claim(mgt, me);
+			if (err)
+				return err;
+			clock_sleep(CLAIM_WAIT);
+		} else {
+			clock_sleep(NS_PER_S / 10);
+		}
+	} while (clock_left(until));
+	return -E_BUSY;
+}
+
+/* In extents that are nobody's yet; then the metadata makes them MGT's (commit). */
+static int grow_mgt(struct sr *sr, const struct lease *me, uint64_t start)
 {
 	struct lvm_vg *vg = lvm_of(sr)->vg;
 	struct lvm_lv *mgt = lvm_lv_find(vg, MGT_NAME);
 	struct place p = { 0 };
+	int err = lvm_lv_resize(vg, mgt, lvm_lv_bytes(vg, mgt) + LEASE_AREA_BYTES);
+
+	if (!err)
+		err = lvm_lv_io(&p.mgt, vg, mgt);
+	if (!err)
+		err = io_window(&p.area.io, p.mgt, p.mgt->size - LEASE_AREA_BYTES, LEASE_AREA_BYTES);
+	if (!err)
+		err = lease_area_format(p.area.io, me);
+	let_go(&p);
+	if (!err && clock_now_mono() - start > LEASE_TERM * NS_PER_S)
+		err = -E_BUSY;			/* others may have gone on without us */
+	if (err)
+		return fail(sr->ctx, err, "make room for locks in MGT (%u MiB)",
+			    (unsigned int)(LEASE_AREA_BYTES >> 20));
+	return lvm_commit_now(sr, "room for locks");	/* commit */
+}
+
+/* The first row is ours, as me says: nobody else can have seen the area. */
+static int make_area(struct sr *sr, const struct lease *me)
+{
+	struct lvm_vg *vg = lvm_of(sr)->vg;
+	const struct lvm_lv *mgt = lvm_lv_find(vg, MGT_NAME);
+	struct lease name = *me;
+	struct place p = { 0 };
+	uint64_t start;
 	int err = lvm_vg_may_change(vg, false);
 
 	if (err)
 		return lvm_refused(sr, vg, err);
-	if (!mgt || mgt_read_head(sr))
-		return fail_say(sr->ctx, -E_UNSUPPORTED, "this SR has no MGT volume to keep locks in");
-	err = lvm_lv_resize(vg, mgt, lvm_lv_bytes(vg, mgt) + LEASE_AREA_BYTES);
+	if (!mgt || mgt_read_head(sr) || lvm_of(sr)->mgt.used > CLAIM_AT)
+		return fail_say(sr->ctx, -E_UNSUPPORTED, "this SR has no MGT volume to keep locks in, or a full one");
+	err = lvm_lv_io(&p.mgt, vg, mgt);
 	if (!err)
-		err = open_end(vg, mgt, &p);
-	if (!err)
-		err = lease_area_format(p.area.io);
+		err = claim(p.mgt, &name);
+	if (err) {
+		let_go(&p);
+		return fail(sr->ctx, err, "make room for locks in MGT");
+	}
+	start = clock_now_mono();
+	/* As it is now that nobody else makes one. */
+	err = lvm_reload(sr);
+	if (!err) {
+		struct place there;
+
+		err = get_area(sr, &there);
+		let_go(&there);
+	}
+	if (err == -ENOENT) {
+		err = grow_mgt(sr, &name, start);
+		if (!err || err == -E_LVM_HALF)
+			err = lvm_reload(sr);
+	}
+	put_claim(p.mgt, NULL);			/* else it counts for nothing after a term */
 	let_go(&p);
-	if (err)
-		fail(sr->ctx, err, "make room for locks in MGT (%u MiB)", (unsigned int)(LEASE_AREA_BYTES >> 20));
-	else
-		err = lvm_commit_now(sr, "room for locks");	/* commit */
-	if (err && err != -E_LVM_HALF)
-		return err;
-	return lvm_reload(sr);
+	return err;
 }
 
 /* Ready to write: there is an area, and a row of it is ours. */
 static int get_row(struct sr *sr, struct place *p, bool make)
 {
-	struct lease me = { 0 };
+	struct lease me = { .state = LEASE_HELD };
 	struct lease_look who;
 	int err = lvm_vg_may_change(lvm_of(sr)->vg, true);
 
 	*p = (struct place){ 0 };
 	if (err)
 		return lvm_refused(sr, lvm_of(sr)->vg, err);
-	err = get_area(sr, p);
-	if (err == -ENOENT && make) {
-		err = make_area(sr);
-		if (!err)
-			err = get_area(sr, p);
-	}
-	if (!err)
-		err = lease_who(sr->ctx, &who);
+	err = lease_who(sr->ctx, &who);
 	if (!err && uuid_equal(&who.host, &who.boot)) {
 		hint(sr->ctx, "systemd-machine-id-setup, or INSTALLATION_UUID in /etc/xensource-inventory");
 		err = fail_say(sr->ctx, -E_UNSUPPORTED, "this host has no name of its own to lock by");
@@ -143,11 +255,21 @@ static int get_row(struct sr *sr, struct place *p, bool make)
 		err = lease_sign(sr->ctx, &me);
 	if (err)
 		return err;
+	err = get_area(sr, p);
+	if (err == -ENOENT && make) {
+		err = make_area(sr, &me);
+		if (!err)
+			err = get_area(sr, p);
+	}
+	if (err)
+		return err;
 	p->area.host = who.host;
 	err = lease_area_join(&p->area, &me);
-	if (err == -ENOSPC)
+	if (err == -ENOSPC) {
+		hint(sr->ctx, "sm lock list, and sm lock break for each of a host that is gone");
 		return fail_say(sr->ctx, -E_SR_NO_SPACE, "%u other hosts have locked disks of this SR, which is "
 				"as many as can", LEASE_ROWS - 1);
+	}
 	return err ? fail(sr->ctx, err, "take a place in the area for locks") : 0;
 }
 
@@ -222,9 +344,10 @@ static void collect(void *arg, const struct lease *l)
 	struct collect *c = arg;
 	struct arena *a = &c->sr->ctx->arena;
 	const struct lvm_vg *vg = lvm_of(c->sr)->vg;
+	const char *disk = l->of.s[0] ? l->of.s : l->vdi.s;
 
-	if (l->state == LEASE_WANTED || (!lvm_lv_find(vg, arena_printf(a, "LV-%s", l->vdi.s)) &&
-					 !lvm_lv_find(vg, arena_printf(a, "VHD-%s", l->vdi.s))))
+	if (l->state == LEASE_WANTED || (!lvm_lv_find(vg, arena_printf(a, "LV-%s", disk)) &&
+					 !lvm_lv_find(vg, arena_printf(a, "VHD-%s", disk))))
 		return;
 	for (size_t i = 0; i < c->l->n; i++) {
 		struct lease *has = &c->l->v[i].lease;

@@ -9,6 +9,7 @@
 #include "arch/lvmhost.h"
 #include "drivers/devices.h"
 #include "drivers/layout/lvm.h"
+#include "drivers/lease.h"
 #include "drivers/sr.h"
 #include "lib/bytes.h"
 #include "lib/err.h"
@@ -273,8 +274,10 @@ int lvm_commit_now(struct sr *sr, const char *cause)
 {
 	struct lvm_vg *vg = lvm_of(sr)->vg;
 	struct lvm_stamp stamp;
-	int err;
+	int err = IS_ENABLED(CONFIG_SHARED_SR) ? sr_renew(sr) : 0;
 
+	if (err)
+		return err;
 	lvm_fill_stamp(sr, &stamp, cause);
 	err = lvm_vg_commit(vg, &stamp);	/* commit */
 	if (!err)

@@ -92,7 +92,7 @@ static void set_up(void)
 	dev = (struct hooked){
 		.io = { .ops = &hooked_ops, .size = LEASE_AREA_BYTES, .sector = 512, .fd = -1 }, .base = base,
 	};
-	lease_area_format(base);
+	lease_area_format(base, NULL);
 	for (size_t i = 0; i < 2; i++) {
 		area[i] = (struct lease_area){
 			.io = base, .host = hosts[i], .now = now, .random = draw, .wait = pass, .dead = dead,
@@ -397,24 +397,119 @@ TEST(lease_area_what_cannot_be_read_is_held)
 	tear_down();
 }
 
+/* Another host, with a disk of its own that it holds the lock of; a NULL l: with none. */
+static int another(struct lease_area *a, int n, struct lease *l)
+{
+	struct lease none = { .state = LEASE_FREE };
+	int err;
+
+	*a = area[1];
+	snprintf(a->host.s, sizeof(a->host.s), "cccccccc-0000-4000-8000-%012d", n);
+	err = lease_area_join(a, &record[1]);
+	if (err || !l)
+		return err;
+	*l = (struct lease){ .state = LEASE_HELD, .kind = LEASE_BOOT, .host = a->host };
+	snprintf(l->vdi.s, sizeof(l->vdi.s), "dddddddd-0000-4000-8000-%012d", n);
+	none.vdi = l->vdi;
+	return lease_area_swap(a, &none, l);
+}
+
 TEST(lease_area_has_rows_for_31_hosts)
 {
 	struct lease_area a;
+	struct lease l, is_free, held[LEASE_ROWS];
+	uint64_t before;
 	int err = 0, n;
 
 	set_up();
-	a = area[1];
 	EQ(area[0].row, 1);
 	EQ(area[1].row, 2);
-	for (n = 2; !err; n++) {
-		snprintf(a.host.s, sizeof(a.host.s), "cccccccc-0000-4000-8000-%012d", n);
-		err = lease_area_join(&a, &record[1]);
-	}
+	EQ(take(0), 0);
+	record[1].vdi = (struct uuid){ "2b1f7c90-0c3d-4a6f-8e55-1d0a9c7e4f22" };
+	is_free = (struct lease){ .state = LEASE_FREE, .vdi = record[1].vdi };
+	EQ(lease_area_swap(&area[1], &is_free, &record[1]), 0);
+	for (n = 2; !err; n++)
+		err = another(&a, n, &held[n % LEASE_ROWS]);
 	EQ(err, -ENOSPC);
 	EQ(n - 1, LEASE_ROWS - 1);
 	EQ(lease_area_join(&area[0], &record[0]), 0);
 	EQ(area[0].row, 1);
+
+	/* One has gone, and somebody breaks its lock: its row is another's, after a term. */
+	EQ(lease_area_read(&area[0], &held[7].vdi, &l), 0);
+	is_free = l;
+	is_free.state = LEASE_FREE;
+	is_free.host = hosts[0];
+	EQ(lease_area_swap(&area[0], &l, &is_free), 0);
+	before = clock_ns;
+	EQ(another(&a, 77, &l), 0);
+	EQ(clock_ns - before >= 35000000000, 1);
+	EQ(a.row, 8);
+	/* What had been broken is gone with the row, and does not count again. */
+	EQ(lease_area_forget(&area[0], &held[7].vdi), 0);
+	EQ(lease_area_read(&area[1], &held[7].vdi, &l), 0);
+	EQ(l.state, LEASE_FREE);
+	EQ(lease_area_read(&area[1], &held[9].vdi, &l), 0);
+	EQ(l.state, LEASE_HELD);
+	EQ(another(&a, 78, NULL), -ENOSPC);
+	tear_down();
+}
+
+/* Its row is taken while it sleeps between looking and writing. */
+static struct lease_area thief;
+static int stolen;
+
+static void row_is_taken(void)
+{
+	struct lease name = record[1];
+
+	clock_ns += 40000000000;
+	thief = area[1];
+	thief.host = (struct uuid){ "cccccccc-0000-4000-8000-000000000099" };
+	name.host = thief.host;
+	/* As reuse_row() leaves it. */
+	uint8_t cell[LEASE_CELL] = { 0 };
+
+	lease_encode(&name, cell);
+	io_write(dev.base, LEASE_CELL, cell, sizeof(cell));
+	stolen++;
+}
+
+TEST(lease_area_late_host_takes_nothing_in_a_row_that_is_anothers)
+{
+	for (long at = 1, calls = 100; at <= calls; at++) {
+		int err;
+
+		set_up();
+		dev.at = at;
+		dev.hook = row_is_taken;
+		stolen = 0;
+		err = take(0);
+		calls = dev.calls;
+		/* Late in the middle, it has nothing; or it had the lock before. */
+		if (err != -EAGAIN && err != 0) {
+			printf("# at %ld: %d\n", at, err);
+			EQ(err, -EAGAIN);
+		}
+		if (!err)
+			EQ(holder(), 0);
+		tear_down();
+	}
+}
+
+TEST(lease_area_is_known_by_its_head_or_by_who_has_rows)
+{
+	static const uint8_t none[LEASE_ROWS * LEASE_CELL];
+
+	set_up();
+	EQ(lease_area_check(dev.base), 0);
 	io_write(dev.base, 0, "xx", 2);
+	EQ(lease_area_check(dev.base), 0);
+	io_write(dev.base, 0, none, sizeof(none));
 	EQ(lease_area_check(dev.base), -E_DAMAGED);
+	EQ(lease_area_format(dev.base, &record[1]), 0);
+	EQ(lease_area_check(dev.base), 0);
+	EQ(lease_area_join(&area[1], &record[1]), 0);
+	EQ(area[1].row, 1);
 	tear_down();
 }

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The lock of an SR that several hosts change (lease.h). */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "arch/clock.h"
+#include "drivers/layout.h"
+#include "drivers/lease.h"
+#include "drivers/sr.h"
+#include "lib/err.h"
+#include "lib/log.h"
+
+#define LAST_MOMENT	(LEASE_TERM - 5)	/* seconds after the last renewal */
+#define FRESH		(5 * NS_PER_S)		/* a renewal is believed for that long */
+/* Who has died with it is proven dead after that, and somebody may have been before us. */
+#define PATIENCE	((LEASE_TERM + LEASE_GRACE + 15) * NS_PER_S)
+
+static const struct vdi *as_vdi(const struct sr *sr, struct vdi *v)
+{
+	*v = (struct vdi){ .uuid = sr->uuid };
+	return v;
+}
+
+/* --- the timer ------------------------------------------------------------------ */
+
+/* Nothing may be written any more, not even the rest of what was begun: as a death at this place. */
+static void end(int signal)
+{
+	static const char text[] = "sm: the lock of the SR could not be renewed in time: given up; "
+		"the next verb mends what was begun\n";
+
+	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+		_exit(4);
+	_exit(3);
+}
+
+static void arm(void)
+{
+	struct sigaction act = { .sa_handler = end };
+
+	sigaction(SIGALRM, &act, NULL);
+	alarm(LAST_MOMENT);
+}
+
+/* --- taking it ------------------------------------------------------------------ */
+
+static int fill_in(struct sr *sr, struct lease *l)
+{
+	struct utsname name = { 0 };
+
+	*l = (struct lease){ .state = LEASE_HELD, .kind = LEASE_PROCESS, .term = LEASE_TERM, .vdi = sr->uuid };
+	uname(&name);
+	snprintf(l->owner, sizeof(l->owner), "%s", name.nodename);
+	snprintf(l->verb, sizeof(l->verb), "%s", sr->verb ? sr->verb : "");
+	return lease_sign(sr->ctx, l);
+}
+
+static int read_it(struct sr *sr, struct lease *was, enum lease_verdict *verdict)
+{
+	char why[LEASE_WHY];
+	int64_t age = -1;
+	int err = sr->type->layout->leases->read(sr, &sr->uuid, was, &age);
+
+	if (err == -E_DAMAGED) {
+		hint(sr->ctx, "sm lock break %s --force, when no other host changes it", sr->uuid.s);
+		return fail(sr->ctx, -E_LOCKED, "its record cannot be read");
+	}
+	err = err ? err : lease_check(sr->ctx, was, age, verdict, why);
+	if (!err && *verdict == LEASE_IS_DEAD)
+		logf_warn(sr->ctx, "the lock of SR %s is taken from '%s' (%s): %s", sr->uuid.s, was->owner,
+			  was->verb, why);
+	return err;
+}
+
+static int refuse(struct sr *sr, bool own, const struct lease *has)
+{
+	hint(sr->ctx, "wait: it ends by itself when its holder is dead");
+	return fail_say(sr->ctx, own ? -E_DEADLINE : -E_BUSY, "SR %s is being changed by '%s' (host %s, process %d, %s)",
+			sr->uuid.s, has->owner, has->host.s, has->pid, has->verb);
+}
+
+static int take(struct sr *sr, struct lease *l)
+{
+	uint64_t until = clock_now_mono() + PATIENCE;
+	bool own = sr->ctx->deadline && sr->ctx->deadline < until;
+	enum lease_verdict verdict = LEASE_LIVES;
+	struct lease was = { 0 };
+	struct vdi as;
+	int err;
+
+	for (unsigned int i = 0; ; i++) {
+		err = read_it(sr, &was, &verdict);
+		if (!err && verdict != LEASE_LIVES) {
+			arm();			/* before anybody can have seen it */
+			err = sr->type->layout->leases->swap(sr, as_vdi(sr, &as), &was, l);
+			if (err)
+				alarm(0);
+			else
+				return 0;
+		}
+		if (err && err != -EAGAIN)
+			return err;
+		if (!clock_left(own ? sr->ctx->deadline : until))
+			return refuse(sr, own, &was);
+		fail_clear(sr->ctx);
+		lease_pause(i);
+	}
+}
+
+int sr_enter(struct sr *sr)
+{
+	struct lease *l;
+	int err;
+
+	if (!sr->shared || !sr->type->layout->leases || sr->lease)
+		return 0;
+	l = arena_alloc(&sr->ctx->arena, sizeof(*l));
+	err = fill_in(sr, l);
+	if (!err)
+		err = take(sr, l);
+	if (err == -E_SR_READ_ONLY) {
+		fail_clear(sr->ctx);
+		return 0;			/* nothing can be changed */
+	}
+	if (err)
+		return fail(sr->ctx, err, "the lock of the SR");
+	sr->entered = clock_now_mono();
+	sr->lease = l;
+	return 0;
+}
+
+static int write_again(struct sr *sr)
+{
+	struct vdi as;
+	int err = -EAGAIN;
+
+	/* Somebody wants it, and will see that we are not dead. */
+	for (unsigned int i = 0; err == -EAGAIN && i < 64; i++) {
+		if (i)
+			lease_pause(i);
+		err = sr->type->layout->leases->renew(sr, as_vdi(sr, &as), sr->lease);
+	}
+	return err;
+}
+
+int sr_renew(struct sr *sr)
+{
+	uint64_t now = clock_now_mono();
+	unsigned int left;
+	int err;
+
+	if (!sr->lease || now - sr->entered < FRESH)
+		return 0;
+	left = alarm(LAST_MOMENT);
+	err = write_again(sr);
+	if (!err) {
+		sr->entered = now;
+		return 0;
+	}
+	alarm(left ? left : 1);
+	if (err == -E_NOT_LOCKED)
+		sr->lease = NULL;
+	return fail_say(sr->ctx, err, "the lock of SR %s has been lost: %s", sr->uuid.s, err_text(err));
+}
+
+void sr_leave(struct sr *sr)
+{
+	char why[sizeof(sr->ctx->why)];
+
+	if (!sr->lease)
+		return;
+	/* What is to be said has been said; the lock ends with us, or its term, anyway. */
+	memcpy(why, sr->ctx->why, sizeof(why));
+	sr->lease->state = LEASE_FREE;
+	if (write_again(sr))
+		logf_warn(sr->ctx, "the lock of SR %s was not given back: %s", sr->uuid.s, sr->ctx->why);
+	memcpy(sr->ctx->why, why, sizeof(why));
+	sr->lease = NULL;
+	alarm(0);
+}
