@@ -24,6 +24,7 @@
 #include "lib/arena.h"
 #include "lib/err.h"
 #include "lib/io.h"
+#include "lib/kconfig.h"
 #include "lib/lease_area.h"
 #include "lib/lvm2/lv_io.h"
 #include "lib/lvm2/ops.h"
@@ -211,7 +212,7 @@ static int make_area(struct sr *sr, const struct lease *me)
 	if (!mgt || mgt_read_head(sr) || lvm_of(sr)->mgt.used > CLAIM_AT)
 		return fail_say(sr->ctx, -E_UNSUPPORTED, "this SR has no MGT volume to keep locks in, or a full one");
 	err = lvm_lv_io(&p.mgt, vg, mgt);
-	if (!err)
+	if (IS_ENABLED(CONFIG_SHARED_SR) && !err)
 		err = claim(p.mgt, &name);
 	if (err) {
 		let_go(&p);
@@ -231,7 +232,8 @@ static int make_area(struct sr *sr, const struct lease *me)
 		if (!err || err == -E_LVM_HALF)
 			err = lvm_reload(sr);
 	}
-	put_claim(p.mgt, NULL);			/* else it counts for nothing after a term */
+	if (IS_ENABLED(CONFIG_SHARED_SR))
+		put_claim(p.mgt, NULL);		/* else it counts for nothing after a term */
 	let_go(&p);
 	return err;
 }
