@@ -24,6 +24,7 @@ struct run {
 	struct vdi vdi;		/* found when the row needs a VDI */
 	const char *broken;	/* why it could not be read; NULL: it was */
 	int sr_lock, vdi_lock;
+	bool confined;
 	struct held *held;	/* disks in use that wait for the end of the verb (live.h) */
 };
 

@@ -28,6 +28,7 @@ enum op_flags {
 	LOCKS_SR      = 1 << 4,	/* under <SR>/sr */
 	LOCKS_VDI     = 1 << 5,	/* under <VDI>/vdi */
 	NEEDS_TYPE    = 1 << 6,	/* a type and dconf, but no existing SR */
+	INSPECTS      = 1 << 7,	/* only looks: goes on in a sandbox (arch/sandbox.h) */
 };
 
 struct op_row {

@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include "arch/clock.h"
+#include "arch/dm.h"
 #include "arch/lock.h"
 #include "arch/proc.h"
+#include "arch/sandbox.h"
 #include "lib/bytes.h"
 #include "lib/err.h"
 #include "lib/kconfig.h"
@@ -279,6 +281,25 @@ int be_watched(struct run *r)
 	return err ? fail(r->ctx, err, "given up") : 0;
 }
 
+/*
+ * From here on a verb that only looks can do no more than that, whatever the
+ * bytes make of it that it reads.  The core's own children were born before.
+ */
+static int confine(struct run *r)
+{
+	bool of_sr = r->row->flags & NEEDS_SR || r->rq->op == OP_SR_LIST || is_of_all(r->rq->op);
+	int err, control;
+
+	if (!IS_ENABLED(CONFIG_SECCOMP_SANDBOX) || !(r->row->flags & INSPECTS) || r->confined)
+		return 0;
+	r->confined = true;
+	control = of_sr ? dm_open() : -1;	/* its node may have to be made */
+	if (control >= 0)
+		close(control);
+	err = sandbox_enter(of_sr);
+	return err ? fail(r->ctx, err, "give up rights") : 0;
+}
+
 static int take_locks(struct run *r)
 {
 	struct uuid locked = r->sr.uuid;
@@ -324,14 +345,18 @@ static int run_row(struct run *r)
 
 	if (!err && (find_sr || rq->op == OP_SR_LIST || is_of_all(rq->op)))
 		err = be_watched(r);
-	if (!err && find_sr)
-		err = find_sr_of_vdi(r);
 	if (!err && is_of_all(rq->op) && (rq->sr || rq->type))
 		with_sr = true;
+	if (!err && (find_sr || !with_sr))
+		err = confine(r);
+	if (!err && find_sr)
+		err = find_sr_of_vdi(r);
 	if (!err && with_sr)
 		err = bind_sr(r);
 	if (!err && with_sr)
 		err = be_watched(r);
+	if (!err)
+		err = confine(r);
 	if (!err && with_sr)
 		err = check_can(r);
 	if (!err && with_sr)

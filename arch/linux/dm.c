@@ -138,9 +138,10 @@ static int with_event(int ctl, unsigned long cmd, struct dm_ioctl *h, const stru
 
 /* --- the control device -------------------------------------------------------- */
 
+/* Who may give it orders is a matter of capabilities; how it was opened does not count. */
 static int open_control(void)
 {
-	int fd = open(CONTROL, O_RDWR | O_CLOEXEC), err;
+	int fd = open(CONTROL, O_RDONLY | O_CLOEXEC), err;
 
 	if (fd >= 0)
 		return fd;
@@ -151,7 +152,7 @@ static int open_control(void)
 	err = blk_node(CONTROL, S_IFCHR, makedev(CONTROL_MAJOR, CONTROL_MINOR));
 	if (err)
 		return err;
-	fd = open(CONTROL, O_RDWR | O_CLOEXEC);
+	fd = open(CONTROL, O_RDONLY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
 
