@@ -267,6 +267,8 @@ struct layout {
 	int (*check)(struct sr *sr, bool repair, struct vdis *found);
 	/* Locks that live with the storage (drivers/lease.h); NULL = it can keep none. */
 	const struct lease_ops *leases;
+	/* Who reads it takes locks that are files, and so cannot do without making any. */
+	bool reads_locked;
 };
 
 extern const struct layout layout_dir;

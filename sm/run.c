@@ -281,6 +281,25 @@ int be_watched(struct run *r)
 	return err ? fail(r->ctx, err, "given up") : 0;
 }
 
+/* Does a layout whose reading makes files have a say?  Without an SR all of smtab do. */
+static bool makes_files(struct run *r)
+{
+	bool any = false;
+	struct smtab tab;
+	int err;
+
+	if (r->sr.type)
+		return r->sr.type->layout->reads_locked;
+	err = smtab_read(r->ctx, &tab);
+	fail_clear(r->ctx);
+	for (size_t i = 0; !err && i < tab.n; i++) {
+		const struct sr_type *t = sr_type_find(tab.v[i].type);
+
+		any = any || (t && t->layout->reads_locked);
+	}
+	return any;
+}
+
 /*
  * From here on a verb that only looks can do no more than that, whatever the
  * bytes make of it that it reads.  The core's own children were born before.
@@ -293,6 +312,8 @@ static int confine(struct run *r)
 	if (!IS_ENABLED(CONFIG_SECCOMP_SANDBOX) || !(r->row->flags & INSPECTS) || r->confined)
 		return 0;
 	r->confined = true;
+	if (of_sr && makes_files(r))
+		return 0;
 	control = of_sr ? dm_open() : -1;	/* its node may have to be made */
 	if (control >= 0)
 		close(control);

@@ -159,4 +159,5 @@ const struct layout layout_lvm = {
 	.volume_deflate = IF_LVHD(lvhd_volume_deflate),
 	.check = lvm_sr_check,
 	.leases = IS_ENABLED(CONFIG_LVM_LOCKS) ? &lvm_leases : NULL,
+	.reads_locked = true,
 };
