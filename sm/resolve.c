@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "arch/clock.h"
+#include "arch/proc.h"
 #include "lib/err.h"
 #include "sm/core.h"
 #include "sm/run.h"
@@ -98,6 +99,9 @@ int bind_sr(struct run *r)
 		if (!err)
 			err = fresh ? bind_new_uuid(r) : bind_given(r);
 	}
+	for (size_t i = 0; i < r->sr.dconf.n; i++)
+		if (r->sr.dconf.v[i].secret)
+			proc_keep_secret();
 	/* A person may ask for what is there at all. */
 	if (!err && rq->op == OP_SR_PROBE && !rq->by_uuid && !rq->dconf.n &&
 	    sr_can_survey(r->sr.type))

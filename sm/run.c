@@ -281,22 +281,28 @@ int be_watched(struct run *r)
 	return err ? fail(r->ctx, err, "given up") : 0;
 }
 
-/* Does a layout whose reading makes files have a say?  Without an SR all of smtab do. */
-static bool makes_files(struct run *r)
+/*
+ * Who reads an lvm SR makes lvm2's lock files, and who reads one on a server speaks
+ * to that first.
+ */
+static bool type_needs_more(const struct sr_type *t)
+{
+	return may_hang(t) || (t && t->layout->reads_locked);
+}
+
+/* Without an SR all of smtab may be looked at. */
+static bool needs_more(struct run *r)
 {
 	bool any = false;
 	struct smtab tab;
 	int err;
 
 	if (r->sr.type)
-		return r->sr.type->layout->reads_locked;
+		return type_needs_more(r->sr.type);
 	err = smtab_read(r->ctx, &tab);
 	fail_clear(r->ctx);
-	for (size_t i = 0; !err && i < tab.n; i++) {
-		const struct sr_type *t = sr_type_find(tab.v[i].type);
-
-		any = any || (t && t->layout->reads_locked);
-	}
+	for (size_t i = 0; !err && i < tab.n; i++)
+		any = any || type_needs_more(sr_type_find(tab.v[i].type));
 	return any;
 }
 
@@ -312,7 +318,7 @@ static int confine(struct run *r)
 	if (!IS_ENABLED(CONFIG_SECCOMP_SANDBOX) || !(r->row->flags & INSPECTS) || r->confined)
 		return 0;
 	r->confined = true;
-	if (of_sr && makes_files(r))
+	if (of_sr && needs_more(r))
 		return 0;
 	control = of_sr ? dm_open() : -1;	/* its node may have to be made */
 	if (control >= 0)

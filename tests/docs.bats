@@ -82,3 +82,20 @@ page() {
 		done
 	done
 }
+
+@test "every promise of docs/security.md has its test" {
+	local file name n=0
+
+	cd "$BATS_TEST_DIRNAME/.."
+	while IFS=: read -r file name; do
+		name=${name# }
+		grep -F -e "@test \"$name\" {" -e "TEST($name)" "$file" >/dev/null || {
+			echo "docs/security.md: no test in $file: $name" >&2
+			return 1
+		}
+		n=$((n + 1))
+	done < <(grep -oE '`tests/[^`]+`' docs/security.md | tr -d '`')
+	[ $n -gt 40 ]
+	# And no promise without one.
+	! sed -n '/^## A guest/,$p' docs/security.md | grep '^| ' | grep -v '^| promise ' | grep -v '`tests/'
+}

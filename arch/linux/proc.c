@@ -137,3 +137,8 @@ int proc_run(struct ctx *ctx, int (*fn)(struct ctx *ctx, void *arg), void *arg, 
 	reap(pid);
 	return err;
 }
+
+void proc_keep_secret(void)
+{
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -156,4 +158,23 @@ TEST(proc_dies_with_its_parent)
 	close(ends[1]);
 	EQ(read(ends[0], &child, sizeof(child)), 0);
 	close(ends[0]);
+}
+
+TEST(proc_that_knows_a_secret_leaves_no_core)
+{
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		proc_keep_secret();
+		if (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0))
+			_exit(1);
+		signal(SIGQUIT, SIG_DFL);
+		raise(SIGQUIT);
+		_exit(2);
+	}
+	EQ(waitpid(pid, &status, 0), pid);
+	OK(WIFSIGNALED(status) && WTERMSIG(status) == SIGQUIT && !WCOREDUMP(status));
 }

@@ -1,0 +1,171 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What docs/security.md promises and no other file proves.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+	[ "$(id -u)" -eq 0 ] || skip "not root"
+	unshare -m true 2>/dev/null || skip "no mount namespaces here"
+	sm=${SM:-$BATS_TEST_DIRNAME/../../build/bin/sm}
+	export PATH=${sm%/*}:$PATH
+	export SM_GC=off T=$BATS_TEST_TMPDIR SM_ROOT=$BATS_TEST_TMPDIR/root
+	export U=aaaaaaaa-0000-4000-8000-00000000000
+	mkdir -p "$SM_ROOT" "$T/sr" "$T/host"
+	cat >"$T/prelude" <<-'END'
+		set -eEu -o pipefail
+		trap 'echo "failed: line $LINENO: $BASH_COMMAND" >&2' ERR
+		sr=$(sm sr create S --type file --dconf location="$T/sr")
+		cd "$T/sr"
+	END
+}
+
+# ns: run the script on stdin in a mount namespace of its own, after the prelude.
+ns() {
+	cat "$T/prelude" - >"$T/script"
+	unshare -m bash "$T/script"
+}
+
+@test "links in an SR's directory lead nowhere: no verb reads or changes what they point to" {
+	ns <<-'END'
+		sm vdi create good --sr S --size 4M --format vhd --uuid ${U}1 >/dev/null
+		sm vdi create raw --sr S --size 4M --format raw --uuid ${U}2 >/dev/null
+		# What a host keeps beside the SR: an image, a raw disk, a record, and a folder.
+		cp ${U}1.vhd "$T/host/image.vhd"
+		truncate -s 4M "$T/host/disk.raw"
+		echo precious >"$T/host/file"
+		mkdir "$T/host/folder"
+		before=$(cd "$T/host" && find . -type f -exec sha256sum {} + | sort; ls -lR --time-style=full-iso)
+		ln -s "$T/host/image.vhd" ${U}3.vhd
+		ln -s "$T/host/disk.raw" ${U}4.raw
+		ln -s "$T/host/none" ${U}5.vhd
+		ln -s "$T/host/file" ${U}6.raw
+		rm .sm/vdi/${U}2 && ln -s "$T/host/file" .sm/vdi/${U}2
+		rmdir .sm/tmp 2>/dev/null || :
+		[ -e .sm/tmp ] || ln -s "$T/host/folder" .sm/tmp
+		for n in 3 4 5 6; do
+			for verb in "vdi attach" "vdi show" "vdi rename" "vdi snapshot" "vdi clone"; do
+				# shellcheck disable=SC2086
+				! sm $verb ${U}$n ${verb:+$([ "$verb" != "vdi rename" ] || echo new)} --sr S >/dev/null 2>&1 ||
+					{ echo "sm $verb took a link"; exit 1; }
+			done
+			! sm vdi resize ${U}$n 8M --sr S >/dev/null 2>&1
+		done
+		sm vdi rename ${U}2 other --sr S || :
+		sm vdi snapshot ${U}1 --sr S >/dev/null || :
+		sm vdi create fifth --sr S --size 4M --format vhd --uuid ${U}5 >/dev/null 2>&1 || :
+		sm sr scan S >/dev/null 2>&1 || :
+		sm sr check S --repair >/dev/null 2>&1 || :
+		for n in 1 2 3 4 5 6; do sm vdi delete ${U}$n --sr S >/dev/null 2>&1 || :; done
+		after=$(cd "$T/host" && find . -type f -exec sha256sum {} + | sort; ls -lR --time-style=full-iso)
+		[ "$before" = "$after" ] || { diff <(echo "$before") <(echo "$after"); exit 1; }
+	END
+}
+
+@test "images name no host file: a parent by path, by link or by way of another folder is not opened" {
+	ns <<-'END'
+		sm image create "$T/host/parent.vhd" --size 4M >/dev/null
+		cp "$T/host/parent.vhd" parent.vhd
+		sm image snapshot parent.vhd child.vhd
+		rm parent.vhd
+		ln -s "$T/host/parent.vhd" parent.vhd
+		for verb in info check map "convert -O raw"; do
+			# shellcheck disable=SC2086
+			! sm image $verb child.vhd $([ "$verb" = "${verb#convert}" ] || echo out.raw) >"$T/out" 2>&1 || {
+				grep -q parent.vhd "$T/out" || { echo "$verb followed a link"; cat "$T/out"; exit 1; }
+			}
+		done
+		[ ! -e out.raw ]
+	END
+}
+
+@test "whatever the umask, nothing that we make is writable by others, and secrets are ours alone" {
+	ns <<-'END'
+		umask 0
+		sm vdi create a --sr S --size 4M --format vhd >/dev/null
+		sm vdi create b --sr S --size 4M --format raw >/dev/null
+		sm vdi snapshot a c >/dev/null
+		sm vdi attach b >/dev/null
+		sm image create new.vhd --size 4M
+		sm sr create D --type dummy --dconf password=hunter2 >/dev/null 2>&1 || :
+		bad=$(find "$T/sr" "$SM_ROOT" ! -type l -perm /022 ! -path "*/root" ! -path "*/root/run/sr-mount/*/*")
+		[ -z "$bad" ] || { ls -ld $bad; exit 1; }
+		[ "$(stat -c %a "$SM_ROOT/etc/smtab")" = 600 ]
+		sm vdi detach b
+	END
+}
+
+@test "a secret is in no argument and no environment of a running verb, and in no error" {
+	mkfifo "$T/fifo"
+	sm sr create D --type dummy --dconf chappassword=hunter2 --dconf other=@"$T/fifo" >"$T/said" 2>&1 &
+	pid=$!
+	exec 5>"$T/fifo"		# it has opened its end: all before has been read
+	! tr '\0' '\n' <"/proc/$pid/cmdline" | grep hunter2 >/dev/null
+	! tr '\0' '\n' <"/proc/$pid/environ" | grep hunter2 >/dev/null
+	exec 5>&-
+	wait $pid || true
+	! grep hunter2 "$T/said"
+}
+
+@test "arguments as long as the kernel lets them be: one line, and an exit code of ours" {
+	local long status n=0
+	long=$(head -c 60000 /dev/zero | tr '\0' a)
+	while read -r words; do
+		status=0
+		# shellcheck disable=SC2086
+		sm ${words//@/$long} >"$T/out" 2>"$T/err" || status=$?
+		[ $status -ge 1 ] && [ $status -le 123 ] || { echo "$words: status $status"; head -c 300 "$T/err"; false; }
+		[ "$(wc -l <"$T/err")" -le 1 ] || { echo "$words:"; head -c 300 "$T/err"; false; }
+		n=$((n + 1))
+	done <<-'END'
+		@
+		vdi @
+		vdi show @
+		vdi create @ --sr @ --size @
+		vdi create @ --sr S --size 1M --uuid @
+		vdi create x --sr @ --size 1M --description @
+		vdi list --sr @
+		sr create @ --type @ --dconf @=@
+		sr create x --type file --dconf location=/@
+		sr create x --type file --dconf location=@
+		sr probe /@
+		image info @
+		image info /@/@
+		image convert @ @
+		image create @ --size 1M
+		image info @ -f @
+		vg show @
+		vg history @ --vg @ --seqno @
+		lock show @
+		gc run @
+		--@
+		vdi list --@=@
+		vdi_create -t @ -d @ @ @ @
+		vdi_create -t file -d /@ @ @ 1
+	END
+	[ $n -gt 20 ]
+}
+
+# The only way to look in from outside: while it waits for somebody to read its answer.
+@test "verbs that only look run in a sandbox" {
+	[ ! -x "${sm%/gcc/bin/sm}/musl/bin/sm" ] || PATH=${sm%/gcc/bin/sm}/musl/bin:$PATH
+	grep -q '^Seccomp:' /proc/self/status || skip "no seccomp in this kernel"
+	{ head -c 4096 /dev/zero | tr '\0' a; head -c 4096 /dev/zero; } >"$T/1"
+	for i in 1 2 3 4 5 6 7 8 9 10; do cat "$T/$i" "$T/$i" >"$T/$((i + 1))"; done
+	dd if="$T/11" of="$T/holes.raw" bs=4k conv=sparse 2>/dev/null
+	mkfifo "$T/fifo"
+	sm image map --json "$T/holes.raw" >"$T/fifo" &
+	pid=$!
+	exec 5<"$T/fifo"
+	read -r first <&5
+	[ "$first" = "[" ]
+	until grep -q '^State:.*S' "/proc/$pid/status"; do kill -0 $pid; done
+	grep -E '^(Seccomp|NoNewPrivs|CapEff):' "/proc/$pid/status" | tr -d ' \t' >"$T/status"
+	cat <&5 >/dev/null
+	wait $pid
+	diff "$T/status" - <<-'END'
+		CapEff:0000000000000004
+		NoNewPrivs:1
+		Seccomp:2
+	END
+}
