@@ -94,7 +94,7 @@ page() {
 			return 1
 		}
 		n=$((n + 1))
-	done < <(grep -oE '`tests/[^`]+`' docs/security.md | tr -d '`')
+	done < <(grep -oE '`tests/[^`]+: [^`]+`' docs/security.md | tr -d '`')
 	[ $n -gt 40 ]
 	# And no promise without one.
 	! sed -n '/^## A guest/,$p' docs/security.md | grep '^| ' | grep -v '^| promise ' | grep -v '`tests/'

@@ -49,7 +49,7 @@ ns() {
 				! sm $verb ${U}$n ${verb:+$([ "$verb" != "vdi rename" ] || echo new)} --sr S >/dev/null 2>&1 ||
 					{ echo "sm $verb took a link"; exit 1; }
 			done
-			! sm vdi resize ${U}$n 8M --sr S >/dev/null 2>&1
+			! sm vdi resize ${U}$n 8M --sr S >/dev/null 2>&1 || { echo "sm vdi resize took a link"; exit 1; }
 		done
 		sm vdi rename ${U}2 other --sr S || :
 		sm vdi snapshot ${U}1 --sr S >/dev/null || :
@@ -71,9 +71,8 @@ ns() {
 		ln -s "$T/host/parent.vhd" parent.vhd
 		for verb in info check map "convert -O raw"; do
 			# shellcheck disable=SC2086
-			! sm image $verb child.vhd $([ "$verb" = "${verb#convert}" ] || echo out.raw) >"$T/out" 2>&1 || {
-				grep -q parent.vhd "$T/out" || { echo "$verb followed a link"; cat "$T/out"; exit 1; }
-			}
+			! sm image $verb child.vhd $([ "$verb" = "${verb#convert}" ] || echo out.raw) >"$T/out" 2>&1 ||
+				{ echo "$verb followed a link"; cat "$T/out"; exit 1; }
 		done
 		[ ! -e out.raw ]
 	END
@@ -100,11 +99,13 @@ ns() {
 	sm sr create D --type dummy --dconf chappassword=hunter2 --dconf other=@"$T/fifo" >"$T/said" 2>&1 &
 	pid=$!
 	exec 5>"$T/fifo"		# it has opened its end: all before has been read
-	! tr '\0' '\n' <"/proc/$pid/cmdline" | grep hunter2 >/dev/null
-	! tr '\0' '\n' <"/proc/$pid/environ" | grep hunter2 >/dev/null
+	tr '\0' '\n' <"/proc/$pid/cmdline" >"$T/seen"
+	grep -q chappassword= "$T/seen"		# it is the right process
+	tr '\0' '\n' <"/proc/$pid/environ" >>"$T/seen"
 	exec 5>&-
 	wait $pid || true
-	! grep hunter2 "$T/said"
+	[ -s "$T/said" ]
+	run ! grep hunter2 "$T/said" "$T/seen"
 }
 
 @test "arguments as long as the kernel lets them be: one line, and an exit code of ours" {
