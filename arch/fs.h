@@ -50,6 +50,16 @@ void fs_will_read(int fd, uint64_t at, uint64_t len);
 /* Let dst share all of src's blocks: -EOPNOTSUPP, -EXDEV or -EINVAL where it cannot. */
 int fs_clone(int dst, int src);
 
+/*
+ * Bytes that the storage itself copies between two files, without our reading
+ * them: NFS 4.2 has that.  Whether it may be is told by a file that holds no
+ * data yet; fs_offload() returns how many of at most len bytes were copied, from
+ * and to the same place.
+ */
+#define FS_OFFLOAD	(16u << 20)	/* in one call: each is a time without a word */
+bool fs_may_offload(int fd);
+int fs_offload(int dst, int src, uint64_t at, uint64_t len);
+
 /* Make the names in a directory durable. */
 int fs_sync_dir(int dir);
 /* Make everything on the file system of fd durable, and say when that failed. */

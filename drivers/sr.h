@@ -115,6 +115,7 @@ struct sr_info {
 	uint64_t	allocated;	/* sum of the virtual sizes of visible VDIs */
 	size_t		n_vdis;		/* visible ones */
 	int		fast_clone;	/* files can share blocks: 1; -1 = no, 0 = not known (yet) */
+	int		server_copy;	/* the server copies by itself, likewise */
 	const char	*health;	/* "ok", "detached", or a sentence */
 	const char	*location;	/* what SR-API 1.0 shows: "/dev/sdb", "/srv/sr" */
 };

@@ -16,12 +16,16 @@
  * the hidden disk for garbage.  Who dies lets go of it; the next scan removes
  * what is there.  The source is locked until all of it is read.
  */
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "arch/clock.h"
+#include "arch/fs.h"
 #include "arch/lock.h"
 #include "drivers/chain.h"
 #include "lib/bytes.h"
+#include "lib/cleanup.h"
 #include "lib/err.h"
 #include "lib/image_copy.h"
 #include "lib/log.h"
@@ -45,6 +49,7 @@ struct work {
 	struct volume_spec spec;
 	bool same;		/* one SR */
 	struct image *im;	/* the disk, once it is open */
+	int from_file, to_file;	/* for a storage that copies by itself; else -1 */
 	int copy_lock;
 	uint64_t data;		/* bytes to copy, at most */
 };
@@ -258,6 +263,82 @@ static int pump(struct work *w, struct image *im, struct disk *d)
 		    y.is_read ? w->vdi.uuid.s : w->copy.uuid.s, (unsigned long long)y.at);
 }
 
+/* --- by the storage itself ----------------------------------------------------------- */
+
+/*
+ * Files of raw disks that lie on one server need not come here and go back.  What
+ * the server says is noted, and it is not asked again.
+ */
+static int open_files(struct work *w)
+{
+	struct sr *sr = &w->r->sr;
+	int err;
+
+	if (!w->same || !sr->type->layout->can_share || state_offloads(sr) < 0 ||
+	    strcmp(w->vdi.format, "raw") || strcmp(w->spec.format->name, "raw"))
+		return 0;
+	err = sr->type->layout->volume_open(sr, &w->vdi, false, &w->from_file);
+	if (!err)
+		err = sr->type->layout->volume_open(sr, &w->copy, true, &w->to_file);
+	if (!err && !fs_may_offload(w->to_file)) {
+		close(take_fd(&w->to_file));
+		state_note_offloads(sr, false);
+	}
+	return err;
+}
+
+static bool cannot(int err)
+{
+	return err == -EOPNOTSUPP || err == -EINVAL || err == -EXDEV;
+}
+
+/* -EOPNOTSUPP, and nothing is written, where the server does not do that after all. */
+static int offload(struct work *w, struct image_job *j)
+{
+	_io_close_ struct io *from = NULL;
+	uint64_t at = 0, done = 0, len;
+	bool is_data;
+	int err = io_from_fd(&from, take_fd(&w->from_file), IO_RDONLY);
+
+	while (!err && at < from->size) {
+		err = io_extent(from, at, &len, &is_data);
+		if (!err && is_data) {
+			int n = fs_offload(w->to_file, from->fd, at, len);
+
+			if (!done && cannot(n))
+				return -EOPNOTSUPP;
+			err = n < 0 ? n : n ? 0 : -E_SHORT;
+			len = n > 0 ? (uint64_t)n : 0;
+			done += len;
+		}
+		at += len;
+		if (!err)
+			err = image_job_tick(j, done);
+	}
+	if (!err && fsync(w->to_file))
+		err = -errno;
+	return err;
+}
+
+static int copy_by_server(struct work *w)
+{
+	struct image_job j;
+	int err;
+
+	if (w->to_file < 0)
+		return -EOPNOTSUPP;
+	image_job_start(w->r, &j, "copy", w->data);
+	err = offload(w, &j);
+	image_job_end(&j);
+	if (!err || err == -EOPNOTSUPP)
+		state_note_offloads(&w->r->sr, !err);
+	if (!err || err == -EOPNOTSUPP || err == -EINTR || err == -E_DEADLINE)
+		return err;
+	return fail(w->r->ctx, err, "write VDI %s", w->copy.uuid.s);
+}
+
+/* --- step by step ----------------------------------------------------------------------- */
+
 /* Hidden from the beginning, where the layout can hide anything. */
 static int make_target(struct work *w)
 {
@@ -288,8 +369,12 @@ static void remove_target(struct work *w)
 static int copy_data(struct work *w, struct image *to)
 {
 	struct disk *d;
-	int err, end;
+	int err = copy_by_server(w), end;
 
+	if (err != -EOPNOTSUPP) {
+		image_close(to);
+		return err;
+	}
 	disk_open(&d, to);
 	err = pump(w, w->im, d);
 	end = disk_close(d);
@@ -319,7 +404,10 @@ static int copy_slowly(struct work *w)
 	if (err)
 		return err;
 	err = chain_open(&r->sr, &w->copy, CHAIN_WRITE | CHAIN_DIRECT, &to);
+	if (!err)
+		err = open_files(w);
 	if (err) {
+		image_close(to);
 		chain_release(&r->sr, &w->copy);
 		remove_target(w);
 		return err;
@@ -384,7 +472,7 @@ static int copy(struct work *w)
 
 int do_vdi_copy(struct run *r)
 {
-	struct work w = { .r = r, .copy_lock = -1 };
+	struct work w = { .r = r, .copy_lock = -1, .from_file = -1, .to_file = -1 };
 	struct request rq;
 	int err = be_watched(r);
 
@@ -393,6 +481,8 @@ int do_vdi_copy(struct run *r)
 	if (!err)
 		err = copy(&w);
 	release_source(&w);
+	cleanup_close(&w.from_file);
+	cleanup_close(&w.to_file);
 	lock_drop(&w.copy_lock);
 	return err;
 }

@@ -84,6 +84,11 @@ int check_space(struct run *r, uint64_t need);
  * and we watch (arch/proc.h).  May be repeated; 0 at once for other storage.
  */
 int be_watched(struct run *r);
+/*
+ * Data is being copied, and grows (moved: bytes and 1), or no longer (0).  Hours of
+ * work are not given up because a server is restarted.
+ */
+void watch_copying(struct ctx *ctx, uint64_t moved);
 
 /* "vdi create": for logs, and for others who find us in their way. */
 const char *run_verb(const struct run *r);

@@ -169,6 +169,7 @@ static int tick(void *arg, uint64_t done, uint64_t total)
 
 	g->progress.total = g->st.total = total;
 	g->st.done = done;
+	watch_copying(g->r->ctx, done + 1);
 	hold_rate(g, done);
 	ms = (clock_now_mono() - g->started) / NS_PER_MS;
 	if (ms && done)
@@ -190,6 +191,7 @@ static int run_merge(struct ctx *ctx, struct merge *m, const struct format *f)
 	m->im.tick = tick;
 	m->im.arg = m;
 	err = f->merge(ctx, &m->im);
+	watch_copying(g->r->ctx, 0);
 	g->st.copied += g->st.done;
 	if (IS_ENABLED(CONFIG_FRONT_CLI))
 		progress_end(&g->progress);

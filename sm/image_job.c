@@ -5,6 +5,7 @@
 
 #include "arch/clock.h"
 #include "lib/err.h"
+#include "sm/core.h"
 #include "sm/image.h"
 
 /* Blocked and read from a descriptor, so that no handler is needed; threads inherit it. */
@@ -13,6 +14,7 @@ void image_job_start(struct run *r, struct image_job *j, const char *what, uint6
 	sigset_t stop;
 
 	j->ctx = r->ctx;
+	watch_copying(j->ctx, 1);
 	progress_start(&j->progress, (enum progress_mode)r->rq->progress, what, total);
 	sigemptyset(&stop);
 	sigaddset(&stop, SIGINT);
@@ -29,6 +31,7 @@ int image_job_tick(void *job, uint64_t done)
 	struct image_job *j = job;
 	struct signalfd_siginfo info;
 
+	watch_copying(j->ctx, done + 1);
 	progress_step(&j->progress, done);
 	if (j->signals >= 0 && read(j->signals, &info, sizeof(info)) == sizeof(info))
 		return fail_say(j->ctx, -EINTR, "interrupted");
@@ -43,4 +46,5 @@ void image_job_end(struct image_job *j)
 		close(j->signals);
 	sigprocmask(SIG_SETMASK, &j->old, NULL);
 	progress_end(&j->progress);
+	watch_copying(j->ctx, 0);
 }

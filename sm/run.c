@@ -233,13 +233,33 @@ static int check_can(struct run *r)
 
 /* How long a server may be silent before a verb that waits for it is given up. */
 #define PATIENCE	(5 * NS_PER_S)
+/* And while data is copied, which a soft mount gives up itself some five minutes after it stopped. */
+#define COPY_PATIENCE	(600 * NS_PER_S)
+
+void watch_copying(struct ctx *ctx, uint64_t moved)
+{
+	if (IS_ENABLED(CONFIG_TRANSPORT_NFS) && ctx->watched)
+		__atomic_store_n(&ctx->watched->moved, moved, __ATOMIC_RELAXED);
+}
+
+/* A copy that has moved, or not for long enough. */
+static bool may_wait(struct watched *w)
+{
+	uint64_t moved = __atomic_load_n(&w->moved, __ATOMIC_RELAXED);
+
+	if (!moved || moved != w->seen)
+		w->since = clock_now_mono();
+	w->seen = moved;
+	return moved && clock_now_mono() - w->since < COPY_PATIENCE;
+}
 
 static int still_alive(struct ctx *ctx, void *arg)
 {
-	const struct watched *w = arg;
+	struct watched *w = arg;
 	const struct transport *t = __atomic_load_n(&w->transport, __ATOMIC_ACQUIRE);
+	bool patient = may_wait(w);
 
-	return t ? t->alive(ctx, w->data) : 0;
+	return t && !patient ? t->alive(ctx, w->data) : 0;
 }
 
 static bool may_hang(const struct sr_type *t)

@@ -100,7 +100,7 @@ int sr_describe(struct sr *sr, struct sr_info *info, struct vdis *l)
 	info->attached = true;
 	info->path = sr->path[0] ? arena_strdup(&sr->ctx->arena, sr->path) : NULL;
 	if (IS_ENABLED(CONFIG_VDI_COPY) && sr->type->layout->can_share)
-		info->fast_clone = state_shares(sr);
+		info->fast_clone = state_shares(sr), info->server_copy = state_offloads(sr);
 	err = sr->type->layout->stat(sr, info);
 	if (!err)
 		err = sr_vdis(sr, l);

@@ -182,26 +182,50 @@ static const char *shares_path(struct sr *sr)
 	return sm_path(sr->ctx, "/run/sm/shares/%s", sr->uuid.s);
 }
 
-int state_shares(struct sr *sr)
+/* Two digits: do files share blocks, does the server copy?  What is not there is not known. */
+static int noted(struct sr *sr, size_t which)
 {
 	struct view text;
 
-	if (file_read_small(AT_FDCWD, shares_path(sr), &sr->ctx->arena, RECORD_ROOM, &text) || !text.n)
+	if (file_read_small(AT_FDCWD, shares_path(sr), &sr->ctx->arena, RECORD_ROOM, &text) ||
+	    which >= text.n || ((const char *)text.p)[which] == '\n')
 		return 0;
-	return *(const char *)text.p == '1' ? 1 : -1;
+	return ((const char *)text.p)[which] == '1' ? 1 : -1;
+}
+
+int state_shares(struct sr *sr)
+{
+	return noted(sr, 0);
+}
+
+int state_offloads(struct sr *sr)
+{
+	return noted(sr, 1);
 }
 
 /* Not noted, it is tried again. */
-void state_note_shares(struct sr *sr, bool yes)
+static void note(struct sr *sr, const char *text)
 {
 	const char *folder = sm_path(sr->ctx, "/run/sm/shares");
 	_close_ int dir = -1;
 
-	if (state_shares(sr) == (yes ? 1 : -1) || mkdir_p(folder, 0700))
+	if (mkdir_p(folder, 0700))
 		return;
 	dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir >= 0)
-		file_replace(dir, sr->uuid.s, yes ? "1\n" : "0\n", 2, 0600);
+		file_replace(dir, sr->uuid.s, text, strlen(text), 0600);
+}
+
+void state_note_shares(struct sr *sr, bool yes)
+{
+	if (state_shares(sr) != (yes ? 1 : -1))
+		note(sr, yes ? "1\n" : "0\n");
+}
+
+void state_note_offloads(struct sr *sr, bool yes)
+{
+	if (state_offloads(sr) != (yes ? 1 : -1))
+		note(sr, yes ? "01\n" : "00\n");
 }
 
 void state_forget(struct sr *sr)

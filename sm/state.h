@@ -31,6 +31,9 @@ void state_forget(struct sr *sr);
  */
 int state_shares(struct sr *sr);
 void state_note_shares(struct sr *sr, bool yes);
+/* And where they cannot: does the server copy by itself?  Likewise. */
+int state_offloads(struct sr *sr);
+void state_note_offloads(struct sr *sr, bool yes);
 
 int link_make(struct sr *sr, const struct uuid *vdi, const char *device);
 int link_remove(struct sr *sr, const struct uuid *vdi);

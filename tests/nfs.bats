@@ -136,7 +136,7 @@ within() {
 @test "what a server has: exports of mountd, names of NFS 4, for people and for xapi" {
 	grun sm sr probe --type nfs --dconf server=10.77.0.2 --dconf probeversion=true --json
 	doc=$output
-	is '.exports == [{"server":"10.77.0.2","path":"/mnt/exp","hosts":"*"}] and .versions == "3,4"'
+	is '.exports[0] == {"server":"10.77.0.2","path":"/mnt/exp","hosts":"*"} and .exports[1].path == "/mnt/exp/ram" and .versions == "3,4"'
 	xml='<methodCall><methodName>sr_probe</methodName><params><param><value><struct><member><name>command</name><value>sr_probe</value></member><member><name>args</name><value><array><data/></array></value></member><member><name>device_config</name><value><struct><member><name>server</name><value>10.77.0.2</value></member></struct></value></member></struct></value></param></params></methodCall>'
 	grun NFSSR "$xml" >/dev/null
 	[[ $output == *'<int>101</int>'* ]]
@@ -255,6 +255,12 @@ within() {
 # sum VDI: of the disk's bytes, through a device.
 sum() { guest_ok -t 120 "dev=\$(sm vdi attach $1 --read-only) && md5sum <\$dev; sm vdi detach $1" >/dev/null; }
 
+# ops NAME: how often that was asked of the server.
+ops() {
+	guest_ok "awk '\$1 == \"$1:\" { n += \$2 } END { print n + 0 }' /proc/self/mountstats" >/dev/null
+	echo "$output"
+}
+
 @test "copies and clones share blocks where the server can, and are sparse where not" {
 	needs VDI_COPY FMT_VHD
 	create 4.2
@@ -300,6 +306,45 @@ sum() { guest_ok -t 120 "dev=\$(sm vdi attach $1 --read-only) && md5sum <\$dev; 
 	fails 3 '*is attached to be written*' sm vdi copy r no --sr m
 	guest_ok 'sm vdi detach r; sm sr check n && sm sr check m'
 	guest_ok -t 120 'for s in n m; do for v in $(sm vdi list --sr $s --minimal | tr , " "); do sm vdi delete $v; done; sm sr destroy $s; done'
+}
+
+@test "raw disks are copied by the server, where it can do no better" {
+	needs VDI_COPY
+	guest_ok "sm sr create n --type nfs --dconf server=10.77.0.2 --dconf serverpath=/ram --dconf nfsversion=4.2
+		sm vdi create r --sr n --size 48M --format raw && dev=\$(sm vdi attach r)
+		dd if=/dev/urandom of=\$dev bs=1M count=16 seek=9 conv=fsync 2>/dev/null; sm vdi detach r" >/dev/null
+	jsonof sm sr show n
+	is '.sr.fast_clone == null and .sr.server_copy == null'
+	before=$(ops COPY) read=$(ops READ)
+	guest_ok 'sm vdi copy r r2' >/dev/null
+	[ "$(ops COPY)" -gt "$before" ] && [ "$(ops READ)" -eq "$read" ]
+	jsonof sm sr show n
+	is '.sr.fast_clone == false and .sr.server_copy == true'
+	jsonof sm vdi show r2
+	is '.vdi.physical_size <= 17000000 and .vdi.virtual_size == 50331648'
+	sum r && want=$output
+	sum r2 && [ "$output" = "$want" ]
+	guest_ok 'sm sr check n && sm vdi delete r && sm vdi delete r2 && sm sr destroy n'
+}
+
+@test "a server that dies and returns under a disk in use and a copy at work: both go on" {
+	needs VDI_COPY
+	create 3
+	S=11aa7c90-0c3d-4a6f-8e55-1d0a9c7e4f21 T=22aa7c90-0c3d-4a6f-8e55-1d0a9c7e4f21
+	guest_ok -t 120 "sm vdi create d --sr n --size 8M --format raw && sm vdi create s --uuid $S --sr n --size 96M --format raw
+		dd if=/dev/urandom of=/mnt/exp/pool/$A/$S.raw bs=1M count=96 conv=notrunc 2>/dev/null
+		head -c 4194304 /dev/urandom >/tmp/data; sm vdi attach d" >/dev/null
+	dev=${lines[-1]}
+	# The server is away for longer than a verb may wait elsewhere, once some of the copy is there.
+	guest_ok -t 180 "sm vdi copy s t --uuid $T >/dev/null & copy=\$!
+		until [ \$(stat -c %b /mnt/exp/pool/$A/$T.raw 2>/dev/null || echo 0) -gt 2048 ]; do sleep 0.01; done
+		judge bash /tmp/server.sh stop
+		[ \$(stat -c %b /mnt/exp/pool/$A/$T.raw) -lt \$((96 << 11)) ] || exit 9
+		dd if=/tmp/data of=$dev bs=1M conv=fsync 2>/dev/null & use=\$!
+		sleep 11
+		kill -0 \$copy && kill -0 \$use && judge bash /tmp/server.sh start --grace-time 10 --lease-time 10 2
+		wait \$copy && wait \$use && sync && cmp /mnt/exp/pool/$A/$S.raw /mnt/exp/pool/$A/$T.raw && dd if=$dev bs=1M count=4 2>/dev/null | cmp - /tmp/data"
+	guest_ok 'sm vdi detach d; sm sr check n && for v in d s t; do sm vdi delete $v; done; sm sr destroy n'
 }
 
 @test "a server that is restarted, and an export that is withdrawn" {

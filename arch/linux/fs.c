@@ -108,6 +108,22 @@ int fs_clone(int dst, int src)
 	return errno == ENOTTY || errno == ENOSYS ? -EOPNOTSUPP : -errno;
 }
 
+/* Of the versions of NFS the one that copies is the one that knows of holes. */
+bool fs_may_offload(int fd)
+{
+	uint32_t magic;
+
+	return !fs_type(fd, &magic) && magic == FS_NFS && lseek(fd, 0, SEEK_DATA) < 0 && errno == ENXIO;
+}
+
+int fs_offload(int dst, int src, uint64_t at, uint64_t len)
+{
+	loff_t from = (loff_t)at, to = from;
+	ssize_t n = copy_file_range(src, &from, dst, &to, len < FS_OFFLOAD ? len : FS_OFFLOAD, 0);
+
+	return n < 0 ? errno == ENOSYS ? -EOPNOTSUPP : -errno : (int)n;
+}
+
 /* EINVAL is a file system that keeps no directory to make durable. */
 int fs_sync_dir(int dir)
 {

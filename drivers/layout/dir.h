@@ -18,6 +18,7 @@
 #define DRIVERS_LAYOUT_DIR_H
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -38,6 +39,8 @@ struct vdis;
 struct volume_spec;
 struct volume_split;
 
+#define DIR_MOST	1000000u	/* names in a directory: a server may go on for ever */
+
 #define SECTOR_SIZE	512
 
 /* Without it all formats are just their bytes. */
@@ -51,6 +54,15 @@ int dir_sub(struct sr *sr, const char *name, int *fd);
 int dir_open_tmp(struct sr *sr, int *tmp);
 /* The entries of an open directory, without moving that descriptor; NULL with errno. */
 DIR *dir_entries(int dir);
+/* The next name.  NULL: errno is 0 at the end, EOVERFLOW after DIR_MOST of them. */
+static inline struct dirent *dir_next(DIR *d, unsigned *seen)
+{
+	errno = EOVERFLOW;
+	if (IS_ENABLED(CONFIG_TRANSPORT_NFS) && ++*seen > DIR_MOST)
+		return NULL;
+	errno = 0;
+	return readdir(d);
+}
 /* Unlink; what is not ours to remove, or cannot be, is in nobody's way. */
 int dir_clear_away(int dir, const char *name);
 

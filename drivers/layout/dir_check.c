@@ -17,6 +17,7 @@ static int check_records(struct sr *sr, bool repair, struct vdis *found)
 	struct arena *a = &sr->ctx->arena;
 	_close_ int records = -1;
 	struct dirent *e;
+	unsigned seen = 0;
 	DIR *d;
 	int err = dir_sub(sr, ".sm/vdi", &records);
 
@@ -25,7 +26,7 @@ static int check_records(struct sr *sr, bool repair, struct vdis *found)
 	d = dir_entries(records);
 	if (!d)
 		return fail(sr->ctx, -errno, "read .sm/vdi");
-	while (!err && (errno = 0, e = readdir(d))) {
+	while (!err && (e = dir_next(d, &seen))) {
 		struct vdi vdi;
 		struct uuid u;
 
@@ -81,11 +82,12 @@ static int check_names(struct sr *sr, bool repair, struct vdis *found)
 	struct arena *a = &sr->ctx->arena;
 	_closedir_ DIR *d = dir_entries(sr->dir);
 	struct dirent *e;
+	unsigned seen = 0;
 	int err = 0;
 
 	if (!d)
 		return fail(sr->ctx, -errno, "read the directory");
-	while (!err && (errno = 0, e = readdir(d))) {
+	while (!err && (e = dir_next(d, &seen))) {
 		if (!dir_is_leftover(sr, e->d_name))
 			continue;
 		if (repair) {

@@ -230,10 +230,11 @@ static int read_names(struct sr *sr, struct dir_scan **s)
 {
 	_closedir_ DIR *d = dir_entries(sr->dir);
 	struct dirent *e;
+	unsigned seen = 0;
 
 	if (!d)
 		return fail(sr->ctx, -errno, "read the directory");
-	while (errno = 0, (e = readdir(d))) {
+	while ((e = dir_next(d, &seen))) {
 		struct uuid u;
 		const struct format *f = dir_volume_name(sr, e->d_name, &u);
 
@@ -299,6 +300,7 @@ int dir_must_be_one(struct sr *sr, const struct vdi *vdi)
 	_closedir_ DIR *d = NULL;
 	struct fs_id this, id;
 	struct dirent *e;
+	unsigned seen = 0;
 	struct stat st;
 
 	/* Other names are rare, and may lie outside of the SR: copies that a backup keeps. */
@@ -308,7 +310,7 @@ int dir_must_be_one(struct sr *sr, const struct vdi *vdi)
 	d = dir_entries(sr->dir);
 	if (!d)
 		return fail(sr->ctx, -errno, "read the directory");
-	while (errno = 0, (e = readdir(d))) {
+	while ((e = dir_next(d, &seen))) {
 		struct uuid u;
 
 		if (!dir_volume_name(sr, e->d_name, &u) || !strcmp(e->d_name, vdi->volume) ||

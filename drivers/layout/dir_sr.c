@@ -50,10 +50,11 @@ static int must_be_empty(struct sr *sr)
 {
 	_closedir_ DIR *d = dir_entries(sr->dir);
 	struct dirent *e;
+	unsigned seen = 0;
 
 	if (!d)
 		return fail(sr->ctx, -errno, "read the directory");
-	while (errno = 0, (e = readdir(d))) {
+	while ((e = dir_next(d, &seen))) {
 		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") ||
 		    !strcmp(e->d_name, ".sm") || !strcmp(e->d_name, "lost+found"))
 			continue;
@@ -140,6 +141,7 @@ static int remove_all_in(struct sr *sr, const char *name)
 	_close_ int fd = -1;
 	_closedir_ DIR *d = NULL;
 	struct dirent *e;
+	unsigned seen = 0;
 	int err = dir_sub(sr, name, &fd);
 
 	if (err)
@@ -147,7 +149,7 @@ static int remove_all_in(struct sr *sr, const char *name)
 	d = dir_entries(fd);
 	if (!d)
 		return -errno;
-	while (errno = 0, (e = readdir(d)))
+	while ((e = dir_next(d, &seen)))
 		if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") &&
 		    unlinkat(fd, e->d_name, 0) && errno != EISDIR && errno != EPERM && errno != ENOENT)
 			return -errno;

@@ -176,12 +176,13 @@ int dir_list(struct sr *sr, struct vdis *l)
 	_closedir_ DIR *d = dir_entries(sr->dir);
 	struct dir_scan *scan = NULL;
 	struct dirent *e;
+	unsigned seen = 0;
 	int err;
 
 	if (!d)
 		return fail(sr->ctx, -errno, "read the directory");
 	dir_sub(sr, ".sm/vdi", &records);
-	while (errno = 0, (e = readdir(d))) {
+	while ((e = dir_next(d, &seen))) {
 		struct vdi vdi = { 0 };
 		const struct format *f = dir_volume_name(sr, e->d_name, &vdi.uuid);
 

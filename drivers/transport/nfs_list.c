@@ -27,6 +27,7 @@ struct offers {
 	uint64_t until;			/* and no server too slow */
 };
 
+#define NAMES_MOST	1000000		/* in a directory of a server, which may go on for ever */
 #define CALLS_MOST	64
 #define WALK_NS		(10 * NS_PER_S)
 #define OFFERS_MOST	4096
@@ -197,7 +198,7 @@ int nfs_inhabitants(struct sr *sr, struct sr_info **v, size_t *n)
 	struct sr_info info;
 	struct dirent *e;
 	struct uuid u;
-	size_t room = 0;
+	size_t room = 0, seen = 0;
 	DIR *d;
 	int err = nfs_borrow(sr, nfs_serverpath(sr), &up);
 
@@ -213,7 +214,7 @@ int nfs_inhabitants(struct sr *sr, struct sr_info **v, size_t *n)
 	d = fdopendir(dup(up));
 	if (!d)
 		return fail(sr->ctx, -errno, "read %s", nfs_serverpath(sr));
-	while (errno = 0, (e = readdir(d))) {
+	while (errno = EOVERFLOW, seen++ < NAMES_MOST && (errno = 0, e = readdir(d))) {
 		if (uuid_parse(&u, e->d_name) || look_into(sr, up, e->d_name, &u, &info))
 			continue;
 		if (*n == room) {

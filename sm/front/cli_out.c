@@ -128,6 +128,8 @@ static void print_sr(const struct out *o)
 	}
 	if (IS_ENABLED(CONFIG_VDI_COPY) && sr->fast_clone)
 		block_line(o->b, "fast clone", yes(sr->fast_clone > 0));
+	if (IS_ENABLED(CONFIG_VDI_COPY) && sr->server_copy)
+		block_line(o->b, "server copy", yes(sr->server_copy > 0));
 	block_line(o->b, "health", sr->health);
 }
 

@@ -33,6 +33,16 @@ static void put_kvs(struct json *j, const char *key, const struct kvs *s)
 	json_obj_end(j);
 }
 
+/* 1, -1 = no, 0 = not known. */
+static void put_known(struct json *j, const char *key, int known)
+{
+	json_key(j, key);
+	if (!known)
+		json_null(j);
+	else
+		json_bool(j, known > 0);
+}
+
 static void put_sr(struct json *j, const struct sr_info *sr)
 {
 	json_obj_begin(j);
@@ -46,11 +56,8 @@ static void put_sr(struct json *j, const struct sr_info *sr)
 	json_key_u64(j, "used", sr->used);
 	json_key_u64(j, "allocated", sr->allocated);
 	json_key_u64(j, "vdis", sr->n_vdis);
-	json_key(j, "fast_clone");
-	if (!sr->fast_clone)
-		json_null(j);
-	else
-		json_bool(j, sr->fast_clone > 0);
+	put_known(j, "fast_clone", sr->fast_clone);
+	put_known(j, "server_copy", sr->server_copy);
 	json_key_str(j, "health", text(sr->health));
 	json_obj_end(j);
 }

@@ -47,7 +47,7 @@ on_tty() {
 	[ "$status" -eq 0 ]
 	jq -e 'keys_unsorted == ["schema","srs","problems"] and .schema == 1' <<<"$output"
 	jq -e '.srs | length == 2 and all(keys_unsorted == ["uuid","name","type","attached","path",
-		"dconf","size","used","allocated","vdis","fast_clone","health"])' <<<"$output"
+		"dconf","size","used","allocated","vdis","fast_clone","server_copy","health"])' <<<"$output"
 	jq -e --arg u "$UUID" '.srs[0] | .uuid == $u and .name == "disks" and .type == "file" and
 		.attached == false and .path == null and .dconf == {"location":"/srv/disks"} and
 		.size == 0 and .vdis == 0 and .health == "detached"' <<<"$output"

@@ -13,6 +13,7 @@ in_srv() { ip netns exec srv "$@"; }
 export_as() {
 	in_srv exportfs -ua
 	[ "$1" = none ] || in_srv exportfs -o "$1,no_subtree_check,fsid=0,insecure" '*:/mnt/exp'
+	[ "$1" = none ] || in_srv exportfs -o "$1,no_subtree_check,fsid=1,insecure" '*:/mnt/exp/ram'
 	in_srv exportfs -f
 }
 
@@ -31,7 +32,8 @@ up)
 	mkfs.xfs -qf -m reflink=1 "$2"
 	mkdir -p /mnt/exp
 	mount "$2" /mnt/exp
-	mkdir /mnt/exp/pool
+	mkdir /mnt/exp/pool /mnt/exp/ram
+	mount -t tmpfs none /mnt/exp/ram	# shares no blocks
 	mount -t tmpfs none /var/lib/nfs
 	mkdir -p /var/lib/nfs/{sm,sm.bak,v4recovery,rpc_pipefs} /run/rpcbind /run/lock
 	: >/var/lib/nfs/etab

@@ -85,7 +85,7 @@ TEST(json_of_an_sr_hides_its_secrets)
 	says(&rq, &rp, "{\"schema\": 1,\"sr\": {\"uuid\": \"" S "\",\"name\": \"disks\","
 	     "\"type\": \"lvm\",\"attached\": true,\"path\": \"/run/x\",\"dconf\": {"
 	     "\"device\": \"/dev/sdb\",\"password\": \"***\"},\"size\": 3,\"used\": 2,"
-	     "\"allocated\": 1,\"vdis\": 7,\"fast_clone\": true,\"health\": \"ok\"}}");
+	     "\"allocated\": 1,\"vdis\": 7,\"fast_clone\": true,\"server_copy\": null,\"health\": \"ok\"}}");
 }
 
 TEST(json_of_lists_checks_plans_and_nothing)
