@@ -141,7 +141,7 @@ enum image_map_flags {
 	 * anything in the file, and reads as zero through image_read().
 	 */
 	IMAGE_MAP_BLOCKS = 1 << 0,
-	/* For an estimate: every VHD block in use is data, and no bitmap is read. */
+	/* For an estimate: every VHD block in use is data, no bitmap is read, and runs are not joined. */
 	IMAGE_MAP_COARSE = 1 << 1,
 };
 

@@ -10,10 +10,12 @@
 #include "lib/zero.h"
 
 #define PIECES		(IMAGE_CHUNK / 512)	/* no format has smaller parts */
+#define GRAINS		(IMAGE_CHUNK / IMAGE_GRAIN)
 
 struct job {
 	struct image_chunk c;
 	char *room;		/* the chunk's data and its head */
+	bool used[GRAINS];	/* what may hold other bytes than zeroes */
 	struct image_piece *pieces;
 	size_t n;
 	uint64_t ticket;	/* the turn at which it is placed */
@@ -37,16 +39,51 @@ struct copy {
 
 /* --- the threads ----------------------------------------------------------- */
 
-/* Cut a chunk into what is to be written: zeroes between two parts are left out. */
-static void find_parts(struct image_chunk *c, bool whole)
+/* Zeroes; mostly there are some already, from the last time. */
+static void wipe(struct job *j, uint64_t from, uint64_t to)
 {
+	for (uint64_t at = from, end; at < to; at = end) {
+		size_t i = (size_t)(at / IMAGE_GRAIN);
+
+		end = (i + 1) * IMAGE_GRAIN < to ? (i + 1) * IMAGE_GRAIN : to;
+		if (!j->used[i])
+			continue;
+		memset(j->c.data + at, 0, (size_t)(end - at));
+		j->used[i] = end - at != IMAGE_GRAIN;
+	}
+}
+
+static int fetch(struct copy *y, struct job *j)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < j->n && !err; i++) {
+		const struct image_piece *p = &j->pieces[i];
+		uint64_t at = p->at - j->c.at, end = at + p->len;
+
+		if (p->kind == IMAGE_ZERO) {
+			wipe(j, at, end);
+			continue;
+		}
+		memset(j->used + at / IMAGE_GRAIN, true, (size_t)((end - 1) / IMAGE_GRAIN - at / IMAGE_GRAIN + 1));
+		err = image_fetch(y->c->from, p->at, j->c.data + at, p, 1);
+	}
+	if (!err)
+		wipe(j, j->c.len, IMAGE_CHUNK);
+	return err;
+}
+
+/* Cut a chunk into what is to be written: zeroes between two parts are left out. */
+static void find_parts(struct job *j, bool whole)
+{
+	struct image_chunk *c = &j->c;
 	size_t gap = IMAGE_HOLE;	/* zeroes before this grain */
 
 	c->n = 0;
 	for (size_t at = 0; at < c->len; at += IMAGE_GRAIN) {
 		struct image_part *p = &c->parts[c->n];
 
-		if (is_all_zero(c->data + at, IMAGE_GRAIN)) {
+		if (!j->used[at / IMAGE_GRAIN] || is_all_zero(c->data + at, IMAGE_GRAIN)) {
 			gap += IMAGE_GRAIN;
 			continue;
 		}
@@ -99,13 +136,12 @@ static int take_place(struct copy *y, struct job *j)
 static void do_job(struct copy *y, struct job *j)
 {
 	struct image_sink *s = y->c->to;
-	int err = image_fetch(y->c->from, j->c.at, j->c.data, j->pieces, j->n);
+	int err = fetch(y, j);
 	bool is_read = err;
 	uint64_t bytes = 0;
 
 	if (!err) {
-		memset(j->c.data + j->c.len, 0, IMAGE_CHUNK - j->c.len);
-		find_parts(&j->c, s->whole);
+		find_parts(j, s->whole);
 		err = take_place(y, j);
 	}
 	if (!err && j->c.n)
@@ -288,6 +324,7 @@ static int make_jobs(struct copy *y, unsigned threads)
 			return -ENOMEM;
 		j->room = room;
 		j->c.data = j->room + IMAGE_HEAD;
+		memset(j->used, true, sizeof(j->used));
 		j->pieces = must_alloc(PIECES * sizeof(*j->pieces));
 		j->next = y->idle;
 		y->idle = j;

@@ -287,7 +287,7 @@ int image_map(struct image *im, uint64_t at, int flags, struct image_run *run)
 	if (at >= im->size)
 		return -E_SHORT;
 	err = map_one(im, at, flags, run);
-	while (!err && run->start + run->length < im->size) {
+	while (!err && !(flags & IMAGE_MAP_COARSE) && run->start + run->length < im->size) {
 		/* An error further on is for whoever asks from there. */
 		if (map_one(im, run->start + run->length, flags, &next) ||
 		    !goes_on(run, &next))

@@ -88,7 +88,7 @@ TEST(image_copy_vhd_holds_the_same_and_is_sparse)
 {
 	struct vhd_create how = { .type = VHD_DYNAMIC, .size = SIZE, .uuid = { 1 } };
 	struct image *im = source(), *back = NULL;
-	struct io *to = io_mem(0, 32 * MiB);
+	struct io *to = io_mem(0, 32 * MiB), *flat;
 	struct image_sink s;
 	struct image_copy c;
 	uint64_t len, pos;
@@ -104,6 +104,13 @@ TEST(image_copy_vhd_holds_the_same_and_is_sparse)
 	EQ(back->size, SIZE);
 	EQ(image_read(back, 0, got, SIZE), 0);
 	MEM_EQ(got, want, SIZE);
+	/* And from there, one chunk in the memory of the last. */
+	flat = io_mem(SIZE, SIZE);
+	image_sink_raw(&s, flat, true);
+	EQ(copy(back, &s, 0, &c), 0);
+	EQ(io_read(flat, 0, got, SIZE), 0);
+	MEM_EQ(got, want, SIZE);
+	io_close(flat);
 	EQ(vhd_allocated(back->levels[0].vhd), 5);
 	len = 1;
 	EQ(vhd_lookup(back->levels[0].vhd, 5 * MiB, &len, &pos), VHD_BELOW);
