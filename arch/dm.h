@@ -204,6 +204,7 @@ struct dm_device {
 	const char *group, *volume;	/* /dev/GROUP/VOLUME leads to it; or NULL */
 	const char *root;		/* those links are below it: SM_ROOT, or NULL */
 	uint64_t deadline;		/* for udev, and for who still has it open */
+	bool hurry;			/* a guest waits: names are made here, and nobody waits for udev */
 };
 
 /*

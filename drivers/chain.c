@@ -31,7 +31,7 @@ static int open_volume(struct walk *w, bool writable, struct io **io, enum image
 	if (l->volume_open)
 		err = l->volume_open(w->sr, &w->at, writable, &fd);
 	else
-		err = chain_lv_open(w->sr, &w->at, writable, &fd);
+		err = chain_lv_open(w->sr, &w->at, writable ? CHAIN_WRITE : 0, &fd);
 	if (err)
 		return err;
 	err = io_from_fd(io, fd, flags);
@@ -130,6 +130,35 @@ int chain_pause(struct sr *sr, const struct vdi *vdi)
 }
 
 /* --- for another process ------------------------------------------------------ */
+
+static int add_level(struct sr *sr, const struct vdi *vdi, int how, struct chain *c)
+{
+	const struct layout *l = sr->type->layout;
+	int fd = -1, err = image_format_by_name(vdi->format, &c->level[c->n].format);
+
+	if (!err && l->volume_open)
+		err = l->volume_open(sr, vdi, how & CHAIN_WRITE, &fd);
+	else if (!err)
+		err = chain_lv_open(sr, vdi, how, &fd);
+	if (err) {
+		if (fd >= 0)
+			close(fd);
+		return err;
+	}
+	c->level[c->n++].fd = fd;
+	return 0;
+}
+
+/* Base first: its volume lets go of the name that the new one is to have. */
+int chain_new_top(struct sr *sr, const struct vdi *vdi, const struct vdi *base, bool writable,
+		  struct chain *c)
+{
+	int err = add_level(sr, base, CHAIN_HURRY, c);
+
+	if (!err)
+		err = add_level(sr, vdi, CHAIN_HURRY | (writable ? CHAIN_WRITE : 0), c);
+	return err;
+}
 
 int chain_keep(const struct image *im, bool writable, struct chain *c)
 {

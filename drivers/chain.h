@@ -15,6 +15,7 @@ struct vdi;
 enum chain_flags {
 	CHAIN_WRITE	= 1 << 0,	/* the VDI's own image; those below are never written */
 	CHAIN_DIRECT	= 1 << 1,	/* bypass the page cache where the images allow it */
+	CHAIN_HURRY	= 1 << 2,	/* a guest waits: not for udev */
 };
 
 /* Does the layout have what that takes? */
@@ -39,8 +40,8 @@ int chain_release(struct sr *sr, const struct vdi *vdi);
  */
 int chain_pause(struct sr *sr, const struct vdi *vdi);
 
-/* One level that is a logical volume (chain_lv.c). */
-int chain_lv_open(struct sr *sr, const struct vdi *vdi, bool writable, int *fd);
+/* One level that is a logical volume (chain_lv.c); how: enum chain_flags. */
+int chain_lv_open(struct sr *sr, const struct vdi *vdi, int how, int *fd);
 int chain_lv_close(struct sr *sr, const struct vdi *vdi);
 
 /*
@@ -55,6 +56,13 @@ struct chain {
 		enum image_format format;
 	} level[IMAGE_DEPTH_MAX];
 };
+
+/*
+ * For a server that waits while its image becomes another's parent: the disk's
+ * new one, and the old one under its new name, for reading.
+ */
+int chain_new_top(struct sr *sr, const struct vdi *vdi, const struct vdi *base, bool writable,
+		  struct chain *c);
 
 /* Copies of the descriptors of an open image. */
 int chain_keep(const struct image *im, bool writable, struct chain *c);

@@ -41,7 +41,33 @@ static int used(struct sr *sr, const struct vdi *vdi, bool is_used)
 	return l->volume_used ? l->volume_used(sr, vdi, is_used) : 0;
 }
 
-static int make_active(struct sr *sr, int ctl, const struct volume_map *map, bool writable)
+/*
+ * A volume may have got another name while it was active, and its old one be
+ * another's now.  Whoever had renamed it died before the device followed.
+ */
+static int rename_device(struct sr *sr, int ctl, struct dm_device *d)
+{
+	const struct layout *l = sr->type->layout;
+	struct dm_info now;
+	struct volume_map map = { 0 };
+	struct dm_device old = *d;
+	int err;
+
+	if (!dm_info(ctl, dm_by_uuid(d->uuid), &now)) {		/* ours, as it was called */
+		old.name = now.name;
+		old.volume = NULL;
+		return dm_move(ctl, &old, d->name, d->volume);
+	}
+	err = dm_info(ctl, dm_by_name(d->name), &now);
+	if (!err)
+		err = l->volume_of_device ? l->volume_of_device(sr, now.uuid, &map) : -EEXIST;
+	if (err)
+		return err;
+	old.uuid = now.uuid;
+	return dm_move(ctl, &old, map.name, map.volume);
+}
+
+static int make_active(struct sr *sr, int ctl, const struct volume_map *map, int how)
 {
 	struct dm_table table;
 	struct dm_device d;
@@ -49,9 +75,15 @@ static int make_active(struct sr *sr, int ctl, const struct volume_map *map, boo
 
 	describe(sr, map, &d);
 	d.table = &table;
-	d.read_only = !writable;
+	d.read_only = !(how & CHAIN_WRITE);
+	d.hurry = how & CHAIN_HURRY;
 	if (!err)
 		err = dm_activate(ctl, &d, NULL);
+	if (err == -EEXIST) {
+		err = rename_device(sr, ctl, &d);
+		if (!err)
+			err = dm_activate(ctl, &d, NULL);
+	}
 	return err ? fail(sr->ctx, err, "activate %s", map->volume) : 0;
 }
 
@@ -67,7 +99,7 @@ static int open_node(struct sr *sr, const struct volume_map *map, bool writable,
 	return *fd < 0 ? fail(sr->ctx, -errno, "open %s", path) : 0;
 }
 
-int chain_lv_open(struct sr *sr, const struct vdi *vdi, bool writable, int *fd)
+int chain_lv_open(struct sr *sr, const struct vdi *vdi, int how, int *fd)
 {
 	struct volume_map map = { 0 };
 	_close_ int ctl = open_dm(sr);
@@ -79,9 +111,9 @@ int chain_lv_open(struct sr *sr, const struct vdi *vdi, bool writable, int *fd)
 	if (!err)
 		err = used(sr, vdi, true);
 	if (!err)
-		err = make_active(sr, ctl, &map, writable);
+		err = make_active(sr, ctl, &map, how);
 	if (!err)
-		err = open_node(sr, &map, writable, fd);
+		err = open_node(sr, &map, how & CHAIN_WRITE, fd);
 	return err;
 }
 

@@ -9,6 +9,7 @@
 
 #include "arch/clock.h"
 #include "arch/sock.h"
+#include "drivers/chain.h"
 #include "drivers/control.h"
 #include "drivers/sr.h"
 #include "lib/cleanup.h"
@@ -16,6 +17,7 @@
 #include "lib/num.h"
 
 #define PAUSE_MS	10000	/* a change takes milliseconds; the kernel asks again after 30 s */
+#define LEVELS		2u	/* of "go" */
 #define RESUME_MS	60000	/* others may have the lock first */
 
 const char *control_path(struct sr *sr, const struct uuid *vdi)
@@ -23,7 +25,40 @@ const char *control_path(struct sr *sr, const struct uuid *vdi)
 	return sm_path(sr->ctx, "/run/sm/server/%s.ctl", vdi->s);
 }
 
-int control_hear(int fd, char line[CONTROL_LINE], int ms)
+/* Descriptors that came with some bytes; more than were asked for the kernel closes. */
+static void take_fds(struct msghdr *m, struct chain *c)
+{
+	struct cmsghdr *h = CMSG_FIRSTHDR(m);
+
+	if (!h || h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
+		return;
+	for (size_t n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int), i = 0; i < n; i++) {
+		int fd;
+
+		memcpy(&fd, CMSG_DATA(h) + i * sizeof(fd), sizeof(fd));
+		if (c->n < LEVELS)
+			c->level[c->n++].fd = fd;
+		else
+			close(fd);
+	}
+}
+
+static ssize_t receive(int fd, char *to, size_t room, struct chain *c)
+{
+	union { struct cmsghdr align; char buf[CMSG_SPACE(LEVELS * sizeof(int))]; } u;
+	struct iovec iov = { to, room };
+	struct msghdr m = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = c ? u.buf : NULL,
+		.msg_controllen = c ? sizeof(u.buf) : 0,
+	};
+	ssize_t got = recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
+
+	if (got >= 0 && c)
+		take_fds(&m, c);
+	return got;
+}
+
+static int hear(int fd, char line[CONTROL_LINE], int ms, struct chain *c)
 {
 	uint64_t until = clock_now_mono() + (uint64_t)ms * NS_PER_MS;
 	size_t n = 0;
@@ -37,7 +72,7 @@ int control_hear(int fd, char line[CONTROL_LINE], int ms)
 
 		if (!ready)
 			return -ETIMEDOUT;
-		got = ready < 0 ? -1 : recv(fd, line + n, CONTROL_LINE - n, 0);
+		got = ready < 0 ? -1 : receive(fd, line + n, CONTROL_LINE - n, c);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)
@@ -50,6 +85,25 @@ int control_hear(int fd, char line[CONTROL_LINE], int ms)
 		n += (size_t)got;
 	}
 	return -EPIPE;
+}
+
+int control_hear(int fd, char line[CONTROL_LINE], int ms)
+{
+	return hear(fd, line, ms, NULL);
+}
+
+int control_hear_go(int fd, char line[CONTROL_LINE], int ms, struct chain *c)
+{
+	int err = hear(fd, line, ms, c);
+	bool fits = !err && !strncmp(line, "go ", 3) && c->n == LEVELS && strlen(line) == 3 + LEVELS;
+
+	for (size_t i = 0; fits && i < LEVELS; i++) {
+		fits = line[3 + i] == 'v' || line[3 + i] == 'r';
+		c->level[i].format = line[3 + i] == 'v' ? IMAGE_VHD : IMAGE_RAW;
+	}
+	if (!fits)
+		chain_drop(c);
+	return err;
 }
 
 int control_say(int fd, const char *fmt, ...)
@@ -89,7 +143,7 @@ static int refused(struct sr *sr, const char *line)
 	return fail_say(sr->ctx, -E_VDI_UNAVAILABLE, "it says '%s'", line);
 }
 
-static int pause_it(struct sr *sr, const struct uuid *vdi, int *hold)
+static int pause_it(struct sr *sr, const struct uuid *vdi, const char *how, int *hold)
 {
 	char line[CONTROL_LINE];
 	_close_ int fd = -1;
@@ -99,7 +153,7 @@ static int pause_it(struct sr *sr, const struct uuid *vdi, int *hold)
 		hint(sr->ctx, "sm vdi detach %s", vdi->s);
 		return fail(sr->ctx, -E_VDI_UNAVAILABLE, "nobody listens to be paused");
 	}
-	err = control_say(fd, "pause %d", PAUSE_MS);
+	err = control_say(fd, "%s %d", how, PAUSE_MS);
 	if (!err)
 		err = control_hear(fd, line, PAUSE_MS);
 	if (err)
@@ -114,9 +168,53 @@ static int pause_it(struct sr *sr, const struct uuid *vdi, int *hold)
 
 int control_pause(struct sr *sr, const struct uuid *vdi, int *hold)
 {
-	int err = pause_it(sr, vdi, hold);
+	int err = pause_it(sr, vdi, "pause", hold);
 
 	return err ? fail(sr->ctx, err, "pause the server of VDI %s", vdi->s) : 0;
+}
+
+int control_hold(struct sr *sr, const struct uuid *vdi, int *hold)
+{
+	int err = pause_it(sr, vdi, "hold", hold);
+
+	return err ? fail(sr->ctx, err, "hold the server of VDI %s", vdi->s) : 0;
+}
+
+static int send_go(int fd, const struct chain *c)
+{
+	union { struct cmsghdr align; char buf[CMSG_SPACE(LEVELS * sizeof(int))]; } u = { 0 };
+	char line[] = "go vv\n";
+	struct iovec iov = { line, sizeof(line) - 1 };
+	struct msghdr m = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf, .msg_controllen = sizeof(u.buf),
+	};
+
+	if (!c->n)
+		return control_say(fd, "go");
+	*CMSG_FIRSTHDR(&m) = (struct cmsghdr){
+		.cmsg_len = CMSG_LEN(LEVELS * sizeof(int)), .cmsg_level = SOL_SOCKET,
+		.cmsg_type = SCM_RIGHTS,
+	};
+	for (size_t i = 0; i < LEVELS; i++) {
+		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&m)) + i * sizeof(int), &c->level[i].fd, sizeof(int));
+		line[3 + i] = c->level[i].format == IMAGE_VHD ? 'v' : 'r';
+	}
+	return sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)iov.iov_len ? 0 : -EPIPE;
+}
+
+int control_go(struct sr *sr, const struct uuid *vdi, const struct chain *c, int *hold)
+{
+	char line[CONTROL_LINE];
+	int err = send_go(*hold, c);
+
+	if (!err)
+		err = control_hear(*hold, line, PAUSE_MS);
+	if (!err && !after(line, "running"))
+		err = refused(sr, line);
+	if (err)
+		return fail(sr->ctx, err, "let the server of VDI %s go on", vdi->s);
+	close(take_fd(hold));
+	return 0;
 }
 
 static int resume_it(struct sr *sr, int fd, uint64_t *size)

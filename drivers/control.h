@@ -26,6 +26,11 @@
  *	pause MS	at most so long; "paused", "busy WHY" or "error WHY"
  *	resume		on the same connection; "running SIZE", "error WHY", or
  *			"later": another one has paused it meanwhile
+ *	hold MS		as pause, but its images stay open
+ *	go		after that: nothing has changed, or,
+ *	go BASE LEAF	a letter and a descriptor each: the old image, which is a parent
+ *			now and only read, and the disk's new one upon it.  "running",
+ *			or "error WHY", and it is as if nothing had been said
  *	state		"running", "paused", "opening" or "failed"
  *
  * Closing the connection is as good as "resume".
@@ -35,6 +40,7 @@
 
 #include <stdint.h>
 
+struct chain;
 struct sr;
 struct uuid;
 
@@ -54,10 +60,21 @@ int control_pause(struct sr *sr, const struct uuid *vdi, int *hold);
  */
 int control_resume(struct sr *sr, const struct uuid *vdi, int *hold, uint64_t *size);
 
+/*
+ * The short way, for who makes a parent of a disk's image and has a new one: he
+ * has the lock all the time, and nobody needs to look what the disk is.  If
+ * control_go() fails *hold stays, and control_resume() is the way on; there too
+ * the server forgets its images first.  No levels: all is as it was.
+ */
+int control_hold(struct sr *sr, const struct uuid *vdi, int *hold);
+int control_go(struct sr *sr, const struct uuid *vdi, const struct chain *c, int *hold);
+
 /* Where it listens. */
 const char *control_path(struct sr *sr, const struct uuid *vdi);
 /* A line without its end; 0, -EPIPE at the end of the connection, or -ETIMEDOUT. */
 int control_hear(int fd, char line[CONTROL_LINE], int ms);
+/* The same of one that may send images with it: none, or all that the line names. */
+int control_hear_go(int fd, char line[CONTROL_LINE], int ms, struct chain *c);
 int control_say(int fd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

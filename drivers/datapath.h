@@ -16,6 +16,7 @@
 #include "lib/registry.h"
 
 struct attachment;
+struct chain;
 struct ctx;
 struct sr;
 struct vdi;
@@ -55,6 +56,13 @@ struct datapath {
 	 */
 	int (*pause)(struct sr *sr, const struct vdi *vdi, int *hold);
 	int (*resume)(struct sr *sr, const struct vdi *vdi, int *hold);
+	/*
+	 * The short way, for a disk whose image becomes another's parent: it is held
+	 * with nothing made inactive, and goes on under the SR's lock with the two that
+	 * it is told, or as it was.  When that fails, resume() does it.  NULL = the long one.
+	 */
+	int (*hold)(struct sr *sr, const struct vdi *vdi, int *hold);
+	int (*go)(struct sr *sr, const struct vdi *vdi, const struct chain *c, int *hold);
 };
 
 DECLARE_REGISTRY(datapaths, struct datapath);

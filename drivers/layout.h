@@ -86,10 +86,16 @@ struct volume_split {
 	 * not.  NULL = it lies still already.
 	 */
 	int (*hold)(void *arg);
+	/*
+	 * After the commit, if it was held: the volumes are called so now, and it may
+	 * be written again, through the new leaf.  What is left to do waits for nobody.
+	 */
+	void (*go)(void *arg, const struct vdi *leaf, const struct vdi *base);
 	void *arg;
 };
 
 int volume_hold(struct volume_split *split);
+void volume_go(struct volume_split *split, const struct vdi *leaf, const struct vdi *base);
 
 /* A device-mapper device: lib/lvm2/dm.h says how names, uuids and tables look. */
 struct volume_map {
@@ -243,6 +249,8 @@ struct layout {
 	 * of block devices; NULL for the others.
 	 */
 	int (*volume_map)(struct sr *sr, const struct vdi *vdi, struct volume_map *map);
+	/* The same without a table, of the volume that a device of this uuid shows; -E_VDI_MISSING. */
+	int (*volume_of_device)(struct sr *sr, const char *uuid, struct volume_map *map);
 	/*
 	 * A datapath is about to use the volume itself, or has stopped to: for
 	 * layouts that tell others on this host.  May be repeated.  NULL = nobody

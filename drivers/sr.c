@@ -31,6 +31,12 @@ int volume_hold(struct volume_split *s)
 	return err;
 }
 
+void volume_go(struct volume_split *s, const struct vdi *leaf, const struct vdi *base)
+{
+	if (s->go)
+		s->go(s->arg, leaf, base);
+}
+
 const struct format *sr_format(const struct sr_type *t, const char *name)
 {
 	const struct format *f;

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "lib/arena.h"
 
@@ -44,5 +45,22 @@ void hint(struct ctx *ctx, const char *fmt, ...)
 
 /* Forget the sentence and the hint, for an error that was dealt with. */
 void fail_clear(struct ctx *ctx);
+
+/* Keep them over an undo that may have something to say too. */
+struct fail_words {
+	char why[1024], hint[256];
+};
+
+static inline void fail_keep(const struct ctx *ctx, struct fail_words *w)
+{
+	memcpy(w->why, ctx->why, sizeof(w->why));
+	memcpy(w->hint, ctx->hint, sizeof(w->hint));
+}
+
+static inline void fail_again(struct ctx *ctx, const struct fail_words *w)
+{
+	memcpy(ctx->why, w->why, sizeof(ctx->why));
+	memcpy(ctx->hint, w->hint, sizeof(ctx->hint));
+}
 
 #endif

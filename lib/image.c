@@ -199,6 +199,59 @@ int image_open(struct image **out, struct io *io, enum image_format f, int flags
 	return 0;
 }
 
+/* Level by level, as when they are opened one after the other. */
+static int check_below(struct image *im, const struct image *old, struct io *base,
+		       enum image_format base_format)
+{
+	struct image_parent want;
+	int err = parent_of(im, &im->levels[0], &want);
+
+	if (err <= 0)
+		return err ? err : -E_VHD_PARENT_UUID;
+	if (old->levels[0].format != base_format || !is_same_file(old->levels[0].io, base))
+		return -E_VHD_PARENT_UUID;
+	if (old->n + 1 > IMAGE_DEPTH_MAX)
+		return -E_IMAGE_DEEP;
+	if (im->levels[0].size < old->size)
+		return -E_RANGE;
+	err = check_parent(im, &want, &old->levels[0]);
+	for (size_t i = 0; !err && i < old->n; i++)
+		if (is_same_image(&im->levels[0], &old->levels[i]))
+			err = -E_IMAGE_LOOP;
+	return err;
+}
+
+int image_push(struct image **out, struct io *io, enum image_format f, int flags, struct image *old,
+	       struct io *base, enum image_format base_format)
+{
+	struct image *im = must_alloc(sizeof(*im));
+	int err;
+
+	*im = (struct image){ 0 };
+	add_level(im, io, f);
+	err = open_level(&im->levels[0], flags);
+	if (!err)
+		err = check_below(im, old, base, base_format);
+	if (err) {
+		image_close(im);
+		io_close(base);
+		return err;
+	}
+	im->size = im->levels[0].size;
+	for (size_t i = 0; i < old->n; i++)
+		*(add_level(im, NULL, IMAGE_RAW)) = old->levels[i];
+	io_close(im->levels[1].io);
+	im->levels[1].io = base;
+	if (im->levels[1].vhd) {
+		im->levels[1].vhd->io = base;
+		im->levels[1].vhd->writable = false;
+	}
+	arena_free(&old->arena);
+	free(old);
+	*out = im;
+	return 0;
+}
+
 void image_close(struct image *im)
 {
 	if (!im)

@@ -81,6 +81,14 @@ struct image {
  */
 int image_open(struct image **im, struct io *io, enum image_format f, int flags,
 	       image_find_fn *find, void *arg);
+/*
+ * A new image upon one that is open, and that is what its parent is called: base,
+ * the same file opened anew, for reading.  What is known of it stays known.  On
+ * success the old image is a part of the new one; on failure it is as it was.
+ * Both ios are owned from here on, in any case.
+ */
+int image_push(struct image **im, struct io *io, enum image_format f, int flags, struct image *old,
+	       struct io *base, enum image_format base_format);
 void image_close(struct image *im);	/* NULL is allowed; writes nothing */
 
 /* Any alignment; -E_SHORT past the end. */

@@ -14,7 +14,14 @@ int live_can(struct run *r, const struct vdi *vdi)
 	return fail_say(r->ctx, -E_VDI_IN_USE, "VDI %s is attached", vdi->uuid.s);
 }
 
-int live_hold(struct run *r, const struct vdi *vdi)
+int live_can_split(struct run *r, const struct vdi *vdi)
+{
+	const struct datapath *d = vdi->at.active ? datapath_now(&r->sr, vdi) : NULL;
+
+	return d && d->read_only && d->refresh ? 0 : live_can(r, vdi);
+}
+
+static int hold(struct run *r, const struct vdi *vdi, bool split)
 {
 	struct held *h;
 	int err = live_can(r, vdi);
@@ -23,10 +30,43 @@ int live_hold(struct run *r, const struct vdi *vdi)
 		return err;
 	h = arena_alloc(&r->ctx->arena, sizeof(*h));
 	*h = (struct held){ .d = datapath_now(&r->sr, vdi), .vdi = *vdi, .fd = -1, .next = r->held };
-	err = h->d->pause(&r->sr, vdi, &h->fd);
+	h->whole = split && h->d->hold;
+	err = (h->whole ? h->d->hold : h->d->pause)(&r->sr, vdi, &h->fd);
 	if (!err)
 		r->held = h;
 	return err;
+}
+
+int live_hold(struct run *r, const struct vdi *vdi)
+{
+	return hold(r, vdi, false);
+}
+
+int live_hold_split(struct run *r, const struct vdi *vdi)
+{
+	return hold(r, vdi, true);
+}
+
+void live_go_on(struct run *r, const struct vdi *vdi, const struct vdi *base)
+{
+	struct chain *c = arena_alloc(&r->ctx->arena, sizeof(*c));
+	struct held **at = &r->held, *h;
+	int err = 0;
+
+	while ((h = *at) && !uuid_equal(&h->vdi.uuid, &vdi->uuid))
+		at = &h->next;
+	if (!h || !h->whole)
+		return;
+	if (base)
+		err = chain_new_top(&r->sr, vdi, base, h->vdi.at.writable, c);
+	if (!err)
+		err = h->d->go(&r->sr, vdi, c, &h->fd);
+	chain_drop(c);
+	if (!err)
+		*at = h->next;
+	else
+		logf_warn(r->ctx, "VDI %s goes on later: %s", vdi->uuid.s, r->ctx->why);
+	fail_clear(r->ctx);
 }
 
 int live_release(struct run *r, const struct vdi *vdi)

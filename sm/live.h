@@ -18,6 +18,7 @@ struct held {
 	const struct datapath *d;
 	struct vdi vdi;			/* as it was before */
 	int fd;
+	bool whole;			/* with its images, for live_go_on() */
 	struct held *next;
 };
 
@@ -29,6 +30,16 @@ int live_hold(struct run *r, const struct vdi *vdi);
  * servers have it active.  Who goes on takes it back.
  */
 int live_release(struct run *r, const struct vdi *vdi);
+/*
+ * The same for a disk whose image becomes another's parent.  Once that is so,
+ * live_go_on() says what its images are, and it goes on at once, while the verb
+ * does the rest: the disk, and what its old image is called; base NULL: nothing
+ * has changed.  If that cannot be, it goes on as others do.
+ */
+int live_hold_split(struct run *r, const struct vdi *vdi);
+void live_go_on(struct run *r, const struct vdi *vdi, const struct vdi *base);
+/* A disk that nobody writes shows the same when its image is another's parent. */
+int live_can_split(struct run *r, const struct vdi *vdi);
 /* All go on.  The first error, or 0; ctx->why keeps what was said before. */
 int live_go(struct run *r);
 

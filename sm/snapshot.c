@@ -133,7 +133,7 @@ static int check_split(struct run *r, const struct format *child)
 
 	if (vdi->hidden)
 		return fail(r->ctx, -E_VDI_NODE, "VDI %s is hidden", vdi->uuid.s);
-	err = IS_ENABLED(CONFIG_SERVE) ? live_can(r, vdi) : must_be_idle(r, vdi);
+	err = IS_ENABLED(CONFIG_SERVE) ? live_can_split(r, vdi) : must_be_idle(r, vdi);
 	if (!err)
 		err = must_be_leaf(r);
 	if (!err)
@@ -243,7 +243,46 @@ static int hold_leaf(void *arg)
 {
 	struct run *r = arg;
 
-	return !IS_ENABLED(CONFIG_SERVE) || r->held ? 0 : live_hold(r, &r->vdi);
+	return !IS_ENABLED(CONFIG_SERVE) || r->held ? 0 : live_hold_split(r, &r->vdi);
+}
+
+/* And once it is done. */
+static void go_leaf(void *arg, const struct vdi *leaf, const struct vdi *base)
+{
+	if (IS_ENABLED(CONFIG_SERVE))
+		live_go_on(arg, leaf, base);
+}
+
+/* Does a server write it, or might it? */
+static bool is_served(struct run *r)
+{
+	const struct datapath *d = IS_ENABLED(CONFIG_SERVE) && r->vdi.at.active ?
+		datapath_now(&r->sr, &r->vdi) : NULL;
+
+	return d && !d->read_only;
+}
+
+/*
+ * What a kernel's table shows stays where it is; it is made anew all the same, so
+ * that the volumes have the names by which a detach finds them.
+ */
+static void show_again(struct run *r, const struct vdi *was)
+{
+	const struct datapath *d = IS_ENABLED(CONFIG_SERVE) && was->at.active ?
+		datapath_now(&r->sr, was) : NULL;
+	struct vdi vdi;
+	int err;
+
+	if (!d || !d->read_only)
+		return;
+	err = r->sr.type->layout->find(&r->sr, &was->uuid, &vdi);
+	if (!err) {
+		vdi.at = was->at;
+		err = d->refresh(&r->sr, &vdi, &vdi.at);
+	}
+	if (err)
+		logf_warn(r->ctx, "VDI %s is shown as it was: %s", was->uuid.s, r->ctx->why);
+	fail_clear(r->ctx);
 }
 
 /*
@@ -252,25 +291,30 @@ static int hold_leaf(void *arg)
  */
 static int must_copy_alone(struct run *r, bool *empty)
 {
-	bool asleep = !IS_ENABLED(CONFIG_SERVE) || !r->vdi.at.active || r->ctx->dry_run;
+	bool asleep = !is_served(r) || r->ctx->dry_run;
 	int err = is_empty_child(r, &r->vdi, empty);
 
 	if (asleep || (!err && !*empty))
 		return err;
 	fail_clear(r->ctx);
 	err = hold_leaf(r);
-	return err ? err : is_empty_child(r, &r->vdi, empty);
+	if (!err)
+		err = is_empty_child(r, &r->vdi, empty);
+	if (!err)		/* as it is: if it has data now, that stays */
+		go_leaf(r, &r->vdi, NULL);
+	return err;
 }
 
 static int split(struct run *r, bool clone)
 {
 	const struct format *child = child_format(r->sr.type);
 	struct vdi leaf = r->vdi, base, copy;
+	bool used = leaf.at.attached || leaf.at.active;
 	struct volume_split s = {
 		.leaf = &leaf, .format = child, .clone = clone,
 		.copy = !clone && is_single(r) ? NULL : &copy,
-		.leaf_active = r->vdi.at.attached || r->vdi.at.active,
-		.hold = IS_ENABLED(CONFIG_SERVE) && r->vdi.at.active ? hold_leaf : NULL, .arg = r,
+		.leaf_active = used && r->vdi.at.writable,
+		.hold = is_served(r) ? hold_leaf : NULL, .go = go_leaf, .arg = r,
 	};
 	uint64_t need = 0;
 	bool empty = false;
@@ -289,7 +333,7 @@ static int split(struct run *r, bool clone)
 		return err;
 	if (r->ctx->dry_run)
 		return plan_split(r, &s, need);
-	err = IS_ENABLED(CONFIG_VDI_COPY) && s.base && s.copy && !s.leaf_active ?
+	err = IS_ENABLED(CONFIG_VDI_COPY) && s.base && s.copy && !used ?
 		shared_copy(r, &leaf, &copy) : -EOPNOTSUPP;
 	if (err != -EOPNOTSUPP)
 		s.base = NULL;
@@ -301,6 +345,8 @@ static int split(struct run *r, bool clone)
 		err = 0;
 	if (err)
 		return fail(r->ctx, err, "VDI %s", leaf.uuid.s);
+	if (s.base)
+		show_again(r, &leaf);
 	logf_info(r->ctx, "VDI %s: base %s, %s %s", leaf.uuid.s, s.base ? base.uuid.s : leaf.parent.s,
 		  clone ? "clone" : "snapshot", s.copy ? copy.uuid.s : "-");
 	return reply_split(r, &s);

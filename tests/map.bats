@@ -84,6 +84,11 @@ in_guest() {
 			judge qemu-img convert -f raw -O raw "nbd+unix:///$d?socket=/tmp/s" /tmp/flat; [ "$(sum /tmp/flat)" = $m ]
 			kill $p; wait $p || true; rm -f /tmp/flat /tmp/s
 		done
+		# In use it is snapshotted and cloned, shows the same before and after it is mapped again, and leaves nothing.
+		D=$(sm vdi attach $v --read-only); m=$(sum $D); exec 7<$D; sm vdi snapshot v s >/dev/null; sm vdi clone v c >/dev/null
+		[ "$(sum /dev/fd/7)" = $m ]; sm vdi attach $v --read-only >/dev/null; [ "$(sum $D)" = $m ]; exec 7<&-
+		c=$(sm vdi attach c --read-only); [ "$(sum $c)" = $m ]; sm vdi detach c; sm vdi detach v; [ -z "$(judge dmsetup ls | grep -v "No devices")" ]
+		D=$(sm vdi attach v); [ "$(sum $D)" = $m ]; sm vdi detach v; judge vgck VG_XenStorage-$SR; sm sr check disks
 		# The record of an attachment is lost: the SR goes all the same.
 		sm vdi attach $s2 --read-only; rm -r /run/sm/attached; sm sr detach disks; [ -z "$(judge dmsetup ls | grep -v "No devices")" ]
 		sm sr attach disks; judge vgck VG_XenStorage-$SR'

@@ -57,7 +57,7 @@ static unsigned event_flags(const struct dm_device *d, bool udev)
 static void begin(struct change *c, const struct dm_device *d)
 {
 	*c = (struct change){ .udev = udev_runs() };
-	if (c->udev)
+	if (c->udev && !d->hurry)
 		udev_cookie_make(&c->cookie);
 	c->event = (struct dm_event){ event_flags(d, c->udev), &c->cookie };
 }

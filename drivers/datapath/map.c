@@ -223,8 +223,13 @@ static int activate(struct sr *sr, const struct vdi *vdi, bool writable, struct 
 	if (!port_can())
 		return fail_say(sr->ctx, -ENOTBLK, "this kernel has no device-mapper");
 	err = build(sr, vdi, at);
-	if (err && err != -ENOTBLK)
-		chain_release(sr, vdi);		/* err is what matters */
+	if (err && err != -ENOTBLK) {
+		struct fail_words words;
+
+		fail_keep(sr->ctx, &words);
+		chain_release(sr, vdi);		/* err is what matters, and what was said of it */
+		fail_again(sr->ctx, &words);
+	}
 	return err;
 }
 

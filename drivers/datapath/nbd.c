@@ -155,10 +155,14 @@ static int stop(struct sr *sr, const struct vdi *vdi, int n)
 static int activate(struct sr *sr, const struct vdi *vdi, bool writable, struct attachment *at)
 {
 	int n = nbd_server_start(sr, vdi, writable), err;
+	struct fail_words words;
 
 	err = n < 0 ? n : put_port(sr, vdi, n, writable, at);
-	if (err)
-		stop(sr, vdi, n);		/* err is what matters */
+	if (!err)
+		return 0;
+	fail_keep(sr->ctx, &words);
+	stop(sr, vdi, n);		/* err is what matters, and what was said of it */
+	fail_again(sr->ctx, &words);
 	return err;
 }
 
@@ -219,6 +223,16 @@ static int pause_disk(struct sr *sr, const struct vdi *vdi, int *hold)
 	return err;
 }
 
+static int hold_disk(struct sr *sr, const struct vdi *vdi, int *hold)
+{
+	return control_hold(sr, &vdi->uuid, hold);
+}
+
+static int go_on(struct sr *sr, const struct vdi *vdi, const struct chain *c, int *hold)
+{
+	return control_go(sr, &vdi->uuid, c, hold);
+}
+
 /* Somebody may have detached it meanwhile: then there is nothing to show it on. */
 static int show_size(struct sr *sr, const struct vdi *vdi, uint64_t size)
 {
@@ -253,6 +267,8 @@ static const struct datapath nbd = {
 	.deactivate = deactivate,
 	.pause = pause_disk,
 	.resume = resume_disk,
+	.hold = hold_disk,
+	.go = go_on,
 	.refresh = refresh,
 };
 REGISTER(datapaths, nbd);

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -39,6 +40,7 @@ struct worker {
 	int left;			/* all clients have: an eventfd */
 
 	enum { RUNNING, PAUSED, OPENING } state;
+	bool kept;			/* PAUSED: with its images */
 	int boss;			/* who has it paused, or waits to hear of it; -1 */
 	bool asked;			/* it has said "resume" */
 	uint64_t held;			/* not RUNNING: since when */
@@ -66,6 +68,10 @@ static void tell_boss(struct worker *w, const char *word, const char *what)
 
 static void start_opening(struct worker *w)
 {
+	/* It may have become another's parent. */
+	if (w->kept)
+		disk_forget(w->d);
+	w->kept = false;
 	w->state = OPENING;
 	w->since = w->next = clock_now_mono();
 	w->pause = TRY_FIRST;
@@ -148,6 +154,37 @@ static void goes_on(struct worker *w, struct ctx *ctx)
 		  (unsigned long long)((clock_now_mono() - w->held) / NS_PER_MS));
 }
 
+/*
+ * A commander who has the lock says what the disk is.  An image that is hidden is
+ * a base copy, whoever says otherwise.
+ */
+static int use_top(struct worker *w, struct chain *c)
+{
+	struct disk_top top = { .base_format = c->level[0].format, .leaf_format = c->level[1].format };
+	int err = io_from_fd(&top.base, take_fd(&c->level[0].fd), IO_RDONLY | IO_DIRECT);
+
+	if (!err)
+		err = io_from_fd(&top.leaf, take_fd(&c->level[1].fd),
+				 (w->k->writable ? IO_RDWR : IO_RDONLY) | IO_DIRECT);
+	return err ? (io_close(top.base), err) : disk_push(w->d, &top);
+}
+
+static void goes_at_once(struct worker *w, struct chain *c, bool new_top)
+{
+	struct ctx ctx = { .root = w->k->sr->ctx->root };
+	int err = w->state != PAUSED || !w->kept ? -EBUSY : !new_top ? 0 : c->n ? use_top(w, c) : -EPROTO;
+
+	if (err) {
+		control_say(w->boss, "error %s", err_text(err));
+	} else {
+		disk_go_on(w->d);
+		w->kept = false;
+		w->asked = true;
+		goes_on(w, &ctx);
+	}
+	arena_free(&ctx.arena);
+}
+
 static void try_later(struct worker *w, struct ctx *ctx, int err)
 {
 	bool locked = err == -EAGAIN;
@@ -187,7 +224,7 @@ static bool is_whole(const struct worker *w)
 	return !w->k->writable || n->from == n->to;
 }
 
-static void do_pause(struct worker *w, int fd, uint64_t ms)
+static void do_pause(struct worker *w, int fd, uint64_t ms, bool keep)
 {
 	int err = 0;
 
@@ -200,10 +237,12 @@ static void do_pause(struct worker *w, int fd, uint64_t ms)
 	if (ms > INT_MAX)
 		ms = INT_MAX;
 	w->until = clock_now_mono() + ms * NS_PER_MS;
+	if (w->state == RUNNING)		/* most of it, while all goes on */
+		err = disk_flush(w->d);
 	if (w->state == RUNNING)
 		w->held = clock_now_mono();
-	if (w->state == RUNNING)
-		err = disk_pause(w->d, (unsigned int)(ms / 2));
+	if (w->state == RUNNING && !err)
+		err = disk_pause(w->d, (unsigned int)(ms / 2), keep);
 	if (err) {
 		control_say(fd, "%s %s", err == -ETIMEDOUT ? "busy" : "error", err == -ETIMEDOUT ?
 			    "its requests do not end" : err_text(err));
@@ -212,6 +251,7 @@ static void do_pause(struct worker *w, int fd, uint64_t ms)
 	}
 	tell_boss(w, "later", "");
 	w->boss = fd;
+	w->kept = keep && w->state == RUNNING;
 	w->state = PAUSED;
 	disk_refuse(w->d, 0);
 	if (control_say(fd, "paused")) {
@@ -230,10 +270,16 @@ static void do_state(struct worker *w, int fd)
 	close(fd);
 }
 
+static bool is_pause(const char *line, uint64_t *ms)
+{
+	const char *p = !strncmp(line, "pause ", 6) ? line + 6 : !strncmp(line, "hold ", 5) ? line + 5 : NULL;
+
+	return p && num_take(&p, ms) && !*p;
+}
+
 static void hear_new(struct worker *w)
 {
 	char line[CONTROL_LINE];
-	const char *p = line + 6;
 	int fd = accept4(w->k->control, NULL, NULL, SOCK_CLOEXEC);
 	uint64_t ms;
 
@@ -241,8 +287,8 @@ static void hear_new(struct worker *w)
 		return;
 	if (control_hear(fd, line, HEAR_MS)) {
 		close(fd);
-	} else if (!strncmp(line, "pause ", 6) && num_take(&p, &ms) && !*p) {
-		do_pause(w, fd, ms);
+	} else if (is_pause(line, &ms)) {
+		do_pause(w, fd, ms, *line == 'h');
 	} else if (!strcmp(line, "state")) {
 		do_state(w, fd);
 	} else {
@@ -254,9 +300,20 @@ static void hear_new(struct worker *w)
 /* It says "resume", or it has gone, which comes to the same. */
 static void hear_boss(struct worker *w)
 {
+	struct chain *c = must_alloc(sizeof(*c));
 	char line[CONTROL_LINE];
+	int err, go;
 
-	if (control_hear(w->boss, line, HEAR_MS) || strcmp(line, "resume"))
+	*c = (struct chain){ 0 };
+	err = control_hear_go(w->boss, line, HEAR_MS, c);
+	go = !err && !strncmp(line, "go", 2);
+	if (go)
+		goes_at_once(w, c, line[2]);
+	chain_drop(c);
+	free(c);
+	if (go)
+		return;
+	if (err || strcmp(line, "resume"))
 		drop_boss(w);
 	else
 		w->asked = true;

@@ -5,12 +5,13 @@
  * The image becomes base by a second name for the same file; then new, empty
  * children take the leaf's name and the copy's.  In this order:
  *
- *	1. both children in .sm/tmp; from here on a leaf in use is held still
+ *	1. both children in .sm/tmp
  *	2. clone_<leaf>: the names of base and copy, in upstream's form
  *	3. the records of base, which says hidden, and copy
  *	4. base: a link to the leaf's file, or a rename where links are unknown
  *	5. copy: its file into place, a child of base
- *	6. leaf: its file over the old one (commit)
+ *	6. leaf: its file over the old one (commit).  One in use is held still for
+ *	   this alone: until now its server writes the same file, by its descriptor
  *	7. base hidden in its image too; of a raw leaf the old name goes
  *	8. clone_<leaf> removed
  *
@@ -364,19 +365,25 @@ static int name_base(struct work *w, const char *from, const char *to)
 	return err ? fail(w->sr->ctx, err, "name %s", to) : 0;
 }
 
-static int put_in_place(struct work *w, int tmp, const struct volume_split *s)
+static int put_copy(struct work *w, int tmp, const struct volume_split *s)
+{
+	char name[DIR_NAME];
+	int err;
+
+	snprintf(name, sizeof(name), "%s.%s", w->copy.s, s->format->name);
+	err = fs_rename_new(tmp, name, w->sr->dir, name);
+	if (!err)
+		err = sync_dir(w);
+	return err ? fail(w->sr->ctx, err, "name %s", name) : 0;
+}
+
+static int put_leaf(struct work *w, int tmp, const struct volume_split *s)
 {
 	char name[DIR_NAME];
 	int err = 0;
 
-	if (s->copy) {
-		snprintf(name, sizeof(name), "%s.%s", w->copy.s, s->format->name);
-		err = fs_rename_new(tmp, name, w->sr->dir, name);
-		if (!err)
-			err = sync_dir(w);
-	}
 	snprintf(name, sizeof(name), "%s.%s", w->leaf.s, s->format->name);
-	if (!err && renameat(tmp, name, w->sr->dir, name))	/* commit */
+	if (renameat(tmp, name, w->sr->dir, name))	/* commit */
 		err = -errno;
 	return err ? fail(w->sr->ctx, err, "name %s", name) : 0;
 }
@@ -398,6 +405,7 @@ int dir_volume_split(struct sr *sr, struct volume_split *s)
 	struct work w = { .sr = sr, .leaf = s->leaf->uuid, .base = s->base->uuid };
 	char why[sizeof(sr->ctx->why)];
 	_close_ int tmp = -1;
+	struct vdi leaf;
 	int err;
 
 	if (s->copy)
@@ -421,15 +429,18 @@ int dir_volume_split(struct sr *sr, struct volume_split *s)
 			err = prepare(&w, tmp, s);
 	}
 	if (!err)
-		err = volume_hold(s);
-	if (!err)
 		err = write_journal(&w);
 	if (!err)
 		err = describe(&w, s);
 	if (!err)
 		err = name_base(&w, s->leaf->volume, s->base->volume);
+	if (!err && s->copy)
+		err = put_copy(&w, tmp, s);
+	/* Who serves it has it open: what it is called does not matter to him. */
 	if (!err)
-		err = put_in_place(&w, tmp, s);			/* commit */
+		err = volume_hold(s);
+	if (!err)
+		err = put_leaf(&w, tmp, s);			/* commit */
 	if (err) {
 		memcpy(why, sr->ctx->why, sizeof(why));
 		undo(&w);			/* err is what matters, and what was said of it */
@@ -438,6 +449,9 @@ int dir_volume_split(struct sr *sr, struct volume_split *s)
 		       err == -EROFS ? -E_SR_READ_ONLY : err;
 	}
 	err = sync_dir(&w);
+	leaf = (struct vdi){ .uuid = w.leaf, .format = s->format->name };
+	dir_set_volume(&leaf, s->format->name);
+	volume_go(s, &leaf, s->base);
 	finish_later(&w);
 	if (!err)
 		err = dir_find(sr, &w.base, s->base);

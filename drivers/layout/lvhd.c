@@ -9,6 +9,7 @@
  * journal of upstream's kind stands in the same commit (lib/lvhd/journal.h).
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "arch/clock.h"
@@ -40,10 +41,12 @@ static int in_use(void *arg, const struct lvm_lv *lv)
 	int err;
 
 	if (ctl < 0)		/* without device-mapper nothing is active */
-		return 0;
+		return LVHD_IDLE;
 	lvm_dm_uuid(uuid, lvm_of(sr)->vg, lv, NULL);
 	err = dm_info(ctl, dm_by_uuid(uuid), &info);
-	return err == -ENXIO ? 0 : err ? err : 1;
+	if (err)
+		return err == -ENXIO ? LVHD_IDLE : err;
+	return info.read_only ? LVHD_READ : info.open_count ? LVHD_OPEN : LVHD_ACTIVE;
 }
 
 void lvhd_bind(struct sr *sr, struct lvhd *h)
@@ -365,6 +368,8 @@ static int make_room(struct sr *sr, struct lvhd *h, struct lvhd_snapshot *plan,
 	err = volume_hold(s);
 	plan->hold = NULL;
 	if (!err)
+		h->held = lvhd_find(h, &plan->leaf, &kind);
+	if (!err)
 		err = lvhd_snapshot_space(h, plan, &need, &gain);
 	if (err)
 		return fail(sr->ctx, err, "%s", h->vg->name);
@@ -375,6 +380,18 @@ static int make_room(struct sr *sr, struct lvhd *h, struct lvhd_snapshot *plan,
 		return lvhd_failed(sr, h, err);
 	err = lvm_commit_now(sr, "vdi snapshot");
 	return is_done(err) ? 0 : err;
+}
+
+/* What the names of the volumes are, which is all that is needed to use them. */
+static void volumes_go(struct lvhd *h, struct volume_split *s)
+{
+	struct vdi leaf = { .uuid = s->leaf->uuid, .format = "vhd" };
+	enum lvhd_kind kind;
+
+	s->base->format = s->leaf->format;
+	snprintf(leaf.volume, sizeof(leaf.volume), "%s", lvhd_find(h, &leaf.uuid, &kind)->name);
+	snprintf(s->base->volume, sizeof(s->base->volume), "%s", lvhd_find(h, &s->base->uuid, &kind)->name);
+	volume_go(s, &leaf, s->base);
 }
 
 static int put_records(struct sr *sr, const struct volume_split *s)
@@ -414,19 +431,24 @@ int lvhd_volume_split(struct sr *sr, struct volume_split *s)
 		err = make_room(sr, &h, &plan, s);
 	if (err)
 		return err;
+	err = put_records(sr, s);
+	if (err)
+		return err;
 	err = lvhd_snapshot(&h, &plan);
 	if (err)
 		return lvhd_failed(sr, &h, err);
-	err = put_records(sr, s);
-	if (!err)
-		err = lvm_commit_now(sr, "vdi snapshot");	/* commit */
+	err = lvm_commit_now(sr, "vdi snapshot");	/* commit */
 	if (!is_done(err))
 		return err;
+	volumes_go(&h, s);
+	h.held = NULL;
 	err = lvhd_snapshot_end(&h, &plan, &more);
 	if (err)
 		return fail(sr->ctx, lvhd_failed(sr, &h, err),
 			    "it is made, and the next verb will finish it");
 	err = more ? lvm_commit_now(sr, "vdi snapshot") : 0;
+	if (is_done(err) && plan.shrink_later)
+		lvm_device_follow(sr, s->base);
 	return is_done(err) ? find_all(sr, s) : err;
 }
 

@@ -154,6 +154,7 @@ const struct layout layout_lvm = {
 	.merge_journals = IF_GC(lvhd_merge_journals),
 	.merge_forget = IF_GC(lvhd_merge_forget),
 	.volume_map = lvm_volume_map,
+	.volume_of_device = IF_LVHD(lvm_volume_of_device),
 	.volume_used = lvm_volume_used,
 	.volume_inflate = IF_LVHD(lvhd_volume_inflate),
 	.volume_deflate = IF_LVHD(lvhd_volume_deflate),

@@ -99,6 +99,9 @@ int lvm_sr_check(struct sr *sr, bool repair, struct vdis *found);
 int lvm_volume_create(struct sr *sr, struct vdi *vdi, const struct volume_spec *spec);
 int lvm_volume_delete(struct sr *sr, const struct vdi *vdi);
 int lvm_volume_resize(struct sr *sr, struct vdi *vdi, uint64_t virtual_size);
+/* An active volume that has changed its size, and is only read: the device gets it too. */
+void lvm_device_follow(struct sr *sr, const struct vdi *vdi);
+int lvm_volume_of_device(struct sr *sr, const char *uuid, struct volume_map *map);
 int lvm_volume_map(struct sr *sr, const struct vdi *vdi, struct volume_map *map);
 /* Count it where the Python storage managers do. */
 int lvm_volume_used(struct sr *sr, const struct vdi *vdi, bool used);

@@ -17,6 +17,7 @@
 #include "lib/buf.h"
 #include "lib/cleanup.h"
 #include "lib/err.h"
+#include "lib/log.h"
 #include "lib/kconfig.h"
 #include "lib/lvm2/dm.h"
 #include "lib/lvm2/lv_io.h"
@@ -272,6 +273,46 @@ int lvm_volume_map(struct sr *sr, const struct vdi *vdi, struct volume_map *map)
 		fail_clear(sr->ctx);
 	}
 	return err ? fail(sr->ctx, err, "the table of %s", vdi->volume) : 0;
+}
+
+/* What fails here is made up for when it is used next. */
+void lvm_device_follow(struct sr *sr, const struct vdi *vdi)
+{
+	struct arena *a = &sr->ctx->arena;
+	struct volume_map map = { 0 };
+	struct dm_table table;
+	struct dm_device d;
+	_close_ int ctl = dm_open();
+	int err = ctl < 0 ? ctl : lvm_volume_map(sr, vdi, &map);
+
+	if (!err)
+		err = dm_table_parse(a, map.table, &table);
+	d = (struct dm_device){
+		.name = map.name, .uuid = map.uuid, .kind = DM_GUEST, .read_only = true,
+		.table = &table, .group = map.group, .volume = map.volume,
+		.root = sr->ctx->root && *sr->ctx->root ? sr->ctx->root : NULL,
+		.deadline = clock_now_mono() + 10 * NS_PER_S,
+	};
+	if (!err)
+		err = dm_reload(ctl, &d, 0);
+	if (err && err != -ENXIO)
+		logf_warn(sr->ctx, "%s: its device does not follow: %s", vdi->volume, err_text(err));
+	fail_clear(sr->ctx);
+}
+
+int lvm_volume_of_device(struct sr *sr, const char *uuid, struct volume_map *map)
+{
+	const struct lvm_vg *vg = lvm_of(sr)->vg;
+
+	for (const struct lvm_lv *lv = vg->first; lv; lv = lv->next) {
+		lvm_dm_uuid(map->uuid, vg, lv, NULL);
+		if (strcmp(map->uuid, uuid))
+			continue;
+		map->group = vg->name;
+		map->volume = lv->name;
+		return lvm_dm_name(map->name, vg->name, lv->name, NULL);
+	}
+	return -E_VDI_MISSING;
 }
 
 static bool is_of(struct arena *a, const struct dm_entry *e, const char *vg)

@@ -83,9 +83,9 @@ int lvhd_create(struct lvhd *h, const struct lvhd_create *c, struct lvm_lv **lv)
 
 static int in_use(struct lvhd *h, const struct lvm_lv *lv)
 {
-	int err = h->in_use ? h->in_use(h->arg, lv) : 0;
+	int use = h->in_use && lv != h->held ? h->in_use(h->arg, lv) : LVHD_IDLE;
 
-	return err > 0 ? -E_VDI_IN_USE : err;
+	return use >= LVHD_ACTIVE ? -E_VDI_IN_USE : use < 0 ? use : 0;
 }
 
 /* The footer at the end counts; without one the copy does. */

@@ -25,6 +25,13 @@
 #include "lib/lvm2/vg.h"
 #include "lib/vhd/vhd.h"
 
+enum lvhd_use {
+	LVHD_IDLE,			/* it has no device */
+	LVHD_READ,			/* it has one that cannot be written */
+	LVHD_ACTIVE,			/* one that could, and is not open */
+	LVHD_OPEN,
+};
+
 struct lvhd {
 	struct lvm_vg *vg;
 	struct arena *arena;
@@ -32,11 +39,12 @@ struct lvhd {
 	uint64_t now;
 	void (*random)(void *p, size_t n);
 	/*
-	 * Does this host use the LV?  Nothing is written into one that is in
-	 * use: -E_VDI_IN_USE.  1, 0 or an error; NULL: nobody does.
+	 * Does this host use the LV?  Nothing is written into one that somebody
+	 * may write: -E_VDI_IN_USE.  An enum lvhd_use, or an error; NULL: nobody does.
 	 */
 	int (*in_use)(void *arg, const struct lvm_lv *lv);
 	void *arg;
+	const struct lvm_lv *held;	/* active, but who wrote it has let go of it; or NULL */
 	const char *why;		/* after a failure: the LV it is about, or NULL */
 };
 
@@ -97,12 +105,13 @@ struct lvhd_snapshot {
 	 */
 	int (*hold)(void *arg);
 	void *hold_arg;
+	bool shrink_later;		/* set by that: the base keeps its size until the end */
 };
 /* Bytes of free space it takes, and what letting go of the base's unused end gives. */
 int lvhd_snapshot_space(struct lvhd *h, const struct lvhd_snapshot *s, uint64_t *need,
 			uint64_t *gain);
-int lvhd_snapshot(struct lvhd *h, const struct lvhd_snapshot *s);
-/* After the commit: hide the base; true in *more when there is something to commit again. */
+int lvhd_snapshot(struct lvhd *h, struct lvhd_snapshot *s);
+/* After the commit: hide the base, and let go of what it does not need; true in *more when there is something to commit again. */
 int lvhd_snapshot_end(struct lvhd *h, const struct lvhd_snapshot *s, bool *more);
 
 /* --- what somebody else left (recover.c) --------------------------------------- */

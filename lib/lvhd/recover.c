@@ -198,12 +198,16 @@ static int undo_clone(struct lvhd *h, const struct lvhd_journal *j, struct lvm_l
 	return err ? err : lvm_lv_remove(h->vg, j->lv);
 }
 
+/* It may be below a disk in use; one that nobody has open was, until somebody died. */
 static int finish_clone(struct lvhd *h, const struct lvhd_journal *j, struct lvm_lv *base)
 {
-	int err = check_idle(h, base);
+	int use = h->in_use ? h->in_use(h->arg, base) : LVHD_IDLE, err;
 
-	if (!err)
-		err = lvhd_set_hidden(h, base, true);
+	if (use == LVHD_OPEN)
+		return check_idle(h, base);
+	h->held = base;
+	err = use < 0 ? use : lvhd_set_hidden(h, base, true);
+	h->held = NULL;
 	if (!err)
 		err = lvm_lv_set_writable(h->vg, base, false);
 	return err ? err : lvm_lv_remove(h->vg, j->lv);

@@ -27,25 +27,13 @@ static int open_subject(struct lvhd *h, const struct uuid *u, int flags, struct 
 		return -E_VDI_MISSING;
 	if (s->kind == LVHD_VHD)
 		return lvhd_open(h, s->lv, flags, &s->io, &s->v);
-	if (flags & VHD_RDWR && h->in_use)
+	if (flags & VHD_RDWR && h->in_use && s->lv != h->held)
 		err = h->in_use(h->arg, s->lv);
 	if (err > 0) {
 		err = -E_VDI_IN_USE;
 		h->why = s->lv->name;
 	}
 	return err;
-}
-
-/* Somebody writes it no more: what was read of it is read again. */
-static int hold_subject(struct lvhd *h, const struct lvhd_snapshot *how, struct subject *of)
-{
-	int err = how->hold(how->hold_arg);
-
-	if (err)
-		return err;
-	close_subject(of);
-	*of = (struct subject){ 0 };
-	return open_subject(h, &how->leaf, VHD_RDWR, of);
 }
 
 static uint64_t virtual_size(const struct lvhd *h, const struct subject *s)
@@ -87,14 +75,17 @@ static int new_leaf(struct lvhd *h, const struct lvhd_snapshot *s, const struct 
 	return lvhd_create(h, &c, lv);
 }
 
-/* What the base lets go of is given to nobody before it has been committed. */
-static int make_base(struct lvhd *h, struct subject *of)
+/*
+ * What the base lets go of is given to nobody before it has been committed.  When
+ * a guest waits, that is for later, and so is looking at what was written last.
+ */
+static int make_base(struct lvhd *h, struct subject *of, bool shrink)
 {
-	int err;
+	int err = 0;
 
 	if (of->kind == LVHD_RAW)
 		err = lvm_lv_tag(h->vg, of->lv, LVHD_TAG_HIDDEN, true);
-	else
+	else if (shrink)
 		err = lvhd_shrink_open(h, of->lv, of->v, lvhd_deflated_size(h, of->lv, of->v));
 	return err ? err : lvm_lv_set_writable(h->vg, of->lv, false);
 }
@@ -104,7 +95,7 @@ static int make_base(struct lvhd *h, struct subject *of)
  * be hidden only afterwards, the journal by which that is not forgotten.  A
  * base hidden before would be a leaf that any collector takes away.
  */
-int lvhd_snapshot(struct lvhd *h, const struct lvhd_snapshot *s)
+int lvhd_snapshot(struct lvhd *h, struct lvhd_snapshot *s)
 {
 	_subject_close_ struct subject of = { 0 };
 	struct lvm_lv *leaf = NULL, *clone = NULL;
@@ -118,8 +109,9 @@ int lvhd_snapshot(struct lvhd *h, const struct lvhd_snapshot *s)
 		err = new_leaf(h, s, &of, &s->leaf, s->thick_leaf, &leaf);
 	if (!err && s->clone.s[0])
 		err = new_leaf(h, s, &of, &s->clone, s->thick_clone, &clone);
+	s->shrink_later = s->hold;
 	if (!err && s->hold)
-		err = hold_subject(h, s, &of);
+		err = s->hold(s->hold_arg);
 	if (!err)
 		err = lvm_lv_rename(h->vg, of.lv, lvhd_name(h->arena, of.kind, &s->base));
 	if (!err)
@@ -129,7 +121,7 @@ int lvhd_snapshot(struct lvhd *h, const struct lvhd_snapshot *s)
 	if (!err && of.kind == LVHD_VHD)
 		err = lvhd_journal_add(h, LVHD_CLONE, &s->leaf,
 				       arena_printf(h->arena, "%s_%s", s->base.s, s->clone.s));
-	return err ? err : make_base(h, &of);
+	return err ? err : make_base(h, &of, !s->shrink_later);
 }
 
 int lvhd_snapshot_end(struct lvhd *h, const struct lvhd_snapshot *s, bool *more)
@@ -144,6 +136,8 @@ int lvhd_snapshot_end(struct lvhd *h, const struct lvhd_snapshot *s, bool *more)
 	if (kind == LVHD_RAW)
 		return 0;
 	err = lvhd_set_hidden(h, base, true);
+	if (!err && s->shrink_later)
+		err = lvhd_shrink(h, base, 0);
 	if (!err)
 		err = lvhd_journal_drop(h, LVHD_CLONE, &s->leaf);
 	*more = !err;

@@ -718,7 +718,7 @@ static int drain(struct disk *d, unsigned int ms)
 	return err;
 }
 
-int disk_pause(struct disk *d, unsigned int ms)
+int disk_pause(struct disk *d, unsigned int ms, bool keep)
 {
 	int err = disk_flush(d);	/* most of it, while all goes on */
 
@@ -734,7 +734,30 @@ int disk_pause(struct disk *d, unsigned int ms)
 	}
 	if (d->notes)
 		d->notes->from = d->notes->to;	/* all of it is in the image */
+	if (!keep)
+		drop_image(d);
+	return 0;
+}
+
+void disk_go_on(struct disk *d)
+{
+	let_go(d);
+}
+
+void disk_forget(struct disk *d)
+{
 	drop_image(d);
+}
+
+int disk_push(struct disk *d, struct disk_top *top)
+{
+	struct image *im = NULL;
+	int err = image_push(&im, top->leaf, top->leaf_format, d->writable ? IMAGE_RDWR : 0, d->im,
+			     top->base, top->base_format);
+
+	if (err)
+		return err;
+	take_image(d, im);
 	return 0;
 }
 

@@ -30,10 +30,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/image.h"
 #include "lib/vhd/batch.h"
 
 struct disk;
-struct image;
 
 /* The image was opened with IMAGE_RDWR if the disk is to be written. */
 void disk_open(struct disk **d, struct image *im);
@@ -69,8 +69,22 @@ int disk_recover(struct disk *d, struct disk_notes *notes);
  * A pause first flushes while all goes on, then waits until nobody is at work,
  * for ms at most, writes the rest as disk_close() does and closes the image.
  * On failure the disk goes on: -ETIMEDOUT, or what could not be written.
+ * With keep the image stays open, and whole: it is let go on, with another one on
+ * top or as it is, or forgotten.
  */
-int disk_pause(struct disk *d, unsigned int ms);
+int disk_pause(struct disk *d, unsigned int ms, bool keep);
+void disk_go_on(struct disk *d);
+void disk_forget(struct disk *d);
+/*
+ * What was the image is a parent from here on, and base is the same file, for
+ * reading.  Both are the disk's from here on, also on failure; then nothing has
+ * changed.
+ */
+struct disk_top {
+	struct io *leaf, *base;
+	enum image_format leaf_format, base_format;
+};
+int disk_push(struct disk *d, struct disk_top *top);
 /*
  * With this image, which is the disk's from here on, also on failure; -E_RANGE
  * when it is smaller than the disk was.  First what a dead process noted is

@@ -183,9 +183,15 @@ TEST(lvhd_grows_and_shrinks)
 	io_close(disk);
 }
 
+/* One that can only be read may lie below a disk in use. */
+static int only_read(void *arg, const struct lvm_lv *lv)
+{
+	return LVHD_READ;
+}
+
 static int busy(void *arg, const struct lvm_lv *lv)
 {
-	return !strcmp(lv->name, arg);
+	return strcmp(lv->name, arg) ? LVHD_IDLE : LVHD_ACTIVE;
 }
 
 TEST(lvhd_nothing_is_written_into_what_is_in_use)
@@ -201,6 +207,11 @@ TEST(lvhd_nothing_is_written_into_what_is_in_use)
 	EQ(lvhd_grow(&s.h, lv_of(&s, "VHD-" LEAF), 24 * MiB), -E_VDI_IN_USE);
 	EQ(lvhd_shrink(&s.h, lv_of(&s, "VHD-" LEAF), 0), -E_VDI_IN_USE);
 	EQ(lvhd_set_hidden(&s.h, lv_of(&s, "VHD-" LEAF), true), -E_VDI_IN_USE);
+	s.h.held = lv_of(&s, "VHD-" LEAF);
+	EQ(lvhd_set_hidden(&s.h, lv_of(&s, "VHD-" LEAF), true), 0);
+	s.h.held = NULL;
+	s.h.in_use = only_read;
+	EQ(lvhd_set_hidden(&s.h, lv_of(&s, "VHD-" LEAF), false), 0);
 	view_close(&s);
 	io_close(log);
 	io_close(disk);

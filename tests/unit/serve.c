@@ -437,7 +437,7 @@ TEST(serve_threads_on_a_vhd_that_is_taken_away_and_given_back)
 		EQ(pthread_create(&t[i], NULL, work, &w[i]), 0);
 	}
 	for (int round = 0; round < 20; round++) {
-		if (!EQ(disk_pause(d, 10000), 0))
+		if (!EQ(disk_pause(d, 10000, false), 0))
 			break;
 		EQ(notes->from, notes->to);
 		check_file(io);
@@ -448,6 +448,69 @@ TEST(serve_threads_on_a_vhd_that_is_taken_away_and_given_back)
 		EQ(w[i].bad, 0);
 	}
 	same(d, model);
+	EQ(disk_close(d), 0);
+	io_close(io);
+	free(notes);
+	free(model);
+}
+
+/* A child of the image, in a file without a name; what its parent was made with does not matter. */
+static struct io *new_child(const uint8_t *parent, uint8_t uuid)
+{
+	struct io *io = file(0);
+	struct vhd_create how = {
+		.type = VHD_DIFF, .size = SIZE, .uuid = { uuid }, .parent_path = "./parent.vhd",
+	};
+
+	memcpy(how.parent_uuid, parent, sizeof(how.parent_uuid));
+	EQ(vhd_create(io, &how), 0);
+	return io;
+}
+
+TEST(serve_images_become_parents_under_threads)
+{
+	struct disk_notes *notes = must_alloc(sizeof(*notes));
+	uint8_t *model = must_alloc(SIZE), uuid[16] = { 1 };
+	struct io *io = new_vhd(file(0), false);
+	struct disk *d = open_disk(again(io), IMAGE_VHD, NULL);
+	struct disk_top top;
+	uint64_t seed = seed_now();
+	struct worker w[THREADS];
+	pthread_t t[THREADS];
+
+	EQ(disk_recover(d, notes), 0);
+	for (unsigned int i = 0; i < THREADS; i++) {
+		w[i] = (struct worker){ .d = d, .model = model, .r = { seed + i }, .n = i,
+				       .steps = STEPS };
+		EQ(pthread_create(&t[i], NULL, work, &w[i]), 0);
+	}
+	for (uint8_t round = 2; round < 8; round++) {
+		struct io *child = new_child(uuid, round), *stranger = file(0);
+
+		if (!EQ(disk_pause(d, 10000, true), 0))
+			break;
+		check_file(io);
+		top = (struct disk_top){ again(child), again(stranger), IMAGE_VHD, IMAGE_VHD };
+		EQ(disk_push(d, &top), -E_VHD_PARENT_UUID);
+		disk_go_on(d);		/* as it was */
+		EQ(disk_pause(d, 10000, true), 0);
+		EQ(notes->from, notes->to);
+		top = (struct disk_top){ again(child), again(io), IMAGE_VHD, IMAGE_VHD };
+		EQ(disk_push(d, &top), 0);
+		disk_go_on(d);
+		io_close(stranger);
+		io_close(io);
+		io = child;
+		memset(uuid, 0, sizeof(uuid));
+		uuid[0] = round;
+	}
+	for (unsigned int i = 0; i < THREADS; i++) {
+		pthread_join(t[i], NULL);
+		EQ(w[i].bad, 0);
+	}
+	same(d, model);
+	EQ(disk_pause(d, 1000, true), 0);
+	disk_forget(d);
 	EQ(disk_close(d), 0);
 	io_close(io);
 	free(notes);
@@ -470,7 +533,7 @@ TEST(serve_without_an_image_waits_or_refuses)
 	pthread_t t;
 	void *err;
 
-	EQ(disk_pause(d, 1000), 0);
+	EQ(disk_pause(d, 1000, false), 0);
 	EQ(disk_size(d), SIZE);
 	EQ(pthread_create(&t, NULL, read_one, d), 0);
 	disk_refuse(d, -EIO);			/* whether it waits already or comes later */

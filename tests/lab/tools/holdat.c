@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * holdat NR FILE CMD [ARG...]: run a program and hold it before the first system
- * call of that number: FILE appears, and when that is gone the program goes on.
+ * holdat NR[/NR] FILE CMD [ARG...]: run a program and hold it before the first system
+ * call of that number, or of the second after one of the first: FILE appears, and when
+ * that is gone the program goes on.
  * Its own status, or 128 and the signal that ended it.
  */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ptrace.h>
 #include <sys/user.h>
 #include <sys/wait.h>
@@ -22,11 +24,14 @@ static int go_on(pid_t pid, int *status)
 int main(int argc, char **argv)
 {
 	struct user_regs_struct regs;
-	int status, held = 0;
+	int status, held = 0, nr;
+	const char *then;
 	pid_t pid;
 
 	if (argc < 4)
 		return 2;
+	nr = atoi(argv[1]);
+	then = strchr(argv[1], '/');
 	pid = fork();
 	if (!pid) {
 		ptrace(PTRACE_TRACEME, 0, 0, 0);
@@ -35,8 +40,13 @@ int main(int argc, char **argv)
 	}
 	waitpid(pid, &status, 0);
 	while (!held && go_on(pid, &status)) {
-		if (ptrace(PTRACE_GETREGS, pid, 0, &regs) || (int)regs.orig_rax != atoi(argv[1]))
+		if (ptrace(PTRACE_GETREGS, pid, 0, &regs) || (int)regs.orig_rax != nr)
 			continue;
+		if (then) {
+			nr = atoi(then + 1);
+			then = NULL;
+			continue;
+		}
 		held = 1;
 		close(open(argv[2], O_CREAT | O_CLOEXEC, 0600));
 		while (!access(argv[2], F_OK) && !waitpid(pid, &status, WNOHANG | __WALL))
