@@ -10,6 +10,7 @@
 #include "lib/log.h"
 #include "lib/text/size.h"
 #include "sm/gc.h"
+#include "sm/lease.h"
 #include "sm/run.h"
 #include "sm/snapshot.h"
 #include "sm/tree.h"
@@ -239,7 +240,7 @@ static bool says(const struct run *r, const char *key, const char *value)
 
 /*
  * SM_GC=off, or gc=false in the SR's dconf, upstream's word for it.  And where
- * another host may read what lies below a disk: readers leave no lock that tells.
+ * another host may read what lies below a disk without a lock that tells.
  */
 static bool is_off(const struct run *r)
 {
@@ -247,7 +248,7 @@ static bool is_off(const struct run *r)
 
 	return (env && !strcmp(env, "off")) || says(r, "gc", "false") ||
 	       (kv_get(&r->sr.dconf, "SRmaster") && !says(r, "SRmaster", "true")) ||
-	       r->sr.type->shared || says(r, "shared", "true");
+	       ((r->sr.type->shared || says(r, "shared", "true")) && !(WITH_READERS && r->sr.shared));
 }
 
 /* Can the verb have left anything to do? */

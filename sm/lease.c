@@ -83,11 +83,13 @@ static int refuse(struct run *r, int err, const struct seen *s)
 	const struct lease *l = &s->lease;
 	char since[TIME_TEXT_MAX];
 
-	hint(r->ctx, "sm lock show %s", r->vdi.uuid.s);
+	const char *vdi = l->of.s[0] ? l->of.s : r->vdi.uuid.s;
+
+	hint(r->ctx, "sm lock show %s", vdi);
 	if (s->damaged)
-		return fail_say(r->ctx, err, "VDI %s is locked, and %s", r->vdi.uuid.s, s->why);
+		return fail_say(r->ctx, err, "VDI %s is locked, and %s", vdi, s->why);
 	time_text(since, l->since);
-	return fail_say(r->ctx, err, "VDI %s is locked by '%s' (%s%s, process %d, %s, since %s)", r->vdi.uuid.s,
+	return fail_say(r->ctx, err, "VDI %s is locked by '%s' (%s%s, process %d, %s, since %s)", vdi,
 			l->owner, s->here ? "this host" : "host ", s->here ? "" : l->host.s, l->pid, l->verb,
 			since);
 }
@@ -287,12 +289,16 @@ static int list_sr(struct run *r)
 			.why = "its record cannot be read",
 		};
 
+		const struct uuid *vdi = s.lease.of.s[0] ? &s.lease.of : &s.lease.vdi;
+
+		if (uuid_equal(vdi, &sr->uuid))
+			continue;		/* the SR's own: a verb at work */
 		if (!s.damaged)
 			err = judge(sr, &s, l.v[i].age);
 		if (!err)
-			err = add_forgotten(sr, &s, &s.lease.vdi);
+			err = add_forgotten(sr, &s, vdi);
 		if (!err)
-			report(r, &s, &s.lease.vdi, &sr->uuid);
+			report(r, &s, vdi, &sr->uuid);
 	}
 	return err;
 }
@@ -306,7 +312,7 @@ int do_lock_list(struct run *r)
 static int may_break(struct run *r, const struct seen *s, struct lease *new)
 {
 	bool forgotten;
-	int err = is_forgotten(&r->sr, s, &r->vdi.uuid, &forgotten);
+	int err = is_forgotten(&r->sr, s, s->lease.of.s[0] ? &s->lease.of : &r->vdi.uuid, &forgotten);
 
 	if (err || s->verdict == LEASE_IS_FREE)
 		return err;
@@ -316,6 +322,24 @@ static int may_break(struct run *r, const struct seen *s, struct lease *new)
 	hint(r->ctx, "sm lock break %s --force, when you know that its holder is gone", r->vdi.uuid.s);
 	refuse(r, -E_LOCKED, s);
 	return fail(r->ctx, -E_LOCKED, "not proven dead, %s", s->why);
+}
+
+/* Those of hosts that have read the disk, each by the same rules. */
+static int break_readers(struct run *r, struct lease *is_free)
+{
+	struct lease_list l = { 0 };
+	int err = leases(r)->list(&r->sr, &l);
+
+	for (size_t i = 0; !err && i < l.n; i++) {
+		struct run as = *r;
+
+		if (!uuid_equal(&l.v[i].lease.of, &r->vdi.uuid))
+			continue;
+		as.vdi = (struct vdi){ .uuid = l.v[i].lease.vdi };
+		is_free->vdi = as.vdi.uuid;
+		err = replace(&as, is_free, may_break);
+	}
+	return err;
 }
 
 int do_lock_break(struct run *r)
@@ -328,7 +352,8 @@ int do_lock_break(struct run *r)
 	if (r->ctx->dry_run)
 		return plan(r, 0, "break the lock of VDI %s", r->vdi.uuid.s);
 	make_free(&l);
-	return replace(r, &l, may_break);
+	err = replace(r, &l, may_break);
+	return err || !WITH_READERS ? err : break_readers(r, &l);
 }
 
 static int may_renew(struct run *r, const struct seen *s, struct lease *new)
@@ -375,22 +400,137 @@ int lease_owners(struct run *r)
 
 static bool is_elsewhere(const struct seen *s)
 {
-	return is_taken(s) && (s->damaged || s->lease.kind == LEASE_BOOT) && !s->here;
+	return is_taken(s) && (s->damaged || s->lease.kind != LEASE_MARK) && !s->here;
+}
+
+/* The next of the list that lives, from *i on, and the disk that it is about: attached, read, or at work on. */
+static int next_elsewhere(struct sr *sr, const struct lease_list *l, size_t *i, struct seen *s)
+{
+	for (; *i < l->n; (*i)++) {
+		int err = 0;
+
+		*s = (struct seen){ .lease = l->v[*i].lease, .damaged = l->v[*i].err, .verdict = LEASE_LIVES };
+		if (!s->damaged)
+			err = judge(sr, s, l->v[*i].age);
+		if (err)
+			return err;
+		if (s->lease.of.s[0])
+			s->lease.vdi = s->lease.of;
+		if (is_elsewhere(s)) {
+			(*i)++;
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static int list_of(struct sr *sr, struct lease_list *l)
+{
+	*l = (struct lease_list){ 0 };
+	return sr->type->layout->leases ? sr->type->layout->leases->list(sr, l) : 0;
+}
+
+/* --- who only reads ------------------------------------------------------------------------ */
+
+static int refuse_read(struct run *r, const struct seen *s)
+{
+	hint(r->ctx, "sm lock list %s", r->sr.uuid.s);
+	return fail_say(r->ctx, -E_VDI_IN_USE, "VDI %s is being read by '%s' (host %s, %s)", r->vdi.uuid.s,
+			s->lease.owner, s->lease.host.s, s->lease.verb);
+}
+
+/* Refuses when another host reads the disk. */
+static int must_be_unread(struct run *r)
+{
+	struct lease_list l;
+	struct seen s;
+	size_t i = 0;
+	int err = WITH_READERS && leases(r) ? list_of(&r->sr, &l) : 0;
+
+	while (WITH_READERS && leases(r) && !err && (err = next_elsewhere(&r->sr, &l, &i, &s)) > 0)
+		err = s.lease.of.s[0] && uuid_equal(&s.lease.of, &r->vdi.uuid) ? refuse_read(r, &s) : 0;
+	return err;
+}
+
+/* r about the lock that this host has as a reader of the disk. */
+static int as_reader(const struct run *r, struct run *as)
+{
+	struct lease_look me;
+	int err = lease_who(r->ctx, &me);
+
+	*as = *r;
+	as->vdi = (struct vdi){ 0 };
+	if (!err)
+		lease_key(&r->vdi.uuid, &me.host, LEASE_READER, &as->vdi.uuid);
+	return err;
+}
+
+static int may_read(struct run *r, const struct seen *s, struct lease *new)
+{
+	return !is_ours(s);		/* nobody but this host writes it */
+}
+
+static int stop_reading(struct run *r)
+{
+	struct run as;
+	struct seen s;
+	int err = as_reader(r, &as);
+
+	if (!err)
+		err = look(&as, &s);
+	return err || !is_ours(&s) ? err : leases(r)->forget(&as.sr, &as.vdi.uuid);
+}
+
+/*
+ * The record first, then a look at the disk's lock, as who wants to write takes
+ * that first and then looks for readers: of two who come together at least one
+ * sees the other.
+ */
+static int start_reading(struct run *r)
+{
+	struct utsname name = { 0 };
+	struct lease l;
+	struct seen s;
+	struct run as;
+	int err = as_reader(r, &as);
+
+	uname(&name);
+	if (!err)
+		err = fill_in(&as, &l, LEASE_BOOT, name.nodename, 0);
+	l.of = r->vdi.uuid;
+	if (!err)
+		err = replace(&as, &l, may_read);
+	if (err == -E_SR_READ_ONLY) {
+		logf_warn(r->ctx, "VDI %s: other hosts cannot be told that it is read here: %s", r->vdi.uuid.s,
+			  r->ctx->why);
+		fail_clear(r->ctx);
+		err = 0;
+	}
+	if (!err)
+		err = look(r, &s);
+	if (!err && is_elsewhere(&s)) {
+		stop_reading(r);
+		err = refuse(r, -E_VDI_IN_USE, &s);
+	}
+	return err;
 }
 
 int lease_mark_elsewhere(struct sr *sr, struct vdis *l)
 {
-	struct lease_list locks = { 0 };
-	int err = sr->type->layout->leases ? sr->type->layout->leases->list(sr, &locks) : 0;
+	struct lease_list locks;
+	struct seen s;
+	size_t i = 0;
+	int err = list_of(sr, &locks);
 
-	for (size_t i = 0; !err && i < locks.n; i++) {
-		struct seen s = { .lease = locks.v[i].lease, .damaged = locks.v[i].err, .verdict = LEASE_LIVES };
+	while (!err && (err = next_elsewhere(sr, &locks, &i, &s)) > 0) {
 		struct vdi *vdi = vdis_find(l, &s.lease.vdi);
 
-		if (!s.damaged)
-			err = judge(sr, &s, locks.v[i].age);
-		if (!err && vdi && is_elsewhere(&s))
+		err = 0;
+		if (vdi)
 			vdi->at.attached = vdi->at.elsewhere = true;
+		else if (WITH_READERS && s.damaged && !uuid_equal(&s.lease.vdi, &sr->uuid))
+			err = fail_say(sr->ctx, -E_LOCKED, "lock %s cannot be read, and may be of a disk that "
+				       "another host reads", s.lease.vdi.s);
 	}
 	return err;
 }
@@ -408,6 +548,9 @@ int lease_admit(struct run *r)
 	err = look(r, &s);
 	if (!err && (is_elsewhere(&s) || (all && is_taken(&s) && !is_ours(&s))))
 		err = refuse(r, -E_VDI_IN_USE, &s);
+	/* Who reads beside us does no harm; nothing may change below who reads elsewhere. */
+	if (!err && op != OP_VDI_COPY && op != OP_VDI_SERVE)
+		err = must_be_unread(r);
 	return err;
 }
 
@@ -426,7 +569,11 @@ int lease_before_delete(struct run *r)
 	if (err || !leases(r) || (!s.lease.generation && !is_shared(r)))
 		return err;
 	err = fill_in(r, &l, LEASE_PROCESS, "", 0);
-	return err ? err : replace(r, &l, may_take);
+	if (!err)
+		err = replace(r, &l, may_take);
+	if (!err && must_be_unread(r))			/* somebody has come since */
+		err = lease_after_delete(r, -E_VDI_IN_USE);
+	return err;
 }
 
 static int may_give_back(struct run *r, const struct seen *s, struct lease *new)
@@ -496,6 +643,36 @@ static int may_attach(struct run *r, const struct seen *s, struct lease *new)
 	return is_taken(s) ? refuse(r, -E_VDI_IN_USE, s) : 1;
 }
 
+/* We were not to have it; why has been said. */
+static void give_back(struct run *r)
+{
+	char why[sizeof(r->ctx->why)], what[sizeof(r->ctx->hint)];
+
+	memcpy(why, r->ctx->why, sizeof(why));
+	memcpy(what, r->ctx->hint, sizeof(what));
+	lease_detach(r);
+	memcpy(r->ctx->why, why, sizeof(why));
+	memcpy(r->ctx->hint, what, sizeof(what));
+}
+
+int lease_after_boot(struct run *r)
+{
+	struct lease_list l;
+	struct lease_look me;
+	int err = leases(r) ? list_of(&r->sr, &l) : 1;
+
+	if (err)
+		return err < 0 ? err : 0;
+	err = lease_who(r->ctx, &me);
+	for (size_t i = 0; !err && i < l.n; i++) {
+		const struct lease *s = &l.v[i].lease;
+
+		if (s->of.s[0] && uuid_equal(&s->host, &me.host) && !uuid_equal(&s->boot, &me.boot))
+			err = leases(r)->forget(&r->sr, &s->vdi);
+	}
+	return err;
+}
+
 int lease_attach(struct run *r, bool writable)
 {
 	struct lease l;
@@ -506,12 +683,21 @@ int lease_attach(struct run *r, bool writable)
 		return 0;
 	if (!leases(r))
 		return fail(r->ctx, -E_UNSUPPORTED, "locks on type %s", r->sr.type->names[0]);
+	if (WITH_READERS && !writable)
+		return start_reading(r);
 	if (!writable) {
 		err = look(r, &s);
 		return !err && is_elsewhere(&s) ? refuse(r, -E_VDI_IN_USE, &s) : err;
 	}
 	err = fill_in(r, &l, LEASE_BOOT, "", 0);
-	return err ? err : replace(r, &l, may_attach);
+	if (!err)
+		err = replace(r, &l, may_attach);
+	if (!err)
+		err = must_be_unread(r);
+	/* Who attaches again has it already. */
+	if (err == -E_VDI_IN_USE && !r->vdi.at.attached)
+		give_back(r);
+	return err;
 }
 
 static int may_detach(struct run *r, const struct seen *s, struct lease *new)
@@ -534,5 +720,8 @@ int lease_detach(struct run *r)
 	struct lease l;
 	int err = leases(r) ? fill_in(r, &l, LEASE_BOOT, "", 0) : 0;
 
-	return err || !leases(r) ? err : replace(r, &l, may_detach);
+	if (err || !leases(r))
+		return err;
+	err = replace(r, &l, may_detach);
+	return err || !WITH_READERS || r->vdi.at.writable ? err : stop_reading(r);
 }

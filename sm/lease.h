@@ -12,6 +12,10 @@
  *		host was started anew is seen there; anybody else must know, and break it.
  *	process	a verb at work.
  *
+ * Who attaches a disk of a shared SR for reading has a lock of his own beside the
+ * disk's, of kind boot: as many hosts as like may read, and while one does, nobody
+ * elsewhere writes, changes, deletes or merges the disk or what it stands on.
+ *
  * A mark by this host's hand is no obstacle to attaching here: the lock is then
  * the attachment's, under the owner's name, and a mark again after the detach.
  *
@@ -24,6 +28,7 @@
 #include "sm/core.h"
 
 #define WITH_LOCKS	IS_ENABLED(CONFIG_STORAGE_LOCKS)
+#define WITH_READERS	IS_ENABLED(CONFIG_SHARED_SR)
 
 /* --- handlers --- */
 
@@ -53,6 +58,8 @@ int lease_before_replace(struct run *r, const struct lease *was);
 void lease_after_replace(struct run *r);
 /* The lock for an attachment, where the SR is shared; for reading: is there no writer elsewhere? */
 int lease_attach(struct run *r, bool writable);
+/* The SR is attached anew: what this host read before it was started anew it does not read now. */
+int lease_after_boot(struct run *r);
 /* Give it back; nothing to do when it is not ours any more. */
 int lease_detach(struct run *r);
 /* A disk that another host has attached counts as attached: for who changes trees. */

@@ -9,6 +9,7 @@
 #include "lib/log.h"
 #include "sm/core.h"
 #include "sm/gc.h"
+#include "sm/lease.h"
 #include "sm/smtab.h"
 #include "sm/snapshot.h"
 #include "sm/state.h"
@@ -452,6 +453,8 @@ int do_sr_attach(struct run *r)
 	err = sr->type->transport->attach(sr);
 	if (!err)
 		err = sr_open(sr, true);	/* and finish what a dead process left */
+	if (WITH_READERS && !err && sr->shared)
+		err = lease_after_boot(r);
 	if (!err && IS_ENABLED(CONFIG_TRANSPORT_DEVICES) && sr->moved && r->rq->keep_tab)
 		err = note_moved(r);
 	if (!err)

@@ -35,6 +35,7 @@ static void put_lock(struct json *j, const struct lock_info *i)
 	json_key_str(j, "state", state(i));
 	json_key_str(j, "why", i->why);
 	json_key_str(j, "kind", i->damaged ? NULL : kinds[l->kind]);
+	json_key_str(j, "mode", i->damaged ? NULL : l->of.s[0] ? "shared" : "exclusive");
 	json_key_str(j, "owner", i->damaged ? NULL : l->owner);
 	json_key_str(j, "host", l->host.s[0] ? l->host.s : NULL);
 	json_key_str(j, "boot", l->boot.s[0] ? l->boot.s : NULL);

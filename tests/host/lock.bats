@@ -177,6 +177,74 @@ second_host() {
 	END
 }
 
+@test "readers on two hosts, and nobody changes what one of them reads" {
+	second_host
+	ns <<-'END'
+		share='--type file --dconf shared=true --name S'
+		sm sr forget S
+		sm sr introduce $SR $share --dconf location="$T/disks/$SR" >/dev/null
+		other sm sr forget $SR
+		other sm sr introduce $SR $share --dconf location="$T/disks/$SR" >/dev/null
+		# waits_for SOCKET: somebody serves a disk there.
+		waits_for() {
+			for ((i = 0; i < 200; i++)); do [ ! -S "$1" ] || return 0; sleep 0.05; done
+			return 1
+		}
+		export SM_GC=off
+		d=$(sm vdi create tree --sr S --size 2M --format vhd)
+		s=$(sm vdi snapshot tree --minimal)
+		sm vdi serve tree --socket "$T/1" --read-only &
+		one=$!
+		waits_for "$T/1"
+		SM_ROOT=$T/root2 sm vdi serve tree --socket "$T/2" --read-only &
+		two=$!
+		waits_for "$T/2"
+		is '[.locks[] | select(.mode == "shared" and .kind == "attached")] | length == 2' sm lock list
+		kill $two; wait $two || :
+		tree=$(sm vdi show tree --minimal)
+		read="*is being read by '*' (host aaaaaaaa-0000-4000-8000-000000000001, vdi serve)*"
+		for verb in "vdi delete $tree" "vdi resize $tree 4M" "vdi snapshot $tree" "vdi clone $tree" \
+			    "vdi serve $tree --socket $T/3"; do
+			fails 3 "$read" other sm $verb
+		done
+		# Below it nothing is merged, and what is garbage elsewhere goes.
+		other sm vdi delete "$s"
+		other sm gc plan S | grep >/dev/null "attached on another host"
+		other sm gc run S
+		[ "$(other sm vdi list --sr S --json | jq '[.vdis[] | select(.hidden)] | length')" = 1 ]
+		kill $one; wait $one || :
+		is '.locks == []' sm lock list
+		other sm gc run S
+		[ "$(other sm vdi list --sr S --json | jq '[.vdis[] | select(.hidden)] | length')" = 0 ]
+		# One that died reading: only who knows says so; its own host, started anew, does.
+		sm vdi serve tree --socket "$T/1" --read-only &
+		waits_for "$T/1"
+		kill -9 $!; wait $! || :
+		fails 3 "*not proven dead*" other sm lock break $tree
+		other sm lock break $tree --force
+		other sm vdi resize tree 4M
+		other sm vdi delete tree
+	END
+}
+
+@test "verbs of two hosts that change one SR take turns" {
+	second_host
+	ns <<-'END'
+		share='--type file --dconf shared=true --name S'
+		sm sr forget S
+		sm sr introduce $SR $share --dconf location="$T/disks/$SR" >/dev/null
+		other sm sr forget $SR
+		other sm sr introduce $SR $share --dconf location="$T/disks/$SR" >/dev/null
+		for n in 1 2 3 4 5 6; do
+			sm vdi create a$n --sr S --size 1M >/dev/null &
+			other sm vdi create b$n --sr S --size 1M >/dev/null &
+		done
+		wait
+		[ "$(sm vdi list --sr S --minimal | tr , '\n' | wc -l)" = 13 ]
+		is '.vdis | length == 13' other sm vdi list --sr S
+	END
+}
+
 @test "lock-util: the tool of 2007, on the locks of disks and on others" {
 	cd "$T/disks"
 	[ "$(lock-util lock $VDI.raw.xenlk w 0 $SR 30)" = "0 30" ]
