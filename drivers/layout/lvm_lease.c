@@ -322,11 +322,18 @@ static int lvm_lease_renew(struct sr *sr, const struct vdi *vdi, struct lease *h
 	return err == -ENOENT ? -E_NOT_LOCKED : err;
 }
 
+/* Where nothing is noted of the disk, a host without a name has nothing to do either. */
 static int lvm_lease_forget(struct sr *sr, const struct uuid *vdi)
 {
+	struct lease l;
 	struct place p;
-	int err = get_row(sr, &p, false);
+	int err = get_area(sr, &p);
+	bool none = err == -ENOENT || (!err && !lease_area_read(&p.area, vdi, &l) && !l.generation);
 
+	let_go(&p);
+	if (none)
+		return 0;
+	err = get_row(sr, &p, false);
 	if (!err)
 		err = failed(sr, lease_area_forget(&p.area, vdi), vdi);
 	let_go(&p);
