@@ -193,6 +193,30 @@ static uint64_t need_of(const struct work *w, uint32_t i, enum gc_action action)
 	return w->ask->unit && round_up_ok(need, w->ask->unit, &up) ? up : need;
 }
 
+/*
+ * What lies beyond the end of a disk reads as zero above it, and so it has to
+ * go on: nobody may see there what a larger parent holds.
+ */
+static const char *larger_text(const struct work *w, uint32_t i, struct gc_step *s)
+{
+	const struct node *n = &w->n[i], *p = &w->n[n->parent];
+	uint64_t size = n->v->virtual_size;
+
+	if (s->action == GC_UNSTACK || n->relink || p->v->virtual_size <= size)
+		return NULL;
+	for (uint32_t c = 0; s->action == GC_COALESCE && c <= w->count; c++) {
+		if (c == w->count)
+			return NULL;
+		if (!w->n[c].gone && w->n[c].parent == i && w->n[c].v->virtual_size > size)
+			break;
+	}
+	s->remedy = s->action == GC_LEAF ? arena_printf(w->a, "sm vdi resize %s %llu", n->v->uuid.s,
+							(unsigned long long)p->v->virtual_size) :
+		"copy the disks that stand on it, and delete them";
+	return arena_printf(w->a, "its parent %s is larger: %s, not %s", p->v->uuid.s,
+			    SIZE_STR(p->v->virtual_size), SIZE_STR(size));
+}
+
 static const char *attached_text(const struct work *w, uint32_t of, struct gc_step *s)
 {
 	const struct vdi *v = w->n[of].v;
@@ -209,6 +233,7 @@ static const char *obstacle(const struct work *w, uint32_t i, struct gc_step *s)
 {
 	const struct node *n = &w->n[i];
 	const struct gc_fact *f = &w->ask->facts[i];
+	const char *larger;
 
 	if (w->broken) {
 		s->remedy = "sm sr check";
@@ -229,6 +254,9 @@ static const char *obstacle(const struct work *w, uint32_t i, struct gc_step *s)
 		return attached_text(w, n->parent, s);
 	if (w->ask->facts[n->parent].why)
 		return w->ask->facts[n->parent].why;
+	larger = larger_text(w, i, s);
+	if (larger)
+		return larger;
 	if (s->action != GC_UNSTACK && is_raw(&w->n[n->parent]) && w->ask->unit &&
 	    w->n[n->parent].v->virtual_size < n->v->virtual_size)
 		return arena_printf(w->a, "its parent %s is a raw volume, and smaller",

@@ -361,3 +361,29 @@ TEST(gc_plan_knows_raw_disks)
 	OK(is(&w, 0, GC_WAIT, 2, 1));
 	end(&w);
 }
+
+/* Beyond its end a disk reads as zero, whatever a larger parent holds there. */
+TEST(gc_plan_shows_nothing_of_a_larger_parent)
+{
+	struct world w = { 0 };
+	char remedy[80];
+
+	add(&w, 1, 0, true, 20)->virtual_size = 120 * MiB;
+	add(&w, 2, 1, false, 11);
+	add(&w, 3, 0, true, 20)->virtual_size = 120 * MiB;
+	add(&w, 4, 3, true, 11);
+	add(&w, 5, 4, false, 1)->virtual_size = 120 * MiB;
+	add(&w, 6, 4, false, 1);
+	fill(&w);
+	plan(&w);
+	EQ(w.plan.n_todo, 0);
+	OK(is(&w, 0, GC_WAIT, 2, 1) && strstr(w.plan.v[0].why, "is larger"));
+	snprintf(remedy, sizeof(remedy), "sm vdi resize %s 125829120", id(2).s);
+	OK(!strcmp(w.plan.v[0].remedy, remedy));
+	OK(is(&w, 1, GC_WAIT, 4, 3) && strstr(w.plan.v[1].why, "is larger"));
+	/* Where nobody sees so far it does not matter. */
+	w.l.v[4].virtual_size = 100 * MiB;
+	plan(&w);
+	OK(w.plan.n_todo == 1 && is(&w, 0, GC_COALESCE, 4, 3));
+	end(&w);
+}
