@@ -31,6 +31,7 @@
 #include "lib/log.h"
 #include "lib/serve/disk.h"
 #include "sm/core.h"
+#include "sm/gc.h"
 #include "sm/image.h"
 #include "sm/lease.h"
 #include "sm/locks.h"
@@ -484,5 +485,10 @@ int do_vdi_copy(struct run *r)
 	cleanup_close(&w.from_file);
 	cleanup_close(&w.to_file);
 	lock_drop(&w.copy_lock);
+	/* A collector of that SR may have waited for it; of this one sm_run() thinks. */
+	if (!err)
+		r->was_read = w.from.was_read = w.vdi.parent.s[0];
+	if (IS_ENABLED(CONFIG_GC) && !err && !w.same && !r->ctx->dry_run)
+		gc_kick(&w.from);
 	return err;
 }

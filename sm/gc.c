@@ -268,6 +268,8 @@ static bool is_cause(const struct run *r)
 	case OP_VDI_COMPOSE:
 	case OP_VDI_DATA_DESTROY:
 		return true;
+	case OP_VDI_COPY:
+		return r->was_read;
 	default:
 		return false;
 	}

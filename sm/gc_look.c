@@ -105,7 +105,20 @@ static void take_live(struct gc_look *k)
 	}
 }
 
-/* One that speaks of no copy that could be gone on with is from a death: it is removed. */
+/*
+ * One that speaks of no copy that could be gone on with is from a death: it is
+ * removed, and a volume that was to take the copy gives back the room for that.
+ */
+static int end_journal(struct gc_look *k, const struct merge_journal *j, const struct vdi *vdi)
+{
+	const struct layout *layout = k->run.sr.type->layout;
+	const struct vdi *parent = vdi && !j->relink ? tree_parent(&k->l, vdi) : NULL;
+
+	logf_warn(&k->ctx, "VDI %s: a journal of a merge that ended: removed", j->vdi.s);
+	return parent && parent->hidden ? layout->merge_end(&k->run.sr, vdi, parent) :
+					  layout->merge_forget(&k->run.sr, &j->vdi);
+}
+
 static int take_journals(struct gc_look *k, bool write)
 {
 	const struct layout *layout = k->run.sr.type->layout;
@@ -119,8 +132,7 @@ static int take_journals(struct gc_look *k, bool write)
 		if (v[i].relink && vdi && (vdi->n_children || vdi->hidden)) {
 			k->facts[vdi - k->l.v].relink = true;
 		} else if (write) {
-			logf_warn(&k->ctx, "VDI %s: a journal of a merge that ended: removed", v[i].vdi.s);
-			err = layout->merge_forget(&k->run.sr, &v[i].vdi);
+			err = end_journal(k, &v[i], vdi);
 		}
 	}
 	return err;
