@@ -72,6 +72,11 @@ struct image_merge {
 	struct io *child, *parent;	/* the parent's is writable */
 	const struct format *parent_format;
 	/*
+	 * The child's is writable, and nobody writes it: it forgets what is merged, now
+	 * and then and when tick() ends the work, so that this need not be done again.
+	 */
+	bool forgets;
+	/*
 	 * Called after each few MiB with what has been merged and what there is, in
 	 * bytes; not 0 ends the work there, with that result.
 	 */
@@ -150,9 +155,9 @@ struct format {
 	int (*mend)(struct ctx *ctx, struct io *io);
 	/*
 	 * Write what the child holds into its parent, which must have its virtual
-	 * size.  The child is only read and goes on to override what is being
-	 * merged, so ending anywhere, by a death too, costs nothing but doing it
-	 * again; what was done is in good order when the slot returns.
+	 * size.  The child goes on to override what is being merged, so ending
+	 * anywhere, by a death too, costs nothing but doing it again; what was done
+	 * is in good order when the slot returns.
 	 */
 	int (*merge)(struct ctx *ctx, const struct image_merge *m);
 	/* Bytes by which the parent's image will grow, at most. */

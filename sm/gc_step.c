@@ -3,10 +3,12 @@
  * One step of a collector, in such an order that a death anywhere leaves a tree
  * that is right, and the next collector goes on.
  *
- * A merge: the journal and the room (merge_begin()); the copy, without a lock; then
- * the SR is looked at again, and if it still is that child of that parent, a
- * journal says that the copy is whole.  Of that the children are given the parent
- * for theirs, one by one, and when there is none left the node is deleted.
+ * A merge: the journal and the room (merge_begin()); the copy, without a lock, on
+ * the way of which the node forgets what its parent shows in its place by then, so
+ * that no work is lost; then the SR is looked at again, and if it still is that child
+ * of that parent, a journal says that the copy is whole.  After that the children are
+ * given the parent for theirs, one by one, and when there is none left the node is
+ * deleted.
  *
  * A leaf may be written at any time while it is copied.  Who is about to do that
  * removes its mark (gc_disturb()); without it, or with other times of its file,
@@ -216,8 +218,9 @@ static int open_pair(struct gc_look *k, struct merge *m, const struct vdi *vdi, 
 	const struct layout *layout = layout_of(k);
 	const struct format *f = sr_format(k->run.sr.type, vdi->format);
 	uint64_t more = 0;
-	int err = layout->volume_io(&k->run.sr, vdi, false, &m->im.child);
+	int err = layout->volume_io(&k->run.sr, vdi, vdi->hidden, &m->im.child);
 
+	m->im.forgets = vdi->hidden;
 	m->im.parent_format = sr_format(k->run.sr.type, parent->format);
 	if (!err)
 		err = layout->volume_io(&k->run.sr, parent, false, &m->im.parent);
@@ -411,6 +414,7 @@ static int merge(struct gc_look *k, const struct gc_step *s)
 			fail_clear(&k->ctx);	/* it has been logged */
 		err = run_merge(&k->ctx, &m, sr_format(k->run.sr.type, vdi->format));
 	}
+	gc_forget(m.g, &m.vdi);
 	gc_forget(m.g, &m.parent);
 	io_close(m.im.child);
 	io_close(m.im.parent);

@@ -327,6 +327,17 @@ static void close_pair(struct pair *p)
 	vhd_close(p->parent);
 }
 
+#define KEEP_EVERY	512u	/* blocks: so much is lost by a death at most */
+
+/* What is merged is on the disk: the child may let go of it. */
+static int keep(const struct image_merge *m, struct vhd_coalesce *c)
+{
+	_vhd_close_ struct vhd *own = NULL;
+	int err = m->forgets && c->done > c->forgotten ? vhd_open(&own, m->child, VHD_RDWR) : 0;
+
+	return own ? vhd_coalesce_forget(c, own) : err;
+}
+
 static int merge_all(const struct image_merge *m, struct vhd_coalesce *c)
 {
 	uint64_t total = c->total * VHD_BLOCK;
@@ -334,10 +345,17 @@ static int merge_all(const struct image_merge *m, struct vhd_coalesce *c)
 
 	while (!err && c->done < c->total) {
 		err = vhd_coalesce_step(c);
+		if (!err && m->forgets && c->done - c->forgotten >= KEEP_EVERY && c->done < c->total) {
+			err = vhd_coalesce_checkpoint(c);
+			if (!err)
+				err = keep(m, c);
+		}
 		if (!err)
 			err = m->tick(m->arg, c->done * VHD_BLOCK, total);
 	}
 	end = vhd_coalesce_finish(c);
+	if (err && !end)
+		end = keep(m, c);
 	return err ? err : end;
 }
 

@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "lib/arena.h"
 #include "lib/err.h"
+#include "lib/vhd/bat.h"
 #include "lib/vhd/batmap.h"
+#include "lib/vhd/bitmap.h"
 #include "lib/vhd/coalesce.h"
 
-#define ROOM	((size_t)8 << 20)	/* bytes of one batch */
+#define ROOM	((size_t)10 << 20)	/* bytes of one batch */
 #define RUNS	8192u			/* of one batch */
 #define GAP	((uint64_t)16 << 10)	/* bytes read in vain rather than ask twice */
+#define PAGE	((size_t)4096)		/* data lies in it as it does on the medium: no copy for O_DIRECT */
+/* What one block may add to a batch: its data, a gap before it, and a page for each span. */
+#define MOST	(VHD_BLOCK + GAP + (VHD_BLOCK / GAP + 1) * PAGE)
 #define AHEAD	64u			/* blocks whose bitmaps are asked for early */
 
 /* Bytes that the child has: where they go, and where they wait in the buffer. */
@@ -26,6 +32,10 @@ struct span {
 struct vhd_batch {
 	uint32_t blocks, n_runs, n_spans;
 	size_t bytes;
+	struct io *from;
+	char *mem, *buf;
+	bool whole;			/* all of it has been read */
+	pthread_t reader;
 	struct run runs[RUNS];
 	struct span spans[RUNS];
 };
@@ -68,6 +78,22 @@ static uint32_t count_new(const struct vhd_coalesce *c)
 	return n;
 }
 
+static struct vhd_batch *new_batch(struct io *from)
+{
+	struct vhd_batch *b = must_alloc(sizeof(*b));
+
+	b->from = from;
+	b->mem = must_alloc(ROOM + PAGE);
+	b->buf = b->mem + -(uintptr_t)b->mem % PAGE;
+	return b;
+}
+
+static void free_batch(struct vhd_batch *b)
+{
+	free(b->mem);
+	free(b);
+}
+
 int vhd_coalesce_start(struct vhd_coalesce **out, struct vhd *child, struct vhd *parent,
 		       struct io *raw, uint32_t first)
 {
@@ -83,9 +109,8 @@ int vhd_coalesce_start(struct vhd_coalesce **out, struct vhd *child, struct vhd 
 	line_up(c);
 	c->done = first < c->total ? first : c->total;
 	c->planned = c->announced = c->done;
-	c->now = must_alloc(sizeof(*c->now));
-	c->next = must_alloc(sizeof(*c->next));
-	c->buf = must_alloc(ROOM);
+	c->now = new_batch(child->io);
+	c->next = new_batch(child->io);
 	if (parent && parent->bat)
 		vhd_expect(parent, count_new(c));
 	*out = c;
@@ -109,13 +134,13 @@ static void announce_bitmaps(struct vhd_coalesce *c)
 	}
 }
 
-static void add_run(struct vhd_batch *b, uint32_t first_span, uint64_t at, uint64_t pos,
-		    uint64_t len)
+static void add_run(struct vhd_batch *b, uint64_t at, uint64_t pos, uint64_t len)
 {
-	struct span *s = b->n_spans > first_span ? &b->spans[b->n_spans - 1] : NULL;
+	struct span *s = b->n_spans ? &b->spans[b->n_spans - 1] : NULL;
 
-	if (!s || pos > s->pos + s->len + GAP) {
+	if (!s || pos < s->pos + s->len || pos > s->pos + s->len + GAP) {
 		s = &b->spans[b->n_spans++];
+		b->bytes += (pos - b->bytes) % PAGE;
 		*s = (struct span){ .pos = pos, .buf = (uint32_t)b->bytes };
 	}
 	s->len = (uint32_t)(pos + len - s->pos);
@@ -128,7 +153,6 @@ static void add_run(struct vhd_batch *b, uint32_t first_span, uint64_t at, uint6
 static int plan_block(struct vhd_coalesce *c, struct vhd_batch *b, uint32_t block)
 {
 	uint64_t at = block * VHD_BLOCK, end = at + VHD_BLOCK;
-	uint32_t first = b->n_spans;
 
 	if (end > c->child->footer.size)
 		end = c->child->footer.size;
@@ -139,7 +163,7 @@ static int plan_block(struct vhd_coalesce *c, struct vhd_batch *b, uint32_t bloc
 		if (where < 0)
 			return where;
 		if (where == VHD_HERE)
-			add_run(b, first, at, pos, n);
+			add_run(b, at, pos, n);
 		at += n;
 	}
 	return 0;
@@ -150,8 +174,9 @@ static int plan(struct vhd_coalesce *c, struct vhd_batch *b)
 {
 	b->blocks = b->n_runs = b->n_spans = 0;
 	b->bytes = 0;
+	b->whole = false;
 	announce_bitmaps(c);
-	while (c->planned < c->total && b->bytes + VHD_BLOCK <= ROOM &&
+	while (c->planned < c->total && b->bytes + MOST <= ROOM &&
 	       b->n_runs + VHD_BLOCK_SECTORS / 2 <= RUNS &&
 	       (!c->at_most || b->blocks < c->at_most)) {
 		int err = plan_block(c, b, c->turns[c->planned].block);
@@ -168,16 +193,30 @@ static int plan(struct vhd_coalesce *c, struct vhd_batch *b)
 
 /* --- moving -------------------------------------------------------------------- */
 
-static int merge(struct vhd_coalesce *c, const struct vhd_batch *b)
+static int fetch(struct vhd_batch *b)
 {
 	int err = 0;
 
-	for (uint32_t i = 0; i < b->n_spans && !err; i++)
-		err = io_read(c->child->io, b->spans[i].pos, c->buf + b->spans[i].buf,
-			      b->spans[i].len);
+	for (uint32_t i = 0; i < b->n_spans && !err && !b->whole; i++)
+		err = io_read(b->from, b->spans[i].pos, b->buf + b->spans[i].buf, b->spans[i].len);
+	b->whole = !err;
+	return err;
+}
+
+/* Whoever needs the batch finds that it is not whole, tries again, and learns why. */
+static void *fetch_ahead(void *arg)
+{
+	fetch(arg);
+	return NULL;
+}
+
+static int put(struct vhd_coalesce *c, const struct vhd_batch *b)
+{
+	int err = 0;
+
 	for (uint32_t i = 0; i < b->n_runs && !err; i++) {
 		const struct run *r = &b->runs[i];
-		const char *p = c->buf + r->buf;
+		const char *p = b->buf + r->buf;
 
 		err = c->parent ? vhd_write(c->parent, r->at, p, r->len) :
 			io_write(c->raw, r->at, p, r->len);
@@ -191,6 +230,7 @@ int vhd_coalesce_step(struct vhd_coalesce *c)
 {
 	struct io *to = c->parent ? c->parent->io : c->raw;
 	struct vhd_batch *b = c->now;
+	bool ahead;
 	int err = 0;
 
 	if (c->done >= c->total)
@@ -200,7 +240,14 @@ int vhd_coalesce_step(struct vhd_coalesce *c)
 	if (!err && !c->next->blocks)
 		err = plan(c, c->next);
 	if (!err)
-		err = merge(c, b);
+		err = fetch(b);
+	if (err)
+		return err;
+	ahead = c->next->n_spans && !c->next->whole &&
+		!pthread_create(&c->next->reader, NULL, fetch_ahead, c->next);
+	err = put(c, b);
+	if (ahead)
+		pthread_join(c->next->reader, NULL);
 	if (err)
 		return err;
 	io_hint(to, 0, to->size, IO_WROTE);
@@ -209,6 +256,25 @@ int vhd_coalesce_step(struct vhd_coalesce *c)
 	c->now = c->next;
 	c->next = b;
 	return 0;
+}
+
+int vhd_coalesce_forget(struct vhd_coalesce *c, struct vhd *own)
+{
+	int err;
+
+	if (!own->bat)
+		return 0;
+	for (uint32_t i = c->forgotten; i < c->done; i++) {
+		uint32_t block = c->turns[i].block;
+
+		vhd_bits_drop(own, block);
+		vhd_batmap_clear(own, block);
+		vhd_bat_set(own, block, VHD_UNUSED);
+	}
+	err = vhd_flush(own);
+	if (!err)
+		c->forgotten = c->done;
+	return err;
 }
 
 int vhd_coalesce_checkpoint(struct vhd_coalesce *c)
@@ -228,8 +294,7 @@ void vhd_coalesce_free(struct vhd_coalesce *c)
 	if (c->parent && c->parent->bat)
 		vhd_expect(c->parent, 0);
 	free(c->turns);
-	free(c->now);
-	free(c->next);
-	free(c->buf);
+	free_batch(c->now);
+	free_batch(c->next);
 	free(c);
 }

@@ -18,8 +18,10 @@
  *
  * Blocks are taken in the order in which they lie in the parent, new ones
  * last, several in one step, and only sectors that the child has.  While one
- * batch is written the next is being read.  Memory: 8 bytes a block, 8 MiB of
- * data, and 400 KiB that say where it belongs.
+ * batch is written the next is being read, by a thread of its own: no other
+ * call touches the child's io meanwhile, and none is under way between two
+ * steps.  Memory: 8 bytes a block, 20 MiB, of which data takes what it needs,
+ * and 400 KiB that say where it belongs.
  */
 #ifndef LIB_VHD_COALESCE_H
 #define LIB_VHD_COALESCE_H
@@ -36,7 +38,7 @@ struct vhd_coalesce {
 	struct vhd_turn { uint32_t place, block; } *turns;
 	struct vhd_batch *now, *next;	/* being written, being read */
 	uint32_t planned, announced;	/* turns in a batch; turns whose bitmaps are on their way */
-	char *buf;
+	uint32_t forgotten;		/* turns */
 };
 
 /*
@@ -50,7 +52,14 @@ int vhd_coalesce_start(struct vhd_coalesce **c, struct vhd *child, struct vhd *p
 int vhd_coalesce_step(struct vhd_coalesce *c);
 /* What was merged so far is on the disk when this returns; done is then a place to go on from. */
 int vhd_coalesce_checkpoint(struct vhd_coalesce *c);
-/* The same, and footers and batmap of the parent. */
+/*
+ * Let the child forget what is merged, after one of the two around this: it shows
+ * the parent's there, which is the same.  Then who begins once more has so much
+ * less to do.  own: the child, open for writing.  Who has its table in memory may go
+ * on by that, for the data stays where it is.
+ */
+int vhd_coalesce_forget(struct vhd_coalesce *c, struct vhd *own);
+/* The same as a checkpoint, and footers and batmap of the parent. */
 int vhd_coalesce_finish(struct vhd_coalesce *c);
 void vhd_coalesce_free(struct vhd_coalesce *c);
 

@@ -204,6 +204,31 @@ ns() {
 	END
 }
 
+@test "what was merged when a collector is stopped is not copied again" {
+	ns <<-'END'
+		sm vdi create disk --sr S --size 80M --format vhd --uuid ${U}1 >/dev/null
+		put disk 1:1
+		sm vdi snapshot disk a --uuid ${U}2 >/dev/null
+		put disk $(for ((i = 0; i < 30; i++)); do echo $((i + 9)):$((i * 2)); done)
+		sm vdi snapshot disk b --uuid ${U}3 >/dev/null
+		put disk 7:7
+		keep ${U}1 ${U}3
+		sm vdi delete a
+		is '.plans[0].copy == 62914560' sm gc plan S
+		sm gc run S --rate 8M & gc=$!
+		until is '.collectors[0].done > 0' sm gc status S 2>/dev/null; do kill -0 $gc; done
+		sm gc stop S
+		wait $gc && exit 1
+		is '.plans[0].copy | . > 0 and . < 62914560' sm gc plan S
+		kept ${U}1 ${U}3
+		sm sr check S
+		sm gc run S
+		[ "$(nodes)" -eq 3 ]
+		kept ${U}1 ${U}3
+		clean
+	END
+}
+
 @test "a disk attached while its data was being copied keeps what is written" {
 	ns <<-'END'
 		chain 1

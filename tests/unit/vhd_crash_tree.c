@@ -170,6 +170,7 @@ TEST(vhd_journals_of_upstream_are_reverted)
 struct family {
 	struct io *file[IO_LOG_FILES];
 	bool raw;			/* the last one has no format */
+	bool both;			/* both files of a pair change */
 };
 
 static int find(void *arg, const struct image_parent *want, struct io **io, enum image_format *f)
@@ -225,18 +226,34 @@ static void after_coalesce(struct io **disk, size_t n, void *arg)
 	if (!fam->raw)
 		vhd_close(crash_recover(disk[0], NULL));
 	now.file[1] = disk[0];
+	if (fam->both) {
+		vhd_close(crash_recover(disk[1], NULL));
+		now.file[0] = disk[1];
+	}
 	if (see(&now, 0, seen, &size))
 		for (uint32_t i = 0; i < POINTS; i++)
 			EQ(seen[i], i % 2 ? 2 : i % 3 ? 0 : 1);
 }
 
-static void die_merging(struct io *parent, bool raw, uint32_t at_most)
+/* The child lets go of what is merged. */
+static void forget(struct vhd_coalesce *co, struct io *child)
+{
+	struct vhd *own = NULL;
+
+	EQ(vhd_open(&own, child, VHD_RDWR), 0);
+	EQ(vhd_coalesce_forget(co, own), 0);
+	EQ(vhd_allocated(own), co->total - co->done);
+	vhd_close(own);
+}
+
+static void die_merging(struct io *parent, bool raw, uint32_t at_most, bool forgets)
 {
 	struct family fam = { .file = { crash_image(VHD_DIFF, 2, raw ? 0 : 1), parent }, .raw = raw };
 	struct vhd_coalesce *co = NULL;
 	struct vhd *c = NULL, *p = NULL;
-	struct io *log;
+	struct io *log, *child = fam.file[0];
 
+	fam.both = forgets;
 	if (raw)
 		for (uint32_t i = 0; i < POINTS; i += 3) {
 			uint8_t b[512];
@@ -247,15 +264,20 @@ static void die_merging(struct io *parent, bool raw, uint32_t at_most)
 	else
 		crash_fill(parent, 0, 3, 1);
 	crash_fill(fam.file[0], 1, 2, 2);
-	EQ(vhd_open(&c, fam.file[0], 0), 0);
 	log = io_log(parent);
+	if (forgets)
+		child = io_log_join(log, child);
+	EQ(vhd_open(&c, child, 0), 0);
 	if (!raw)
 		EQ(vhd_open(&p, log, VHD_RDWR), 0);
 	EQ(vhd_coalesce_start(&co, c, p, raw ? log : NULL, 0), 0);
 	EQ(co->total, 3);
 	co->at_most = at_most;
-	while (co->done < co->total && !vhd_coalesce_step(co))
+	while (co->done < co->total && !vhd_coalesce_step(co)) {
 		EQ(vhd_coalesce_checkpoint(co), 0);
+		if (forgets)
+			forget(co, child);
+	}
 	EQ(co->sectors, 5);
 	EQ(vhd_coalesce_finish(co), 0);
 	vhd_coalesce_free(co);
@@ -264,17 +286,22 @@ static void die_merging(struct io *parent, bool raw, uint32_t at_most)
 	vhd_close(p);
 	vhd_close(c);
 	crash_sweep("vhd coalesce", log, after_coalesce, &fam, 12);
+	if (forgets)
+		io_close(child);
 	io_close(parent);
 	io_close(fam.file[0]);
 }
 
 TEST(vhd_chain_shows_the_same_wherever_a_merge_dies)
 {
-	die_merging(crash_image(VHD_DYNAMIC, 1, 0), false, 1);
-	die_merging(crash_image(VHD_DYNAMIC, 1, 0), false, 0);
-	die_merging(crash_volume(VHD_DYNAMIC, 1, 0), false, 0);
-	die_merging(crash_image(VHD_FIXED, 1, 0), false, 0);
-	die_merging(io_sparse(CRASH_SIZE, CRASH_ROOM, 0), true, 1);
+	die_merging(crash_image(VHD_DYNAMIC, 1, 0), false, 1, false);
+	die_merging(crash_image(VHD_DYNAMIC, 1, 0), false, 1, true);
+	die_merging(crash_image(VHD_DYNAMIC, 1, 0), false, 0, false);
+	die_merging(crash_volume(VHD_DYNAMIC, 1, 0), false, 0, false);
+	die_merging(crash_volume(VHD_DYNAMIC, 1, 0), false, 0, true);
+	die_merging(crash_image(VHD_FIXED, 1, 0), false, 0, false);
+	die_merging(io_sparse(CRASH_SIZE, CRASH_ROOM, 0), true, 1, false);
+	die_merging(io_sparse(CRASH_SIZE, CRASH_ROOM, 0), true, 1, true);
 }
 
 /* --- linking ------------------------------------------------------------- */
