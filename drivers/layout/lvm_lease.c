@@ -244,10 +244,15 @@ static int get_row(struct sr *sr, struct place *p, bool make)
 	struct lease me = { .state = LEASE_HELD };
 	struct lease_look who;
 	int err = lvm_vg_may_change(lvm_of(sr)->vg, true);
+	bool there;
 
 	*p = (struct place){ 0 };
 	if (err)
 		return lvm_refused(sr, lvm_of(sr)->vg, err);
+	err = get_area(sr, p);
+	there = !err;
+	if (err && (err != -ENOENT || !make))	/* it takes no name to see that nothing was ever locked */
+		return err;
 	err = lease_who(sr->ctx, &who);
 	if (!err && uuid_equal(&who.host, &who.boot)) {
 		hint(sr->ctx, "systemd-machine-id-setup, or INSTALLATION_UUID in /etc/xensource-inventory");
@@ -255,14 +260,10 @@ static int get_row(struct sr *sr, struct place *p, bool make)
 	}
 	if (!err)
 		err = lease_sign(sr->ctx, &me);
-	if (err)
-		return err;
-	err = get_area(sr, p);
-	if (err == -ENOENT && make) {
+	if (!err && !there)
 		err = make_area(sr, &me);
-		if (!err)
-			err = get_area(sr, p);
-	}
+	if (!err && !there)
+		err = get_area(sr, p);
 	if (err)
 		return err;
 	p->area.host = who.host;
