@@ -73,6 +73,8 @@ static bool parse_line(struct arena *a, const char *p, const char *end, struct s
 	struct view f;
 
 	*e = (struct smtab_entry){ 0 };
+	if (memchr(p, '\0', (size_t)(end - p)))
+		return false;
 	if (!next_field(&p, end, &f) || f.n != UUID_LEN || uuid_parse_n(&e->uuid, f.p, f.n))
 		return false;
 	if (!next_field(&p, end, &f))
@@ -83,10 +85,11 @@ static bool parse_line(struct arena *a, const char *p, const char *end, struct s
 	e->name = get_field(a, f.p, f.n);
 	while (next_field(&p, end, &f)) {
 		const char *eq = memchr(f.p, '=', f.n);
+		const char *key = eq ? get_field(a, f.p, (size_t)(eq - (const char *)f.p)) : "";
 
-		if (!eq || eq == f.p)
+		if (!*key)
 			return false;
-		kv_set(a, &e->dconf, get_field(a, f.p, (size_t)(eq - (const char *)f.p)),
+		kv_set(a, &e->dconf, key,
 		       get_field(a, eq + 1, f.n - (size_t)(eq + 1 - (const char *)f.p)));
 	}
 	return true;

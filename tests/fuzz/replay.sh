@@ -11,9 +11,11 @@ lib() {
 	make -s O="$O" full_defconfig "${san[@]}" && make -s O="$O" -j"$jobs" "${san[@]}" "$O/bin/smbox"
 }
 replay() {	# replay NAME
-	local objects
+	local objects more=()
 	mapfile -t objects < <(find "$O/obj/lib" -name '*.o')
-	gcc "${flags[@]}" -o "$O/replay-$1" "tests/fuzz/$1.c" tests/fuzz/replay.c "${objects[@]}" &&
+	# What is read by the core itself needs all of it.
+	[ "$1" != smtab ] || mapfile -t more < <(find "$O"/obj/{arch,drivers,sm} -name '*.o' ! -path '*/sm/main.o')
+	gcc "${flags[@]}" -o "$O/replay-$1" "tests/fuzz/$1.c" tests/fuzz/replay.c "${objects[@]}" "${more[@]}" &&
 		"$O/replay-$1" tests/fuzz/corpus/"$1"/*
 }
 
