@@ -147,6 +147,8 @@ if [ -n "${LONG:-}" ]; then
 	needs lab bats && stage lab lab musl tests/{sweep,lvm_host,lvhd,nfs}.bats
 	needs turns bats && STEPS=2000 stage turns lab musl tests/lvm_turns.bats
 	needs ring bats && SECS=120 stage ring lab musl tests/lvm_ring.bats
+	needs trees bats && GC_STEPS=400 SM=$O/musl/bin/sm stage trees bats --tap -f "random trees" tests/host/gc.bats
+	needs trees-lvm bats && GC_STEPS=100 GC_DEPTH=24 GC_SECONDS=7200 stage trees-lvm lab musl tests/live.bats
 	needs fuzz clang && stage fuzz tests/fuzz/fuzz.sh "$O/fuzz" "${FUZZ_SECONDS:-120}"
 	result
 fi
