@@ -125,7 +125,7 @@ lab() {	# lab FOLDER [FILE...]: its own report is a comment here, its TAP files 
 result() {
 	local log logs=()
 
-	for log in unit-musl host lab; do
+	for log in unit-musl host lab power; do
 		! wanted $log || [ ! -e "$O/$log.log" ] || logs+=("$O/$log.log")
 	done
 	echo
@@ -145,6 +145,7 @@ if [ -n "${LONG:-}" ]; then
 	stage unit-musl unit musl
 	needs host bats && stage host host musl tests/host/{sweep,image_crash,gc,lock}.bats
 	needs lab bats && stage lab lab musl tests/{sweep,lvm_host,lvhd,nfs}.bats
+	needs power bats && CUTS=1000 stage power lab musl tests/power.bats
 	needs turns bats && STEPS=2000 stage turns lab musl tests/lvm_turns.bats
 	needs ring bats && SECS=120 stage ring lab musl tests/lvm_ring.bats
 	needs trees bats && GC_STEPS=400 SM=$O/musl/bin/sm stage trees bats --tap -f "random trees" tests/host/gc.bats
@@ -161,7 +162,7 @@ stage fuzz tests/fuzz/replay.sh "$O/gcc"
 needs host bats && stage host host gcc tests/host/*.bats
 needs lab bats && stage lab lab musl tests/*.bats
 # UBSan looks at how we compute, not at when we die: few of the sweeps' deaths, and nothing that tests the lab.
-needs lab-ubsan bats && STEPS=40 SWEEP_EVERY=1201 stage lab-ubsan lab ubsan tests/[!l]*.bats tests/l[!a]*.bats
+needs lab-ubsan bats && STEPS=40 CUTS=6 SWEEP_EVERY=1201 stage lab-ubsan lab ubsan tests/[!l]*.bats tests/l[!a]*.bats
 needs driver bats && stage driver tests/driver_readme.sh "$O/driver"
 stage layers tests/layers.sh
 stage writable tests/lint/writable.sh "$O/musl"
