@@ -447,6 +447,9 @@ int nbd_work(struct nbd_disk *k, int *ends, size_t n_ends)
 		live(&w);
 	drop_boss(&w);
 	server_stop(w.s);
+	/* What is held may be another's parent by now, and all of it is written. */
+	if (w.kept)
+		disk_forget(w.d);
 	err = disk_close(w.d);
 	if (err)
 		logf_err(k->sr->ctx, "nbd: VDI %s: write the last of it: %s", k->vdi->uuid.s,

@@ -422,6 +422,7 @@ static int find_all(struct sr *sr, struct volume_split *s)
 int lvhd_volume_split(struct sr *sr, struct volume_split *s)
 {
 	struct lvhd_snapshot plan;
+	enum lvhd_kind kind;
 	struct lvhd h;
 	bool more;
 	int err = lvhd_begin(sr, &s->leaf->uuid, &h);
@@ -441,7 +442,8 @@ int lvhd_volume_split(struct sr *sr, struct volume_split *s)
 	if (!is_done(err))
 		return err;
 	volumes_go(&h, s);
-	h.held = NULL;
+	/* Its device may not have become read-only, but nobody writes it any more. */
+	h.held = plan.shrink_later || h.held ? lvhd_find(&h, &plan.base, &kind) : NULL;
 	err = lvhd_snapshot_end(&h, &plan, &more);
 	if (err)
 		return fail(sr->ctx, lvhd_failed(sr, &h, err),
