@@ -65,7 +65,8 @@ static int fetch(struct copy *y, struct job *j)
 			wipe(j, at, end);
 			continue;
 		}
-		memset(j->used + at / IMAGE_GRAIN, true, (size_t)((end - 1) / IMAGE_GRAIN - at / IMAGE_GRAIN + 1));
+		for (size_t k = (size_t)(at / IMAGE_GRAIN); k * IMAGE_GRAIN < end; k++)
+			j->used[k] = true;
 		err = image_fetch(y->c->from, p->at, j->c.data + at, p, 1);
 	}
 	if (!err)

@@ -155,6 +155,8 @@ int dir_volume_compose(struct sr *sr, const struct vdi *child, const struct vdi 
 /* Finish what the journal of that name says, or forget it. */
 int dir_compose_recover(struct sr *sr, const char *journal);
 bool dir_is_compose_journal(const char *name);
+/* A journal of one uuid.  1, 0 when it is not whole or none of ours, or an error. */
+int dir_read_journal(struct sr *sr, const char *name, struct uuid *value);
 
 /* --- dir_merge.c --- */
 

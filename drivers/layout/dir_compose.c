@@ -65,17 +65,27 @@ static int drop_journal(struct sr *sr, const char *name)
 	return err ? fail(sr->ctx, err, "remove %s", name) : 0;
 }
 
+int dir_read_journal(struct sr *sr, const char *name, struct uuid *value)
+{
+	struct view text = { 0 };
+	int err = file_read_small(sr->dir, name, &sr->ctx->arena, UUID_LEN, &text);
+
+	/* No file, or one that is too large, is none of ours; one that cannot be read may be. */
+	if (err && err != -EFBIG && err != -EISDIR && err != -EINVAL && err != -ELOOP && err != -ENOENT)
+		return fail(sr->ctx, err, "read %s", name);
+	return !err && !uuid_parse(value, text.p);
+}
+
 int dir_compose_recover(struct sr *sr, const char *name)
 {
 	struct vdi child, parent = { 0 };
 	struct uuid c, p;
-	struct view text = { 0 };
-	int err = file_read_small(sr->dir, name, &sr->ctx->arena, UUID_LEN, &text);
+	int err = dir_read_journal(sr, name, &p);
 
-	if (err == -ENOENT)
-		return 0;
+	if (err < 0)
+		return err;
 	/* One that is not whole: nothing has been done. */
-	if (!err && !uuid_parse(&p, text.p) && !uuid_parse(&c, name + strlen(COMPOSE))) {
+	if (err && !uuid_parse(&c, name + strlen(COMPOSE))) {
 		err = dir_find(sr, &c, &child);
 		if (!err && uuid_equal(&child.parent, &p))
 			err = dir_find(sr, &p, &parent);

@@ -281,14 +281,13 @@ int dir_leaf_recover(struct sr *sr, const char *journal)
 {
 	struct uuid leaf, parent;
 	const char *format, *old = NULL;
-	struct view text = { 0 };
 	int has_parent, has_old, err;
 
 	is_journal(journal, LEAF, &leaf);
-	err = file_read_small(sr->dir, journal, &sr->ctx->arena, UUID_LEN, &text);
-	if (err == -ENOENT)
-		return 0;
-	if (err || uuid_parse(&parent, text.p)) {	/* it was not whole: nothing has been done */
+	err = dir_read_journal(sr, journal, &parent);
+	if (err < 0)
+		return err;
+	if (!err) {			/* it was not whole: nothing has been done */
 		logf_warn(sr->ctx, "%s says nothing: removed", journal);
 		return drop_journal(sr, LEAF, &leaf);
 	}

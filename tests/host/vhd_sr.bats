@@ -292,6 +292,35 @@ ns() {
 	END
 }
 
+@test "what a death left of compose: finished, or of no meaning; one that cannot be read is kept" {
+	ns <<-'END'
+		sm vdi create leaf --sr S --size 8M --format vhd --uuid ${U}1
+		sm vdi clone leaf --uuid ${U}2
+		sm vdi create data --sr S --size 8M --format vhd --uuid ${U}3
+		base=$(sm vdi show leaf --json | jq -r .vdi.parent)
+		sm vdi delete ${U}2
+		printf %s ${U}1 >compose_${U}1; printf %s ${U}3 >compose_${U}2; printf %s ${U}3 >compose_${U}1.x
+		printf x >compose_${U}3; ln -s /etc/shadow compose_${U}4; mkfifo compose_${U}5; mkdir compose_${U}6; ln -s none compose_${U}7
+		head -c 1M /dev/zero >compose_${U}8
+		sum=$(cat *.vhd | sha256sum)
+		sm sr scan S
+		test "$(ls -d compose_*)" = "$(printf '%s\n' compose_${U}1.x compose_${U}6)"
+		test "$(cat *.vhd | sha256sum)" = "$sum"
+		is '[.vdis[] | select(.hidden)] | length == 1' sm vdi list --sr S
+		# The parent's id is written again and the parent hidden, if the child names it.
+		for j in compose_${U}1 leaf_${U}9; do
+			printf %s $base >$j
+			strace -qq -o /dev/null -P $j -e trace=%file -e inject=openat:error=EIO sm sr scan S 2>"$T/err" && exit 1
+			cat "$T/err"
+			grep >/dev/null "read $j" "$T/err"
+			test -e $j
+			sm sr scan S
+			test ! -e $j
+		done
+		is '.problems == []' sm sr check S
+	END
+}
+
 @test "what upstream wrote: its chain of three is listed, snapshotted and deleted" {
 	ns <<-'END'
 		vector chain3-base ${U}1; vector chain3-mid ${U}2; vector chain3-leaf ${U}3
