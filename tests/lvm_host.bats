@@ -166,22 +166,23 @@ hold_lock() {
 }
 
 @test "a copy of a disk that comes while the SR is attached: nothing is changed until it has gone" {
+	needs DATAPATH_NBD DATAPATH_MAP
 	disk 1 64M
 	disk 2 64M
 	sr /dev/loop1
 	# It comes under the name that another disk had.
-	guest_ok 'sm vdi create v --sr disks --size 8M --format raw >/dev/null && sm vdi create w --sr disks --size 8M --format raw >/dev/null && sm vdi attach v >/dev/null && sync && losetup -d /dev/loop2 && cp /tmp/disk1 /tmp/disk2 && losetup /dev/loop2 /tmp/disk2'
+	guest_ok 'sm vdi create v --sr disks --size 8M --format raw >/dev/null && sm vdi create w --sr disks --size 8M --format raw >/dev/null && sm vdi create u --sr disks --size 8M --format vhd >/dev/null && sm vdi attach v >/dev/null && sync && losetup -d /dev/loop2 && cp /tmp/disk1 /tmp/disk2 && losetup /dev/loop2 /tmp/disk2'
 	same /dev/loop1 /dev/loop2
-	for verb in 'vdi create x --sr disks --size 8M' 'vdi attach w' 'vdi resize w 12M' 'vdi delete w' 'vdi rename w y'; do
+	for verb in 'vdi create x --sr disks --size 8M' 'vdi attach w' 'vdi attach u' 'vdi attach u --read-only' 'vdi resize w 12M' 'vdi delete w' 'vdi rename w y'; do
 		fails 1 '*PV * is on /dev/loop[12] too*' sm $verb
 	done
 	same /dev/loop1 /dev/loop2
 	# What is there can be seen and given back.
 	guest_ok 'sm vdi list --sr disks --minimal | tr , "\n" | wc -l; sm vdi detach v && sm sr detach disks' >/dev/null
-	[ "${lines[0]}" -eq 2 ]
+	[ "${lines[0]}" -eq 3 ]
 	same /dev/loop1 /dev/loop2
 	fails 1 '*PV * is on /dev/loop[12] too*' sm sr attach disks
-	guest_ok 'losetup -d /dev/loop2 && sm sr attach disks && sm vdi delete w && sm vdi delete v && sm sr destroy disks && ! ls /run/sm/seen/* 2>/dev/null' >/dev/null
+	guest_ok 'losetup -d /dev/loop2 && sm sr attach disks && sm vdi delete w && sm vdi delete v && sm vdi delete u && sm sr destroy disks && ! ls /run/sm/seen/* 2>/dev/null' >/dev/null
 }
 
 # marked SED-SCRIPT: what lvm2 says of the VG, changed.
