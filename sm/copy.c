@@ -24,6 +24,7 @@
 #include "arch/fs.h"
 #include "arch/lock.h"
 #include "drivers/chain.h"
+#include "drivers/lease.h"
 #include "lib/bytes.h"
 #include "lib/cleanup.h"
 #include "lib/err.h"
@@ -52,6 +53,7 @@ struct work {
 	struct image *im;	/* the disk, once it is open */
 	int from_file, to_file;	/* for a storage that copies by itself; else -1 */
 	int copy_lock;
+	struct lease_hold reads, writes;	/* for other hosts */
 	uint64_t data;		/* bytes to copy, at most */
 };
 
@@ -84,6 +86,20 @@ static int resolve(struct work *w, struct request *rq)
 		fail(r->ctx, -E_UNSUPPORTED, "type %s", r->sr.type->names[0]);
 }
 
+/* Whom other hosts take for one who reads it. */
+static int hold_source(struct work *w)
+{
+	const struct uuid *vdi = &w->src->vdi.uuid;
+	struct lease_look me;
+	struct uuid key;
+	int err = lease_who(w->r->ctx, &me);
+
+	if (err)
+		return err;
+	lease_key(vdi, &me.host, LEASE_COPIED, &key);
+	return lease_hold(w->src, &key, vdi, &w->reads);
+}
+
 /* Nobody may write to it while it is read; on another host its lock says so as it is now. */
 static int check_source(struct work *w)
 {
@@ -97,6 +113,8 @@ static int check_source(struct work *w)
 	}
 	if (WITH_LOCKS && !err)
 		err = lease_admit(src);
+	if (WITH_READERS && !err && !w->r->ctx->dry_run)
+		err = hold_source(w);
 	w->vdi = src->vdi;
 	if (err || !(w->vdi.at.attached || w->vdi.at.active) || !w->vdi.at.writable)
 		return err;
@@ -238,12 +256,30 @@ static bool is_old(const struct work *w)
 	return w->spec.format->direct && w->r->sr.type->layout->volume_map;
 }
 
+struct ticks {
+	struct image_job job;
+	struct work *w;
+};
+
+/* Other hosts must see that we live. */
+static int tick(void *arg, uint64_t done)
+{
+	struct ticks *t = arg;
+	int err = image_job_tick(&t->job, done);
+
+	if (WITH_READERS && !err)
+		err = lease_hold_on(t->w->src, &t->w->reads);
+	if (WITH_READERS && !err)
+		err = lease_hold_on(t->w->r, &t->w->writes);
+	return err;
+}
+
 static int pump(struct work *w, struct image *im, struct disk *d)
 {
 	struct disk_sink s = { .sink = { .write = write_parts }, .disk = d };
-	struct image_job j;
+	struct ticks t = { .w = w };
 	struct image_copy y = {
-		.from = im, .to = &s.sink, .threads = THREADS, .tick = image_job_tick, .arg = &j,
+		.from = im, .to = &s.sink, .threads = THREADS, .tick = tick, .arg = &t,
 	};
 	int err;
 
@@ -251,14 +287,14 @@ static int pump(struct work *w, struct image *im, struct disk *d)
 		s.sink.whole = true;
 		s.sink.zero = zero_stretch;
 	}
-	image_job_start(w->r, &j, "copy", w->data);
+	image_job_start(w->r, &t.job, "copy", w->data);
 	err = image_copy(&y);
 	if (!err && is_old(w) && disk_size(d) > w->vdi.virtual_size)
 		err = disk_zero(d, w->vdi.virtual_size, disk_size(d) - w->vdi.virtual_size, false);
 	if (!err)
 		err = disk_flush(d);
-	image_job_end(&j);
-	if (!err || err == -EINTR || err == -E_DEADLINE)
+	image_job_end(&t.job);
+	if (!err || err == -E_NOT_LOCKED || err == -EINTR || err == -E_DEADLINE)
 		return err;
 	return fail(w->r->ctx, err, "%s VDI %s near byte %llu", y.is_read ? "read" : "write",
 		    y.is_read ? w->vdi.uuid.s : w->copy.uuid.s, (unsigned long long)y.at);
@@ -294,7 +330,7 @@ static bool cannot(int err)
 }
 
 /* -EOPNOTSUPP, and nothing is written, where the server does not do that after all. */
-static int offload(struct work *w, struct image_job *j)
+static int offload(struct work *w, struct ticks *t)
 {
 	_io_close_ struct io *from = NULL;
 	uint64_t at = 0, done = 0, len;
@@ -314,7 +350,7 @@ static int offload(struct work *w, struct image_job *j)
 		}
 		at += len;
 		if (!err)
-			err = image_job_tick(j, done);
+			err = tick(t, done);
 	}
 	if (!err && fsync(w->to_file))
 		err = -errno;
@@ -323,14 +359,14 @@ static int offload(struct work *w, struct image_job *j)
 
 static int copy_by_server(struct work *w)
 {
-	struct image_job j;
+	struct ticks t = { .w = w };
 	int err;
 
 	if (w->to_file < 0)
 		return -EOPNOTSUPP;
-	image_job_start(w->r, &j, "copy", w->data);
-	err = offload(w, &j);
-	image_job_end(&j);
+	image_job_start(w->r, &t.job, "copy", w->data);
+	err = offload(w, &t);
+	image_job_end(&t.job);
 	if (!err || err == -EOPNOTSUPP)
 		state_note_offloads(&w->r->sr, !err);
 	if (!err || err == -EOPNOTSUPP || err == -EINTR || err == -E_DEADLINE)
@@ -348,6 +384,10 @@ static int make_target(struct work *w)
 
 	if (err)
 		return err;
+	/* Else another host's collector takes it for what a death has left. */
+	err = WITH_READERS ? lease_hold(w->r, &w->copy.uuid, NULL, &w->writes) : 0;
+	if (err)
+		return err;
 	w->copy.hidden = !!l->volume_hide;
 	err = l->volume_create(&w->r->sr, &w->copy, &w->spec);
 	w->copy.hidden = false;		/* whoever opens it here may write */
@@ -362,6 +402,9 @@ static void remove_target(struct work *w)
 	memcpy(why, w->r->ctx->why, sizeof(why));
 	memcpy(what, w->r->ctx->hint, sizeof(what));
 	w->r->sr.type->layout->volume_delete(&w->r->sr, &w->copy);
+	if (WITH_READERS && w->writes.held)
+		w->r->sr.type->layout->leases->forget(&w->r->sr, &w->copy.uuid);
+	w->writes.held = false;
 	memcpy(w->r->ctx->why, why, sizeof(why));
 	memcpy(w->r->ctx->hint, what, sizeof(what));
 }
@@ -420,10 +463,15 @@ static int copy_slowly(struct work *w)
 		return err ? err : again;	/* what is hidden goes with the next scan */
 	again = chain_release(&r->sr, &w->copy);
 	err = err ? err : again;
+	/* Is it ours yet, under the lock of the SR? */
+	if (WITH_READERS && !err)
+		err = lease_hold_open(r, &w->writes);
 	if (!err && r->sr.type->layout->volume_hide)
 		err = r->sr.type->layout->volume_hide(&r->sr, &w->copy, false);	/* commit */
 	if (err)
 		remove_target(w);
+	if (WITH_READERS)
+		lease_let_go(r, &w->writes);
 	return err;
 }
 
@@ -440,6 +488,8 @@ static void release_source(struct work *w)
 		if (w->src->sr.opened || !lock_and_open(w, w->src))
 			chain_release(&w->src->sr, &w->vdi);
 	}
+	if (WITH_READERS)
+		lease_let_go(w->src, &w->reads);
 	close_and_unlock(&w->from);
 	lock_drop(&w->from.vdi_lock);
 	memcpy(w->r->ctx->why, why, sizeof(why));

@@ -10,7 +10,6 @@
 #include "lib/log.h"
 #include "lib/text/size.h"
 #include "sm/gc.h"
-#include "sm/lease.h"
 #include "sm/run.h"
 #include "sm/snapshot.h"
 #include "sm/tree.h"
@@ -97,6 +96,18 @@ static void say_done(struct gc *g, const struct gc_step *s)
 	rp->plan[rp->n_plan++] = text;
 }
 
+/* One collector among all hosts, from its first step on. */
+static int hold(struct gc_look *k)
+{
+	const struct uuid *sr = &k->run.sr.uuid;
+	struct uuid key;
+
+	if (k->g->hold.held)
+		return lease_hold_open(&k->run, &k->g->hold);
+	lease_key(sr, sr, LEASE_COLLECTOR, &key);
+	return lease_hold(&k->run, &key, NULL, &k->g->hold);
+}
+
 /* 1: something was done or failed; 0: there is nothing to do. */
 static int turn(struct gc *g)
 {
@@ -107,6 +118,8 @@ static int turn(struct gc *g)
 
 	if (!err)
 		err = gc_look_plan(&k);
+	if (WITH_READERS && !err && k.plan.n_todo)
+		err = hold(&k);
 	if (err || !k.plan.n_todo)
 		return gc_look_close(&k, err);
 	s = k.plan.v[0];
@@ -135,6 +148,8 @@ static int collect(struct gc *g)
 		if (!err && (at = next_try(g)))
 			err = wait_until(g, at) ? -EINTR : 1;
 	} while (err > 0);
+	if (WITH_READERS)
+		lease_let_go(g->r, &g->hold);
 	gc_end(g, err);
 	return err;
 }

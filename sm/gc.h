@@ -26,6 +26,7 @@
 #include "sm/core.h"
 #include "sm/front/progress.h"
 #include "sm/gc_plan.h"
+#include "sm/lease.h"
 
 /* REPLY_GC_PLAN: of one SR. */
 struct gc_report {
@@ -79,6 +80,8 @@ struct gc_failure {
 struct gc {
 	struct run *r;		/* whose SR is bound and not open */
 	int active, running;	/* locks */
+	struct lease_hold hold;	/* the collector's among hosts */
+	bool open;		/* the SR is, while data is copied */
 	bool detached;		/* nobody waits for us */
 	uint64_t cap;		/* bytes a second; 0 = as the disk can */
 	struct gc_status st;

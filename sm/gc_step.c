@@ -179,6 +179,12 @@ static int tick(void *arg, uint64_t done, uint64_t total)
 	gc_tell(g, "copying");
 	if (IS_ENABLED(CONFIG_FRONT_CLI))
 		progress_step(&g->progress, done);
+	if (WITH_READERS && !g->open) {
+		int err = lease_hold_on(g->r, &g->hold);
+
+		if (err)
+			return err;
+	}
 	return gc_must_stop(g);
 }
 
@@ -379,6 +385,7 @@ static int merge_live(struct gc_look *k, struct merge *m, const struct vdi *vdi,
 		return err ? err : split(k, vdi, data);
 	m->leaf = false;			/* nothing can happen to it meanwhile */
 	m->g->cap = 0;				/* somebody waits */
+	m->g->open = true;
 	err = open_pair(k, m, vdi, parent);
 	if (!err)
 		err = run_merge(&k->ctx, m, sr_format(k->run.sr.type, vdi->format));
@@ -388,6 +395,7 @@ static int merge_live(struct gc_look *k, struct merge *m, const struct vdi *vdi,
 		logf_info(&k->ctx, "gc: VDI %s, in use: its parent %s has taken its place", vdi->uuid.s,
 			  parent->uuid.s);
 	m->g->cap = cap;
+	m->g->open = false;
 	m->g->st.merged += !err;
 	return err;
 }

@@ -64,6 +64,24 @@ int lease_after_boot(struct run *r);
 int lease_detach(struct run *r);
 /* A disk that another host has attached counts as attached: for who changes trees. */
 int lease_mark_elsewhere(struct sr *sr, struct vdis *l);
+/*
+ * A lock that a long verb takes in a shared SR and renews while it has the SR
+ * neither open nor locked: what is copied, what a copy goes to, and that of the
+ * one collector.  Nothing of all that where the SR is not shared.
+ */
+struct lease_hold {
+	bool held;
+	struct lease l;
+	uint64_t renewed;
+};
+/* The SR is open to be changed.  of: as in a record; NULL = none.  -E_BUSY names who has it. */
+int lease_hold(struct run *r, const struct uuid *what, const struct uuid *of, struct lease_hold *h);
+/* Without the SR: renew it when that is due.  -E_NOT_LOCKED: stop. */
+int lease_hold_on(struct run *r, struct lease_hold *h);
+/* With it: renew it now. */
+int lease_hold_open(struct run *r, struct lease_hold *h);
+/* Either way. */
+void lease_let_go(struct run *r, struct lease_hold *h);
 /* vdi->owners. */
 int lease_owners(struct run *r);
 

@@ -216,6 +216,24 @@ second_host() {
 		is '.locks == []' sm lock list
 		other sm gc run S
 		[ "$(other sm vdi list --sr S --json | jq '[.vdis[] | select(.hidden)] | length')" = 0 ]
+		# Hidden until it is whole, a copy is nobody's garbage, and a source nobody's to delete.
+		sm vdi create big --sr S --size 192M --format raw >/dev/null
+		truncate -s 192M "$T/disks/$SR/$(sm vdi show big --minimal).raw"
+		dd if=/dev/urandom of="$T/disks/$SR/$(sm vdi show big --minimal).raw" bs=1M count=192 conv=notrunc status=none
+		sm vdi copy big twin --sr S --format vhd >/dev/null &
+		for ((i = 0; i < 400; i++)); do
+			[ "$(other sm lock list --json | jq '[.locks[] | select(.verb == "vdi copy")] | length')" != 2 ] || break
+			sleep 0.01
+		done
+		kill -STOP $!
+		fails 3 "*is being read by*vdi copy)*" other sm vdi delete big
+		other sm gc run S >/dev/null
+		other sm gc plan S | grep >/dev/null "attached on another host"
+		kill -CONT $!
+		wait $!
+		other sm vdi show twin >/dev/null
+		other sm vdi delete big
+		is '.locks == []' sm lock list
 		# One that died reading: only who knows says so; its own host, started anew, does.
 		sm vdi serve tree --socket "$T/1" --read-only &
 		waits_for "$T/1"

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Locks that long verbs renew as they go on: those of copies and of collectors (lease.h). */
+#include <stdio.h>
+#include <sys/utsname.h>
+
+#include "arch/clock.h"
+#include "arch/lock.h"
+#include "drivers/lease.h"
+#include "lib/err.h"
+#include "sm/lease.h"
+#include "sm/locks.h"
+
+#define EVERY		(8 * NS_PER_S)
+#define LAST_MOMENT	((LEASE_TERM - 5) * NS_PER_S)
+#define PATIENCE	(2 * NS_PER_S)	/* for the SR's lock of this host: what waits is a copy */
+#define TRIES		64u
+
+static const struct lease_ops *leases(const struct run *r)
+{
+	return r->sr.type->layout->leases;
+}
+
+int lease_hold(struct run *r, const struct uuid *what, const struct uuid *of, struct lease_hold *h)
+{
+	struct vdi vdi = { .uuid = *what };
+	struct utsname name = { 0 };
+	enum lease_verdict verdict = LEASE_LIVES;
+	char why[LEASE_WHY];
+	struct lease was;
+	int64_t age;
+	int err = -EAGAIN;
+
+	if (!r->sr.shared || !leases(r))
+		return 0;
+	uname(&name);
+	h->l = (struct lease){ .state = LEASE_HELD, .kind = LEASE_PROCESS, .term = LEASE_TERM, .vdi = *what };
+	if (of)
+		h->l.of = *of;
+	snprintf(h->l.owner, sizeof(h->l.owner), "%s", name.nodename);
+	snprintf(h->l.verb, sizeof(h->l.verb), "%s", r->sr.verb ? r->sr.verb : "");
+	for (unsigned int i = 0; err == -EAGAIN && i < TRIES; i++) {
+		if (i)
+			lease_pause(i);
+		h->renewed = clock_now_mono();
+		err = lease_sign(r->ctx, &h->l);
+		if (!err)
+			err = leases(r)->read(&r->sr, what, &was, &age);
+		if (!err)
+			err = lease_check(r->ctx, &was, age, &verdict, why);
+		if (!err && verdict == LEASE_LIVES)
+			err = fail_say(r->ctx, -E_BUSY, "'%s' (host %s, process %d, %s) is at work on it", was.owner,
+				       was.host.s, was.pid, was.verb);
+		if (!err)
+			err = leases(r)->swap(&r->sr, &vdi, &was, &h->l);
+	}
+	h->held = !err;
+	return err;
+}
+
+/* The SR is open. */
+static int write_again(struct run *r, struct lease_hold *h)
+{
+	struct vdi vdi = { .uuid = h->l.vdi };
+	uint64_t now = clock_now_mono();
+	int err = -EAGAIN;
+
+	for (unsigned int i = 0; err == -EAGAIN && i < TRIES; i++) {
+		if (i)
+			lease_pause(i);
+		err = leases(r)->renew(&r->sr, &vdi, &h->l);
+	}
+	if (!err)
+		h->renewed = now;
+	return err;
+}
+
+/* It is opened for that, in memory that is given back. */
+static int open_and_write(struct run *r, struct lease_hold *h)
+{
+	struct ctx ctx = { .root = r->ctx->root, .deadline = clock_now_mono() + PATIENCE, .watched = r->ctx->watched };
+	struct run own = *r;
+	int lock = -1, err;
+
+	own.ctx = &ctx;
+	own.sr = (struct sr){
+		.ctx = &ctx, .dir = -1, .type = r->sr.type, .uuid = r->sr.uuid, .name = "", .description = "",
+		.dconf = r->sr.dconf, .sm_config = r->sr.sm_config, .write = true,
+	};
+	err = lock_host(&ctx, own.sr.uuid.s, "sr", &lock);
+	if (!err)
+		err = sr_open(&own.sr, false);
+	if (!err)
+		err = write_again(&own, h);
+	sr_close(&own.sr);
+	lock_drop(&lock);
+	arena_free(&ctx.arena);
+	return err;
+}
+
+int lease_hold_on(struct run *r, struct lease_hold *h)
+{
+	uint64_t age = clock_now_mono() - h->renewed;
+	int err;
+
+	if (!h->held || age < EVERY)
+		return 0;
+	err = open_and_write(r, h);
+	/* Somebody has the SR's lock for longer than usual: there is time yet. */
+	if (!err || (err != -E_NOT_LOCKED && age < LAST_MOMENT))
+		return 0;
+	h->held = false;
+	return fail_say(r->ctx, -E_NOT_LOCKED, "its lock has been lost: %s", err_text(err));
+}
+
+int lease_hold_open(struct run *r, struct lease_hold *h)
+{
+	int err = h->held ? write_again(r, h) : 0;
+
+	h->held = h->held && !err;
+	return err == -E_NOT_LOCKED ? fail_say(r->ctx, err, "its lock has been lost") : err;
+}
+
+void lease_let_go(struct run *r, struct lease_hold *h)
+{
+	if (!h->held)
+		return;
+	/* Else it ends with us, or its term. */
+	h->l.state = LEASE_FREE;
+	if (r->sr.opened)
+		write_again(r, h);
+	else
+		open_and_write(r, h);
+	h->held = false;
+}
