@@ -494,3 +494,87 @@ TEST(lvhd_journals_of_a_collector_stay_while_their_disk_does)
 	view_close(&s);
 	io_close(disk);
 }
+
+/* --- all sequences ------------------------------------------------------------------- */
+
+/* Up to three verbs on a fresh SR, whichever and in any order; the last one dies anywhere. */
+enum verb { SNAPSHOT, GROW, SHRINK, WRITE, VERBS };
+#define IN_A_ROW 3
+
+static void do_verb(struct io *disk, enum verb verb, int nth)
+{
+	char base[] = "00000000-0000-4000-8000-0000000000f0";
+	struct lvhd_snapshot snap = { .leaf = id(LEAF), .thick_leaf = nth & 1 };
+	struct lvm_lv *lv;
+	struct sr_view s;
+	bool more;
+
+	view_open(&s, disk);
+	lv = lv_of(&s, "VHD-" LEAF);
+	switch (verb) {
+	case SNAPSHOT:
+		base[35] = (char)('0' + nth);
+		snap.base = id(base);
+		EQ(lvhd_snapshot(&s.h, &snap), 0);
+		view_commit(&s);
+		EQ(lvhd_snapshot_end(&s.h, &snap, &more), 0);
+		break;
+	case GROW:
+		EQ(lvhd_grow(&s.h, lv, lvm_lv_bytes(s.h.vg, lv) + 4 * MiB), 0);
+		break;
+	case SHRINK:
+		EQ(lvhd_shrink(&s.h, lv, 0), 0);
+		break;
+	default:
+		put_sector(&s, LEAF, 7, 12);
+		break;
+	}
+	view_commit(&s);
+	view_close(&s);
+}
+
+static void after_verbs(struct io *disk, size_t n, void *arg)
+{
+	struct sr_view s;
+
+	EQ(recover_all(disk), 0);
+	view_open(&s, disk);
+	OK(no_journal_left(&s));
+	OK(is_whole(&s, LEAF) && !is_hidden(&s, LEAF));
+	put_sector(&s, LEAF, 7, 12);
+	OK(is_whole(&s, LEAF));
+	view_close(&s);
+}
+
+/* Sequence number n: its length, and the verbs as digits. */
+static int sequence(int n, enum verb *verb)
+{
+	int len = 1, of = VERBS;
+
+	for (; n >= of; len++) {
+		n -= of;
+		of *= VERBS;
+	}
+	for (int i = 0; i < len; i++, n /= VERBS)
+		verb[i] = (enum verb)(n % VERBS);
+	return len;
+}
+
+TEST(lvhd_any_three_verbs_in_a_row_die_anywhere)
+{
+	enum verb verb[IN_A_ROW + 1];
+
+	for (int n = 0, len; (len = sequence(n, verb)) <= IN_A_ROW; n++) {
+		struct io *before = new_sr(false), *disk, *log;
+
+		for (int i = 0; i < len - 1; i++)
+			do_verb(before, verb[i], i);
+		disk = cow(before);
+		log = note(disk);
+		do_verb(log, verb[len - 1], len - 1);
+		cut_everywhere("lvm vhd any three in a row", log, before, after_verbs, NULL);
+		io_close(log);
+		io_close(disk);
+		io_close(before);
+	}
+}
