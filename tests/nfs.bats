@@ -12,6 +12,7 @@ setup_file() {
 	guest_ok -t 150 'judge bash /tmp/server.sh up /dev/ubda'
 	dm_tool rpct
 	dm_tool dnst
+	dm_tool dieall
 }
 
 teardown_file() {
@@ -308,6 +309,30 @@ ops() {
 	guest_ok -t 120 'for s in n m; do for v in $(sm vdi list --sr $s --minimal | tr , " "); do sm vdi delete $v; done; sm sr destroy $s; done'
 }
 
+# Each with its own name, mount and cache: what two hosts are to a server.
+@test "two hosts on one export: both change it at once, and see the same" {
+	needs SHARED_SR SNAPSHOTS FMT_VHD
+	guest_ok "for h in 1 2; do mkdir -p /tmp/h\$h/etc; echo \${h}0000000000000000000000000000000 >/tmp/h\$h/etc/machine-id; done
+		SM_ROOT=/tmp/h1 sm sr create n --uuid $A $(at 4.1 shared=true options=nosharecache) &&
+		SM_ROOT=/tmp/h2 sm sr introduce $A --name n $(at 4.1 shared=true options=nosharecache)" >/dev/null
+	guest_ok -t 200 'work() {
+			export SM_ROOT=/tmp/h$1
+			for i in 1 2 3; do
+				sm vdi create w$1$i --sr n --size 2M --format vhd && sm vdi snapshot w$1$i s$1$i &&
+					sm vdi attach w$1$i && sm vdi detach w$1$i && sm sr scan n && sm vdi delete w$1$i || return
+			done
+		}
+		work 1 & one=$!
+		work 2 & two=$!
+		wait $one && wait $two' >/dev/null
+	guest_ok 'for h in 1 2; do SM_ROOT=/tmp/h$h sm sr check n && SM_ROOT=/tmp/h$h sm vdi list --sr n --minimal | tr , "\n" | sort >/tmp/h$h/list; done
+		cmp /tmp/h1/list /tmp/h2/list && wc -l </tmp/h1/list && SM_ROOT=/tmp/h2 sm sr detach n' >/dev/null
+	[ "${lines[-1]}" -ge 6 ]
+	guest_ok 'export SM_ROOT=/tmp/h1; for v in $(sm vdi list --sr n --minimal | tr , " "); do sm vdi delete $v; done
+		sm gc run n; sm sr destroy n || exit; rm -rf /tmp/h1 /tmp/h2
+		! find /mnt/exp/pool -type f ! -name "*.xenlk.*" | grep .'
+}
+
 @test "raw disks are copied by the server, where it can do no better" {
 	needs VDI_COPY
 	guest_ok "sm sr create n --type nfs --dconf server=10.77.0.2 --dconf serverpath=/ram --dconf nfsversion=4.2
@@ -362,4 +387,17 @@ ops() {
 	is '.sr.attached and (.sr.health | contains("any more"))'
 	server export rw,no_root_squash
 	guest_ok 'sm sr attach n && sm vdi show d && sm vdi delete d && sm sr destroy n' >/dev/null
+}
+
+# Some calls of some verbs, others each day; SWEEP_EVERY=1 tries all of all.
+@test "killed before any system call, by mount and umount too: nothing stays mounted, and the next verb goes on" {
+	local every=${SWEEP_EVERY:-211} verbs=("sr-create sr-attach" "sr-detach vdi-create" "sr-destroy vdi-attach" "vdi-detach vdi-delete")
+	local day=$(($(date +%-j)))
+
+	first=${SWEEP_FIRST:-$((day * 7 % every + 1))}
+	echo "SWEEP_FIRST=$first SWEEP_EVERY=$every"
+	[ "$every" -gt 1 ] || verbs=("")
+	guest_put tests/sweep/nfs.sh /tmp/sweep.sh
+	guest_ok -t $((every > 1 ? 600 : 86400)) "bash /tmp/sweep.sh $every $first ${verbs[day % ${#verbs[@]}]}"
+	grep '^# sweep' <<<"$output" >&3
 }

@@ -6,8 +6,7 @@
 #	door=xapi
 #	do_op sr_create && do_op vdi_create "$VDI" 16
 #
-# do_op NAME [VDI] [MIB] works on the SR $SR of type $TYPE, whose directory is
-# /srv/$SR, and leaves the status, output and stderr of its call.  A fault of
+# do_op NAME [VDI] [MIB] works on the SR $SR of type $TYPE, and leaves the status, output and stderr of its call.  A fault of
 # SMAPIv1, whose exit status is always 0, is turned into status 1 and $fault.
 
 # applet TYPE: the name by which xapi would execute the driver, as the program tells it.
@@ -15,26 +14,33 @@ applet() {
 	"$SM_BUILD/bin/sm" help types | sed -n "s/^$1 (\([A-Za-z0-9]*\).*/\1/p"
 }
 
-# people_dconf, old_dconf, xml_dconf: where the SR's storage is, as each door says it.
-# Files lie in /srv/$SR, volumes on the guest's second disk.
-people_dconf() {
+# dconf: where the SR's storage is, a KEY=VALUE a line.  Files lie in /srv/$SR, volumes
+# on the guest's second disk, and an export in the guest is /mnt/exp (nfs/server.sh).
+dconf() {
 	case $TYPE in
 	lvm) echo device=/dev/ubdb ;;
+	nfs) printf '%s\n' server=10.77.0.2 serverpath=/pool nfsversion=4.1 ;;
 	*) echo "location=/srv/$SR" ;;
 	esac
 }
+
+# people_dconf, old_dconf, xml_dconf: the same, as each door says it.
+people_dconf() { dconf | sed '1 ! s/^/--dconf /' | paste -sd ' '; }
 old_dconf() {
 	case $TYPE in
 	file) echo /srv ;;
 	lvm) echo /dev/ubdb ;;
-	*) echo "<dconf><location>/srv/$SR</location></dconf>" ;;
+	*) echo "<dconf>$(dconf | sed -E 's,([^=]*)=(.*),<\1>\2</\1>,' | tr -d '\n')</dconf>" ;;
 	esac
 }
-xml_dconf() {
-	local kv
+xml_dconf() { dconf | sed -E 's,([^=]*)=(.*),<member><name>\1</name><value>\2</value></member>,' | tr -d '\n'; }
 
-	kv=$(people_dconf)
-	echo "<member><name>${kv%%=*}</name><value>${kv#*=}</value></member>"
+# home: the directory of an SR of files, on the storage itself.
+home() {
+	case $TYPE in
+	nfs) echo "/mnt/exp/pool/$SR" ;;
+	*) echo "/srv/$SR" ;;
+	esac
 }
 
 # bytes_of_sr: print what of the storage must not depend on the door.
@@ -44,14 +50,14 @@ bytes_of_sr() {
 		guest_ok "judge vgcfgbackup -f /tmp/text VG_XenStorage-$SR >/dev/null &&
 			grep -vE '^(#|description|creation)|id = |_time|seqno|cause' /tmp/text" ;;
 	*) # names differ by door: SR-API 1.0 has none
-		guest_ok "cd /srv/$SR && find . -type f ! -path './.sm/*' ! -name '*.vhd' -exec md5sum {} + ; find . | sort
+		guest_ok "cd $(home) && find . -type f ! -path './.sm/*' ! -name '*.vhd' -exec md5sum {} + ; find . | sort
 			stat -c '%n %a %s' *.raw *.vhd; for i in *.vhd; do sm image info \$i | grep -v uuid:; done; grep -v name= .sm/sr; grep -v name= .sm/vdi/*" ;;
 	esac
 }
 
 # clear_storage: nothing of the SR is left, as after a new disk was put in.
 clear_storage() {
-	guest "rm -rf /srv/$SR /etc/smtab; [ $TYPE != lvm ] || dd if=/dev/zero of=/dev/ubdb bs=1M count=12 2>/dev/null" >/dev/null
+	guest "rm -rf $(home) /etc/smtab; [ $TYPE != lvm ] || dd if=/dev/zero of=/dev/ubdb bs=1M count=12 2>/dev/null" >/dev/null
 }
 
 # xml_call COMMAND [VDI] [ARG…]: a request as xapi sends it.
@@ -98,7 +104,10 @@ xapi_op() {
 
 people_op() {
 	local op=$1 vdi=${2-} mib=${3-}
-	local at=(--type "$TYPE" --dconf "$(people_dconf)")
+	local at=(--type "$TYPE")
+
+	# shellcheck disable=SC2207 # words
+	at+=(--dconf $(people_dconf))
 
 	case $op in
 	sr_create) set -- sr create t --uuid "$SR" "${at[@]}" ;;
