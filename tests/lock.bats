@@ -141,5 +141,32 @@ work='
 	refused -n b "*is locked by*" "sm vdi snapshot $vhd"
 	guest_ok "sm vdi detach vhd && sm vdi delete vhd && sm lock list --minimal"
 	[ -z "$output" ]
-	guest_ok "judge vgck VG_XenStorage-$SR && sm vdi delete $V && sm sr destroy S"
+}
+
+# Make a tree, snapshot it, read it, delete what is not needed; all names are this host's own.
+change='
+	for n in 1 2 3; do
+		sm vdi create $1$n --sr S --size 8M --format vhd && sm vdi snapshot $1$n $1$n.s &&
+			sm vdi rename $1$n.s $1.$n && sm vdi delete $1.$n || exit
+	done >/dev/null'
+
+@test "two hosts change one VG at once: lvm2 finds it whole, and each what the other made" {
+	guest_ok -n b "sm sr forget $SR && sm sr introduce $SR --type lvm --dconf device=/dev/ubda --dconf shared=true --name S"
+	guest -n b -t 90 "set -- b; export SM_GC=off; $change" >"$BATS_TEST_TMPDIR/b" 2>&1 &
+	guest_ok -t 90 "set -- a; export SM_GC=off; $change"
+	wait $! || { cat "$BATS_TEST_TMPDIR/b"; false; }
+	for on in a b; do
+		guest_ok -n "$on" "sm sr check S && judge vgck VG_XenStorage-$SR && judge pvck /dev/ubda && sm vdi list --sr S --json >/tmp/l"
+		guest_ok -n "$on" "cat /tmp/l"
+		jq -e '[.vdis[] | select(.hidden | not)] | length == 7' <<<"$output" >/dev/null
+	done
+	# A reader there is seen here, and what he reads is left alone.
+	guest_ok -n b "sm vdi attach a1 --read-only >/dev/null && sm lock list --json"
+	[[ $output == *'"mode": "shared"'* ]]
+	refused "*is being read by*" "sm vdi snapshot a1"
+	guest_ok "export SM_GC=off; sm gc run S && sm vdi attach a1 --read-only >/dev/null && sm vdi detach a1"
+	guest_ok -n b "sm vdi detach a1 && sm lock list --minimal"
+	[ -z "$output" ]
+	guest_ok "export SM_GC=off; for n in 1 2 3; do sm vdi delete a\$n && sm vdi delete b\$n || exit; done; sm gc run S
+		judge vgck VG_XenStorage-$SR && sm vdi delete $V && sm sr destroy S"
 }
