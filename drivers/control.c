@@ -166,6 +166,21 @@ static int pause_it(struct sr *sr, const struct uuid *vdi, const char *how, int 
 	return 0;
 }
 
+int control_log(struct sr *sr, const struct uuid *vdi)
+{
+	char line[CONTROL_LINE];
+	_close_ int fd = -1;
+	int err = sock_connect(control_path(sr, vdi), &fd);
+
+	if (!err)
+		err = control_say(fd, "log");
+	if (!err)
+		err = control_hear(fd, line, PAUSE_MS);
+	if (!err && !after(line, "logged"))
+		err = refused(sr, line);
+	return err ? fail(sr->ctx, err, "ask the server of VDI %s for its marks", vdi->s) : 0;
+}
+
 int control_pause(struct sr *sr, const struct uuid *vdi, int *hold)
 {
 	int err = pause_it(sr, vdi, "pause", hold);

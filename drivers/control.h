@@ -32,6 +32,7 @@
  *			now and only read, and the disk's new one upon it.  "running",
  *			or "error WHY", and it is as if nothing had been said
  *	state		"running", "paused", "opening" or "failed"
+ *	log		"logged": the log of changed blocks has all that was written so far
  *
  * Closing the connection is as good as "resume".
  */
@@ -68,6 +69,9 @@ int control_resume(struct sr *sr, const struct uuid *vdi, int *hold, uint64_t *s
  */
 int control_hold(struct sr *sr, const struct uuid *vdi, int *hold);
 int control_go(struct sr *sr, const struct uuid *vdi, const struct chain *c, int *hold);
+
+/* Ask for the log of changed blocks; no lock is needed.  -E_BUSY, or it could not. */
+int control_log(struct sr *sr, const struct uuid *vdi);
 
 /* Where it listens. */
 const char *control_path(struct sr *sr, const struct uuid *vdi);

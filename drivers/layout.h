@@ -15,6 +15,7 @@
 
 #include "lib/uuid.h"
 
+struct cbt_store;
 struct format;
 struct io;
 struct lease_ops;
@@ -277,6 +278,8 @@ struct layout {
 	const struct lease_ops *leases;
 	/* Who reads it takes locks that are files, and so cannot do without making any. */
 	bool reads_locked;
+	/* Logs of changed blocks (drivers/cbt.h); NULL = it keeps none. */
+	const struct cbt_store *logs;
 };
 
 extern const struct layout layout_dir;

@@ -48,6 +48,7 @@ struct vdi {
 	bool		mend;		/* its image can be read, and wants to be mended */
 	bool		linked;		/* its file has another name, maybe outside of the SR */
 	bool		read_only;
+	bool		cbt;		/* it has a log of changed blocks (drivers/cbt.h) */
 	struct uuid	parent;		/* "" = none */
 	const char	*parent_name;	/* what the image calls it, when that is no volume here; or NULL */
 	struct uuid	snapshot_of;	/* "" = none: a snapshot never changes */

@@ -61,6 +61,9 @@ static const struct arg args[] = {
 	{ "--shared",		ARG_SWITCH, "other hosts use the SR too: take the lock of the disk" },
 #endif
 	{ "--read-only",	ARG_SWITCH, "a device that cannot be written" },
+#if IS_ENABLED(CONFIG_CBT)
+	{ "TO",			ARG_TEXT,   "the newer disk: uuid or name" },
+#endif
 #if IS_ENABLED(CONFIG_GC)
 	{ "--rate",		ARG_SIZE,   "copy no more bytes a second than that" },
 #endif
@@ -209,6 +212,9 @@ int request_set(struct ctx *ctx, struct request *rq, const struct arg *arg, cons
 		{ "--description", &rq->description }, { "--type", &rq->type },
 		{ "--format", &rq->format }, { "OWNER", &rq->owner }, { "--owner", &rq->owner },
 		{ "TARGET", &rq->sr }, { "--vg", &rq->vg }, { "-f", &rq->format }, { "-O", &rq->out_format },
+#if IS_ENABLED(CONFIG_CBT)
+		{ "TO", &rq->other },
+#endif
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {

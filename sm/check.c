@@ -5,6 +5,7 @@
 #include "lib/cleanup.h"
 #include "lib/err.h"
 #include "lib/io.h"
+#include "sm/cbt.h"
 #include "sm/core.h"
 #include "sm/gc.h"
 #include "sm/snapshot.h"
@@ -84,6 +85,8 @@ int do_sr_check(struct run *r)
 	r->rp->object = sr->uuid.s[0] ? arena_strdup(&r->ctx->arena, sr->uuid.s) : "";
 	if (IS_ENABLED(CONFIG_SNAPSHOTS) && !err)
 		err = check_vdis(r, repair, &l);
+	if (WITH_CBT && !err && cbt_can(sr))
+		err = cbt_check(sr, repair, &l);
 	if (!err && sr->type->layout->check)
 		err = sr->type->layout->check(sr, repair, &l);
 	r->rp->vdis = l;

@@ -543,7 +543,9 @@ int lease_admit(struct run *r)
 	int err;
 
 	if (!leases(r) || (!all && op != OP_VDI_RESIZE && op != OP_VDI_SNAPSHOT && op != OP_VDI_COMPOSE &&
-			   op != OP_VDI_REVERT && op != OP_VDI_SERVE && op != OP_VDI_COPY))
+			   op != OP_VDI_REVERT && op != OP_VDI_SERVE && op != OP_VDI_COPY &&
+			   op != OP_VDI_ENABLE_CBT && op != OP_VDI_DISABLE_CBT &&
+			   op != OP_VDI_DATA_DESTROY))
 		return 0;
 	err = look(r, &s);
 	if (!err && (is_elsewhere(&s) || (all && is_taken(&s) && !is_ours(&s))))

@@ -172,6 +172,34 @@ const struct op_row ops[] = {
 	  "Say that the owner of a lock is still there",
 	  "sm lock renew root --owner host1:dom3" },
 #endif
+#if IS_ENABLED(CONFIG_CBT)
+
+	/* --- which blocks have changed --- */
+	{ OP_VDI_ENABLE_CBT, VDI | CHANGES | LOCKS_SR | LOCKS_VDI,
+	  "cbt", "enable", "VDI [--sr=SR]", "vdi_enable_cbt", "SR VDI",
+	  "Track which blocks of a disk change, from now on",
+	  "sm cbt enable root" },
+	{ OP_VDI_DISABLE_CBT, VDI | CHANGES | LOCKS_SR | LOCKS_VDI,
+	  "cbt", "disable", "VDI [--sr=SR]", "vdi_disable_cbt", "SR VDI",
+	  "Track them no more, and forget what is known",
+	  "sm cbt disable root" },
+	{ OP_CBT_SHOW, VDI,
+	  "cbt", "show", "VDI [--sr=SR]", NULL, NULL,
+	  "What has changed since the last snapshot, and what the log is next to",
+	  "sm cbt show root" },
+	{ OP_VDI_LIST_CHANGED_BLOCKS, VDI,
+	  "cbt", "changed", "VDI TO [--sr=SR]", "vdi_list_changed_blocks", "SR VDI TO",
+	  "Which blocks differ between an older snapshot and a newer one, or the disk",
+	  "sm cbt changed root-monday root-tuesday --json" },
+	{ OP_VDI_DATA_DESTROY, VDI | CHANGES | LOCKS_SR | LOCKS_VDI,
+	  "cbt", "data-destroy", "VDI [--sr=SR]", "vdi_data_destroy", "SR VDI",
+	  "Delete the data of a snapshot and keep its log of changed blocks",
+	  "sm cbt data-destroy root-monday" },
+	{ OP_CBT_CHECK, SR_OPEN | CHANGES | LOCKS_SR,
+	  "cbt", "check", "SR [--repair]", NULL, NULL,
+	  "What is wrong with the logs of an SR; --repair mends what can be mended",
+	  "sm cbt check disks" },
+#endif
 #if IS_ENABLED(CONFIG_CLI_IMAGE)
 
 	/* --- images without an SR --- */
@@ -282,6 +310,7 @@ const struct op_row ops[] = {
 	  NULL, NULL, NULL, "vdi_epoch_begin", NULL, "A VM starts: reset on boot", NULL },
 	{ OP_VDI_EPOCH_END, VDI,
 	  NULL, NULL, NULL, "vdi_epoch_end", NULL, "A VM has ended", NULL },
+#if !IS_ENABLED(CONFIG_CBT)
 	{ OP_VDI_ENABLE_CBT, VDI | CHANGES | LOCKS_SR,
 	  NULL, NULL, NULL, "vdi_enable_cbt", NULL, "Start to track changed blocks", NULL },
 	{ OP_VDI_DISABLE_CBT, VDI | CHANGES | LOCKS_SR,
@@ -290,6 +319,7 @@ const struct op_row ops[] = {
 	  NULL, NULL, NULL, "vdi_data_destroy", NULL, "Delete the data, keep the change log", NULL },
 	{ OP_VDI_LIST_CHANGED_BLOCKS, VDI,
 	  NULL, NULL, NULL, "vdi_list_changed_blocks", NULL, "What changed between two VDIs", NULL },
+#endif
 	{ OP_VDI_REVERT, VDI | CHANGES | LOCKS_SR,
 	  NULL, NULL, NULL, "vdi_revert", NULL, "Give a disk the contents of its snapshot", NULL },
 #endif

@@ -65,6 +65,8 @@ enum op {
 	OP_VDI_DATA_DESTROY,
 	OP_VDI_LIST_CHANGED_BLOCKS,
 	OP_VDI_REVERT,
+	OP_CBT_SHOW,
+	OP_CBT_CHECK,
 	OP_IMAGE_INFO,
 	OP_IMAGE_CHECK,
 	OP_IMAGE_REPAIR,
@@ -90,6 +92,7 @@ enum op {
 	OP_MAX
 };
 
+struct cbt_report;
 struct gc_report;
 struct gc_status;
 struct offer;
@@ -105,7 +108,7 @@ struct request {
 	/* Which SR and VDI, as given; sm_run() resolves them into the uuids. */
 	const char *sr;			/* uuid, unique prefix or name; NULL = not given */
 	const char *vdi;		/* vdi_introduce: its location */
-	const char *other;		/* vdi_compose: the parent; vdi_revert: the disk */
+	const char *other;		/* vdi_compose: the parent; vdi_revert: the disk; cbt changed: to */
 	struct uuid sr_uuid, vdi_uuid;	/* also set by doors that only know uuids */
 	bool by_uuid;			/* sr and vdi must be whole uuids: the machines' doors */
 
@@ -178,6 +181,7 @@ enum reply_kind {
 	REPLY_LOCKS,		/* locks, vdis.problems */
 	REPLY_GC_PLAN,		/* gc */
 	REPLY_GC_STATUS,	/* gc_status */
+	REPLY_CBT,		/* cbt; text: the bitmap of what has changed, in base64 */
 };
 
 /* A lock that lives with the storage. */
@@ -210,6 +214,7 @@ struct reply {
 	const struct lvm_past *past;	/* older metadata, newest first */
 	struct lock_info *locks;
 	size_t n_locks;
+	const struct cbt_report *cbt;	/* sm/cbt.h */
 	struct gc_report *gc;		/* sm/gc.h */
 	struct gc_status *gc_status;
 	size_t n_gc;			/* of either */

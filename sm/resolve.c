@@ -8,6 +8,7 @@
 #include "arch/clock.h"
 #include "arch/proc.h"
 #include "lib/err.h"
+#include "sm/cbt.h"
 #include "sm/core.h"
 #include "sm/run.h"
 #include "sm/smtab.h"
@@ -177,7 +178,7 @@ static int candidates(struct sr *sr, const char *text, struct vdis *l)
 	struct vdi one;
 
 	if (IS_ENABLED(CONFIG_OPTIMIZE_SIZE) || uuid_parse(&u, text) || sr->type->layout->find(sr, &u, &one))
-		return sr->type->layout->list(sr, l);
+		return WITH_CBT ? cbt_list(sr, l) : sr->type->layout->list(sr, l);
 	*vdis_add(&sr->ctx->arena, l) = one;
 	return 0;
 }
@@ -311,6 +312,19 @@ int sr_each(struct run *r, int (*fn)(struct run *one))
 	return err;
 }
 
+static int find_vdi(struct sr *sr, const struct uuid *u, struct vdi *vdi)
+{
+	int err = sr->type->layout->find(sr, u, vdi);
+
+	if (!WITH_CBT || !cbt_can(sr))
+		return err;
+	if (err == -E_VDI_MISSING)
+		err = cbt_find(sr, u, vdi);
+	else if (!err)
+		vdi->cbt = cbt_has(sr, u);
+	return err;
+}
+
 int bind_vdi(struct run *r)
 {
 	const struct layout *layout = r->sr.type->layout;
@@ -321,7 +335,7 @@ int bind_vdi(struct run *r)
 	int err;
 
 	if (!uuid_parse(&u, text)) {
-		err = layout->find(&r->sr, &u, &r->vdi);
+		err = find_vdi(&r->sr, &u, &r->vdi);
 		/* A disk may be called like a uuid: look at the names before giving up. */
 		if (err != -E_VDI_MISSING || r->rq->by_uuid)
 			goto found;
@@ -329,7 +343,7 @@ int bind_vdi(struct run *r)
 		hint(r->ctx, "a VDI is given by its whole uuid");
 		return fail(r->ctx, -E_UUID, "VDI '%.64s'", text);
 	}
-	err = layout->list(&r->sr, &l);
+	err = WITH_CBT ? cbt_list(&r->sr, &l) : layout->list(&r->sr, &l);
 	if (err)
 		return err;
 	count(r->ctx, &h, &l, text);
@@ -341,7 +355,7 @@ int bind_vdi(struct run *r)
 	if (err && (err != -E_VDI_MISSING || !may_be_lost(r, text, &u)))
 		return err;
 	if (!err)
-		err = layout->find(&r->sr, &h.vdi, &r->vdi);
+		err = find_vdi(&r->sr, &h.vdi, &r->vdi);
 found:
 	if (err == -E_VDI_MISSING && may_be_lost(r, text, &u)) {
 		fail_clear(r->ctx);

@@ -13,6 +13,7 @@
 #include "lib/err.h"
 #include "lib/kconfig.h"
 #include "lib/log.h"
+#include "sm/cbt.h"
 #include "sm/core.h"
 #include "sm/gc.h"
 #include "sm/image.h"
@@ -52,6 +53,7 @@ static int do_epoch_begin(struct run *r)
 	return r->rq->on_boot_reset ? fail(r->ctx, -E_UNSUPPORTED, "reset on boot") : 0;
 }
 
+#define IF_CBT(fn)	(IS_ENABLED(CONFIG_CBT) ? (fn) : NULL)
 #define IF_GC(fn)	(IS_ENABLED(CONFIG_GC) ? (fn) : NULL)
 #define IF_SNAPSHOTS(fn)	(IS_ENABLED(CONFIG_SNAPSHOTS) ? (fn) : NULL)
 
@@ -102,6 +104,12 @@ static int (*const handlers[])(struct run *r) = {
 	[OP_VDI_FORGET] = IF_SNAPSHOTS(do_vdi_forget),
 	[OP_VDI_COMPOSE] = IF_SNAPSHOTS(do_vdi_compose),
 	[OP_VDI_REVERT] = IF_SNAPSHOTS(do_vdi_revert),
+	[OP_VDI_ENABLE_CBT] = IF_CBT(do_cbt_enable),
+	[OP_VDI_DISABLE_CBT] = IF_CBT(do_cbt_disable),
+	[OP_VDI_DATA_DESTROY] = IF_CBT(do_data_destroy),
+	[OP_VDI_LIST_CHANGED_BLOCKS] = IF_CBT(do_cbt_changed),
+	[OP_CBT_SHOW] = IF_CBT(do_cbt_show),
+	[OP_CBT_CHECK] = IF_CBT(do_cbt_check),
 	[OP_VDI_GENERATE_CONFIG] = do_vdi_config,
 	[OP_VDI_ATTACH_FROM_CONFIG] = do_vdi_attach_from_config,
 	[OP_VDI_DETACH_FROM_CONFIG] = do_vdi_detach,
@@ -142,6 +150,12 @@ static bool is_of_trees(enum op op)
 	       op == OP_VDI_REVERT;
 }
 
+static bool is_of_cbt(enum op op)
+{
+	return (op >= OP_VDI_ENABLE_CBT && op <= OP_VDI_LIST_CHANGED_BLOCKS) || op == OP_CBT_SHOW ||
+	       op == OP_CBT_CHECK;
+}
+
 static bool is_of_gc(enum op op)
 {
 	return op == OP_GC_RUN || op == OP_GC_PLAN || op == OP_GC_STATUS || op == OP_GC_STOP;
@@ -170,6 +184,8 @@ bool sr_can(const struct sr_type *t, enum op op)
 	if (WITH_LOCKS && (op == OP_VDI_LOCK || op == OP_VDI_UNLOCK ||
 			   (op >= OP_LOCK_SHOW && op <= OP_LOCK_RENEW)))
 		return l->leases;
+	if (WITH_CBT && is_of_cbt(op))
+		return child_format(t) && l->logs;
 	if (IS_ENABLED(CONFIG_GC) && is_of_gc(op))
 		return child_format(t) && l->merge_begin;
 	switch (op) {
@@ -377,6 +393,8 @@ static int open_and_find(struct run *r)
 	if (!(r->row->flags & NEEDS_VDI) || !(r->row->flags & NEEDS_OPEN))
 		return 0;
 	err = bind_vdi(r);
+	if (WITH_CBT && !err && cbt_is_log(&r->vdi))
+		err = cbt_admit(r);
 	if (!err && r->row->flags & LOCKS_VDI && !r->ctx->dry_run)
 		err = lock_host_inner(r->ctx, r->vdi.uuid.s, "vdi", &r->vdi_lock);
 	return err || !WITH_LOCKS ? err : lease_admit(r);

@@ -10,6 +10,7 @@
  */
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@
 #include "lib/log.h"
 #include "lib/serve/disk.h"
 #include "lib/serve/server.h"
+#include "sm/cbt.h"
 #include "sm/core.h"
 #include "sm/lease.h"
 #include "sm/locks.h"
@@ -100,18 +102,25 @@ static int serve(struct run *r, struct disk *d, const char *path, int signals)
 	return bad && !err ? fail(r->ctx, bad, "write the last of VDI %s", r->vdi.uuid.s) : err;
 }
 
-static int open_disk(struct run *r, struct disk **d)
+static int open_disk(struct run *r, struct disk **d, struct cbt_live **live)
 {
 	struct image *im;
 	int err = chain_open(&r->sr, &r->vdi, r->rq->writable ? CHAIN_WRITE : 0, &im);
 
-	if (!err)
-		disk_open(d, im);
+	if (err)
+		return err;
+	disk_open(d, im);
+	if (!WITH_CBT || !r->vdi.cbt || !r->rq->writable)
+		return 0;
+	*live = must_alloc(sizeof(**live));
+	err = cbt_begin(&r->sr, &r->vdi, *live);
+	if ((*live)->on)
+		disk_track(*d, (*live)->bits, (*live)->touched);
 	return err;
 }
 
 /* The record goes with the lock, so that nobody sees one without the other for long. */
-static int take_back(struct run *r, int *lock)
+static int take_back(struct run *r, int *lock, struct cbt_live *live)
 {
 	int err = lock_host(r->ctx, r->sr.uuid.s, "sr", &r->sr_lock);
 
@@ -119,6 +128,8 @@ static int take_back(struct run *r, int *lock)
 	sr_close(&r->sr);
 	if (!err)
 		err = sr_open(&r->sr, true);
+	if (WITH_CBT && !err && live)
+		err = cbt_end(&r->sr, &r->vdi.uuid, live);
 	if (!err)
 		err = state_remove(&r->sr, &r->vdi.uuid);
 	if (WITH_LOCKS && !err)
@@ -133,6 +144,7 @@ int do_vdi_serve(struct run *r)
 {
 	struct server_note note = { .writable = r->rq->writable, .backend = "socket" };
 	const char *path = whole_path(r, r->rq->socket);
+	struct cbt_live *live = NULL;
 	struct disk *d = NULL;
 	_close_ int signals = -1;
 	_unlock_ int lock = -1;
@@ -150,7 +162,7 @@ int do_vdi_serve(struct run *r)
 		return fail(r->ctx, err, "wait for signals");
 	err = server_lock(&r->sr, &r->vdi.uuid, &lock);
 	if (!err)
-		err = open_disk(r, &d);
+		err = open_disk(r, &d, &live);
 	if (!err)
 		err = server_tell(&r->sr, lock, &note);
 	if (WITH_LOCKS && !err)
@@ -161,11 +173,14 @@ int do_vdi_serve(struct run *r)
 		if (WITH_LOCKS)
 			lease_detach(r);
 		disk_close(d);
+		if (WITH_CBT && live)
+			cbt_end(&r->sr, &r->vdi.uuid, live);
 		chain_release(&r->sr, &r->vdi);		/* err is what matters */
 		server_unlock(&r->sr, &r->vdi.uuid, &lock);
 		return err;
 	}
 	err = serve(r, d, r->rq->socket, signals);
-	bad = take_back(r, &lock);
+	bad = take_back(r, &lock, live);
+	free(live);
 	return err ? err : bad;
 }

@@ -14,6 +14,7 @@
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/log.h"
+#include "sm/cbt.h"
 #include "sm/gc.h"
 #include "sm/live.h"
 #include "sm/locks.h"
@@ -120,7 +121,7 @@ static int must_be_new(struct run *r, const struct uuid *u)
 	struct vdi there;
 	int err = r->sr.type->layout->find(&r->sr, u, &there);
 
-	if (err == -E_VDI_MISSING)
+	if (err == -E_VDI_MISSING && !(WITH_CBT && cbt_has(&r->sr, u)))
 		return 0;
 	fail_clear(r->ctx);
 	return fail_say(r->ctx, -E_VDI_EXISTS, "VDI %s already exists", u->s);
@@ -243,7 +244,9 @@ static int hold_leaf(void *arg)
 {
 	struct run *r = arg;
 
-	return !IS_ENABLED(CONFIG_SERVE) || r->held ? 0 : live_hold_split(r, &r->vdi);
+	if (!IS_ENABLED(CONFIG_SERVE) || r->held)
+		return 0;
+	return WITH_CBT && r->vdi.cbt ? live_hold(r, &r->vdi) : live_hold_split(r, &r->vdi);
 }
 
 /* And once it is done. */
@@ -317,14 +320,15 @@ static int split(struct run *r, bool clone)
 		.hold = is_served(r) ? hold_leaf : NULL, .go = go_leaf, .arg = r,
 	};
 	uint64_t need = 0;
-	bool empty = false;
+	bool empty = false, tracked = WITH_CBT && r->vdi.cbt && !clone;
 	int err = check_split(r, child);
 
 	fill_copy(r, &copy, clone);
 	fill_base(r, &base);
 	if (!err && s.copy)
 		err = must_be_new(r, &copy.uuid);
-	if (!err)
+	/* The log is handed over by the split's own commit. */
+	if (!err && !tracked)
 		err = must_copy_alone(r, &empty);
 	s.base = empty ? NULL : &base;
 	if (!err && (s.base || s.copy))
@@ -333,7 +337,7 @@ static int split(struct run *r, bool clone)
 		return err;
 	if (r->ctx->dry_run)
 		return plan_split(r, &s, need);
-	err = IS_ENABLED(CONFIG_VDI_COPY) && s.base && s.copy && !used ?
+	err = IS_ENABLED(CONFIG_VDI_COPY) && s.base && s.copy && !used && !tracked ?
 		shared_copy(r, &leaf, &copy) : -EOPNOTSUPP;
 	if (err != -EOPNOTSUPP)
 		s.base = NULL;
@@ -480,6 +484,8 @@ int do_vdi_compose(struct run *r)
 	/* The parent may be one into which data is being merged. */
 	if (IS_ENABLED(CONFIG_GC))
 		err = gc_quiet(r);
+	if (WITH_CBT && !err && vdi->cbt)
+		err = cbt_replace(&r->sr, &vdi->uuid, vdi->virtual_size);
 	if (!err)
 		err = r->sr.type->layout->volume_compose(&r->sr, vdi, &parent);
 	return err ? fail(r->ctx, err, "VDI %s", vdi->uuid.s) : drop_garbage(r, &vdi->parent);
@@ -545,7 +551,9 @@ int do_vdi_revert(struct run *r)
 		return fail(r->ctx, err, "VDI %s", snapshot.uuid.s);
 	old = disk.parent;
 	spec.virtual_size = snapshot.virtual_size;
-	err = layout->volume_create(&r->sr, &disk, &spec);
+	err = WITH_CBT && cbt_can(&r->sr) ? cbt_replace(&r->sr, &disk.uuid, spec.virtual_size) : 0;
+	if (!err)
+		err = layout->volume_create(&r->sr, &disk, &spec);
 	return err ? fail(r->ctx, err, "VDI %s", disk.uuid.s) : drop_garbage(r, &old);
 }
 

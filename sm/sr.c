@@ -7,6 +7,7 @@
 #include "lib/err.h"
 #include "lib/kconfig.h"
 #include "lib/log.h"
+#include "sm/cbt.h"
 #include "sm/core.h"
 #include "sm/gc.h"
 #include "sm/lease.h"
@@ -346,7 +347,7 @@ static int drop_hidden(struct run *r, struct vdis *l)
 		return 0;
 	tree_fill(&r->ctx->arena, l);
 	drop_all_garbage(r, l);
-	err = r->sr.type->layout->list(&r->sr, &left);
+	err = WITH_CBT ? cbt_list(&r->sr, &left) : r->sr.type->layout->list(&r->sr, &left);
 	*l = left;
 	return err;
 }
@@ -367,7 +368,7 @@ int do_sr_destroy(struct run *r)
 	if (!err)
 		err = sr_identify(sr, !r->rq->idempotent);
 	if (!err)
-		err = sr->type->layout->list(sr, &l);
+		err = WITH_CBT ? cbt_list(sr, &l) : sr->type->layout->list(sr, &l);
 	if ((err_kind(err) == -ENOENT) && r->rq->idempotent) {
 		fail_clear(r->ctx);
 		return 0;
@@ -489,6 +490,15 @@ static int scan_trees(struct run *r)
 	return drop_all_garbage(r, &l);
 }
 
+/* And chains of logs that it left in between. */
+static int scan_logs(struct run *r)
+{
+	struct vdis l = { 0 };
+	int err = sr_vdis(&r->sr, &l);
+
+	return err ? err : cbt_check(&r->sr, true, &l);
+}
+
 int do_sr_scan(struct run *r)
 {
 	const struct vdis *l = &r->rp->vdis;
@@ -498,6 +508,8 @@ int do_sr_scan(struct run *r)
 
 	if (IS_ENABLED(CONFIG_SNAPSHOTS) && r->sr.type->layout->children && !r->ctx->dry_run)
 		err = scan_trees(r);
+	if (WITH_CBT && !err && cbt_can(&r->sr) && !r->ctx->dry_run)
+		err = scan_logs(r);
 	if (!err)
 		err = reply_sr(r);
 	if (err || !l->n_problems || !r->rq->by_uuid)

@@ -9,6 +9,7 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/text/size.h"
+#include "sm/cbt.h"
 #include "sm/core.h"
 #include "sm/gc.h"
 #include "sm/lease.h"
@@ -89,7 +90,7 @@ int vdi_complete(struct sr *sr, struct vdi *vdi)
 int sr_vdis(struct sr *sr, struct vdis *l)
 {
 	const struct datapath *d;
-	int err = sr->type->layout->list(sr, l);
+	int err = WITH_CBT ? cbt_list(sr, l) : sr->type->layout->list(sr, l);
 
 	if (!err)
 		err = state_get_all(sr, l);
@@ -242,6 +243,9 @@ int do_vdi_create(struct run *r)
 		r->vdi.uuid = rq->vdi_uuid;
 	else
 		random_uuid(&r->vdi.uuid);
+	/* The log of a disk that is gone would be taken for the new one's. */
+	if (WITH_CBT && cbt_has(&r->sr, &r->vdi.uuid))
+		return fail_say(r->ctx, -E_VDI_EXISTS, "VDI %s already exists", r->vdi.uuid.s);
 	if (r->ctx->dry_run)
 		return plan(r, spec.thick ? spec.virtual_size : 0, "make VDI %s of %llu bytes, format %s",
 			    r->vdi.uuid.s, (unsigned long long)spec.virtual_size, spec.format->name);
@@ -253,10 +257,24 @@ int do_vdi_create(struct run *r)
 	return err ? err : reply_vdi(r, REPLY_VDI);
 }
 
+/* The next log takes over what this one says, and then nothing needs it. */
+static int delete_log(struct run *r)
+{
+	int err;
+
+	if (r->ctx->dry_run)
+		return plan(r, 0, "remove the log of changed blocks of VDI %s", r->vdi.uuid.s);
+	err = cbt_bypass(&r->sr, &r->vdi.uuid);
+	return err ? err : cbt_disable(&r->sr, &r->vdi.uuid);
+}
+
 int do_vdi_delete(struct run *r)
 {
 	struct vdi *vdi = &r->vdi;
 	int err;
+
+	if (WITH_CBT && cbt_is_log(vdi))
+		return delete_log(r);
 
 	if (vdi->at.attached || vdi->at.active) {
 		hint(r->ctx, "sm vdi detach %s", vdi->uuid.s);
@@ -274,7 +292,13 @@ int do_vdi_delete(struct run *r)
 		err = gc_quiet(r);
 	if (err)
 		return err;
-	err = r->sr.type->layout->volume_delete(&r->sr, vdi);
+	/* The chain first, which sr scan puts back while the disk is there; its log last. */
+	if (WITH_CBT && vdi->cbt)
+		err = cbt_bypass(&r->sr, &vdi->uuid);
+	if (!err)
+		err = r->sr.type->layout->volume_delete(&r->sr, vdi);
+	if (WITH_CBT && vdi->cbt && !err)
+		err = cbt_disable(&r->sr, &vdi->uuid);
 	if (WITH_LOCKS)
 		err = lease_after_delete(r, err);
 	if (!err)
@@ -345,6 +369,8 @@ int do_vdi_resize(struct run *r)
 		/* Its server will want room for all of it, and now it can still be refused. */
 		if (IS_ENABLED(CONFIG_SERVE) && !err && r->held && vdi->at.writable)
 			err = make_room(r, size);
+		if (WITH_CBT && !err && vdi->cbt)
+			err = cbt_resize(&r->sr, &vdi->uuid, size);
 		if (!err)
 			err = r->sr.type->layout->volume_resize(&r->sr, vdi, size);
 		if (err)

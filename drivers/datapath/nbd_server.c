@@ -16,6 +16,7 @@
 #include "arch/proc.h"
 #include "arch/sock.h"
 #include "arch/syslog.h"
+#include "drivers/cbt.h"
 #include "drivers/control.h"
 #include "drivers/datapath/nbd_server.h"
 #include "drivers/datapath/nbd_worker.h"
@@ -292,6 +293,9 @@ static _Noreturn void live(struct keeper *k)
 		reap(pid);
 	if (err && k->holder > 0)
 		reap(k->holder);
+	/* Whoever of us wrote the disk last. */
+	if (IS_ENABLED(CONFIG_CBT))
+		nbd_log(&k->disk, true);
 	server_unlock(k->sr, &k->vdi->uuid, &k->lock);
 	_exit(0);
 }
@@ -361,7 +365,7 @@ static int prepare(struct keeper *k, bool writable)
 	if (d->shared == MAP_FAILED)
 		return fail(k->sr->ctx, -errno, "get memory");
 	d->shared->n = -1;
-	return 0;
+	return IS_ENABLED(CONFIG_CBT) && writable ? cbt_begin(k->sr, k->vdi, &d->shared->cbt) : 0;
 }
 
 int nbd_server_start(struct sr *sr, const struct vdi *vdi, bool writable)

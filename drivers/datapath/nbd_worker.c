@@ -20,6 +20,7 @@
 #include "drivers/sr.h"
 #include "lib/cleanup.h"
 #include "lib/err.h"
+#include "lib/kconfig.h"
 #include "lib/log.h"
 #include "lib/num.h"
 #include "lib/serve/server.h"
@@ -85,6 +86,9 @@ static int find_image(struct worker *w, struct sr *sr, struct image **im)
 	bool writable = w->k->writable;
 	int err = sr->type->layout->find(sr, &w->k->vdi->uuid, &vdi);
 
+	if (IS_ENABLED(CONFIG_CBT) && !err && writable && !vdi.hidden)
+		err = cbt_begin(sr, &vdi, &w->k->shared->cbt);
+
 	if (err)
 		return fail(sr->ctx, err, "find it");
 	if (vdi.hidden && writable)
@@ -92,15 +96,49 @@ static int find_image(struct worker *w, struct sr *sr, struct image **im)
 	return chain_open(sr, &vdi, CHAIN_DIRECT | (writable ? CHAIN_WRITE : 0), im);
 }
 
-/* -EAGAIN: somebody has the lock. */
-static int open_again(struct worker *w, struct ctx *ctx)
+static struct sr same_sr(const struct sr *was, struct ctx *ctx)
 {
-	const struct sr *was = w->k->sr;
-	struct sr sr = {
+	return (struct sr){
 		.ctx = ctx, .type = was->type, .uuid = was->uuid, .name = was->name,
 		.description = was->description, .dconf = was->dconf,
 		.sm_config = was->sm_config, .write = true, .dir = -1,
 	};
+}
+
+/* Before anybody is inside. */
+static void track(struct nbd_disk *k, struct disk *d)
+{
+	struct cbt_live *live = &k->shared->cbt;
+
+	if (IS_ENABLED(CONFIG_CBT))
+		disk_track(d, live->on ? live->bits : NULL, live->touched);
+}
+
+int nbd_log(struct nbd_disk *k, bool last)
+{
+	struct ctx ctx = { .root = k->sr->ctx->root, .dry_run = true };	/* it takes no lock */
+	struct sr sr = same_sr(k->sr, &ctx);
+	struct cbt_live *live = &k->shared->cbt;
+	int err;
+
+	if (!live->on)
+		return 0;
+	err = sr_open(&sr, false);
+	if (!err)
+		err = (last ? cbt_end : cbt_save)(&sr, &k->vdi->uuid, live);
+	if (err)
+		logf_err(&ctx, "nbd: VDI %s: write its log of changed blocks: %s", k->vdi->uuid.s,
+			 ctx.why[0] ? ctx.why : err_text(err));
+	live->on &= !last;
+	sr_close(&sr);
+	arena_free(&ctx.arena);
+	return err;
+}
+
+/* -EAGAIN: somebody has the lock. */
+static int open_again(struct worker *w, struct ctx *ctx)
+{
+	struct sr sr = same_sr(w->k->sr, ctx);
 	_unlock_ int lock = -1;
 	struct image *im = NULL;
 	int err = lock_take(&lock, sm_path(ctx, "/var/lock/sm/%s/sr", sr.uuid.s), false, LOCK_TRY);
@@ -112,6 +150,7 @@ static int open_again(struct worker *w, struct ctx *ctx)
 	if (!err)
 		err = find_image(w, &sr, &im);
 	if (!err) {
+		track(w->k, w->d);
 		err = disk_resume(w->d, im, w->k->writable ? &w->k->shared->notes : NULL);
 		if (err)
 			fail(ctx, err, "use the image");
@@ -216,12 +255,12 @@ static void go_on(struct worker *w)
 
 /* --- commanders ----------------------------------------------------------------- */
 
-/* What a dead worker noted is not in the image: nobody may take that for whole. */
+/* What a dead worker noted is not in the image, or in the log: nobody may take that for whole. */
 static bool is_whole(const struct worker *w)
 {
 	const struct disk_notes *n = &w->k->shared->notes;
 
-	return !w->k->writable || n->from == n->to;
+	return !w->k->writable || (n->from == n->to && !w->k->shared->cbt.on);
 }
 
 static void do_pause(struct worker *w, int fd, uint64_t ms, bool keep)
@@ -237,6 +276,8 @@ static void do_pause(struct worker *w, int fd, uint64_t ms, bool keep)
 	if (ms > INT_MAX)
 		ms = INT_MAX;
 	w->until = clock_now_mono() + ms * NS_PER_MS;
+	/* The log of changed blocks may be another one afterwards. */
+	keep &= !IS_ENABLED(CONFIG_CBT) || !w->k->shared->cbt.on;
 	if (w->state == RUNNING)		/* most of it, while all goes on */
 		err = disk_flush(w->d);
 	if (w->state == RUNNING)
@@ -249,6 +290,8 @@ static void do_pause(struct worker *w, int fd, uint64_t ms, bool keep)
 		close(fd);
 		return;
 	}
+	if (IS_ENABLED(CONFIG_CBT) && w->state == RUNNING)
+		nbd_log(w->k, true);
 	tell_boss(w, "later", "");
 	w->boss = fd;
 	w->kept = keep && w->state == RUNNING;
@@ -277,6 +320,18 @@ static bool is_pause(const char *line, uint64_t *ms)
 	return p && num_take(&p, ms) && !*p;
 }
 
+/* For who wants to read the log of a disk in use. */
+static void do_log(struct worker *w, int fd)
+{
+	int err = w->state == RUNNING ? nbd_log(w->k, false) : -EBUSY;
+
+	if (err)
+		control_say(fd, "%s %s", err == -EBUSY ? "busy" : "error", err_text(err));
+	else
+		control_say(fd, "logged");
+	close(fd);
+}
+
 static void hear_new(struct worker *w)
 {
 	char line[CONTROL_LINE];
@@ -289,6 +344,8 @@ static void hear_new(struct worker *w)
 		close(fd);
 	} else if (is_pause(line, &ms)) {
 		do_pause(w, fd, ms, *line == 'h');
+	} else if (IS_ENABLED(CONFIG_CBT) && !strcmp(line, "log")) {
+		do_log(w, fd);
 	} else if (!strcmp(line, "state")) {
 		do_state(w, fd);
 	} else {
@@ -411,6 +468,7 @@ static int open_first(struct nbd_disk *k, struct disk **d)
 	if (err)
 		return err;
 	disk_open(d, im);
+	track(k, *d);
 	return disk_recover(*d, &k->shared->notes);
 }
 

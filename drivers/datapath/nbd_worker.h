@@ -19,6 +19,7 @@
 #include <stddef.h>
 
 #include "arch/nbd.h"
+#include "drivers/cbt.h"
 #include "drivers/chain.h"
 #include "lib/serve/disk.h"
 
@@ -29,6 +30,7 @@ struct vdi;
 struct nbd_shared {
 	struct disk_notes notes;
 	int n;				/* of the device; -1 until it is connected */
+	struct cbt_live cbt;		/* so a worker that dies takes no mark with it */
 };
 
 struct nbd_disk {
@@ -43,5 +45,12 @@ struct nbd_disk {
 
 /* Until the kernel has let go of all sockets, which are taken: the exit status. */
 int nbd_work(struct nbd_disk *k, int *ends, size_t n_ends);
+
+/*
+ * The marks into the log of changed blocks, if there is one: the last of them
+ * once nobody writes any more, or all so far.  Who has the SR's lock waits for
+ * this, so none is taken.  A failure is logged: then the log is not whole.
+ */
+int nbd_log(struct nbd_disk *k, bool last);
 
 #endif

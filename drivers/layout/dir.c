@@ -11,6 +11,7 @@
  *	<SR>/relink_<uuid>	or has been, and its children get that for a parent
  *	<SR>/leaf_<uuid>	the parent is taking the place of that disk
  *	<SR>/.journal-<uuid>	what undoes the resize of that VHD
+ *	<SR>/<uuid>.cbtlog	which blocks of that disk have changed
  *
  * The rename into or out of .sm/tmp is the commit of every change but those of
  * an image in place.  What a dead process left in .sm/tmp is therefore either
@@ -186,4 +187,5 @@ const struct layout layout_dir = {
 	.volume_open = dir_volume_open,
 	.check = dir_check,
 	.leases = IS_ENABLED(CONFIG_DIR_LOCKS) ? &dir_leases : NULL,
+	.logs = IS_ENABLED(CONFIG_DIR_CBT) ? &dir_logs : NULL,
 };

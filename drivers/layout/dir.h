@@ -13,6 +13,7 @@
  *	dir_recover.c	what a death left
  *	dir_check.c	sr check
  *	dir_lease.c	locks, by lease_file.c
+ *	dir_cbt.c	logs of changed blocks
  */
 #ifndef DRIVERS_LAYOUT_DIR_H
 #define DRIVERS_LAYOUT_DIR_H
@@ -25,6 +26,7 @@
 
 #include "lib/kconfig.h"
 
+struct cbt_store;
 struct format;
 struct image_facts;
 struct io;
@@ -180,5 +182,9 @@ int dir_check(struct sr *sr, bool repair, struct vdis *found);
 /* --- dir_lease.c --- */
 
 extern const struct lease_ops dir_leases;
+
+/* --- dir_cbt.c --- */
+
+extern const struct cbt_store dir_logs;
 
 #endif

@@ -12,7 +12,8 @@
  *	5. copy: its file into place, a child of base
  *	6. leaf: its file over the old one (commit).  One in use is held still for
  *	   this alone: until now its server writes the same file, by its descriptor
- *	7. base hidden in its image too; of a raw leaf the old name goes
+ *	7. base hidden in its image too; of a raw leaf the old name goes; the log of
+ *	   changed blocks goes with the snapshot, and the leaf gets a new one
  *	8. clone_<leaf> removed
  *
  * Each of 1 to 6 is on the disk before the next begins.  A death before 6 is
@@ -28,6 +29,7 @@
 #include <unistd.h>
 
 #include "arch/fs.h"
+#include "drivers/cbt.h"
 #include "drivers/format.h"
 #include "drivers/layout.h"
 #include "drivers/layout/dir.h"
@@ -243,6 +245,16 @@ static bool is_base(struct work *w)
 	return w->old_leaf[0] || (err ? err != -E_VDI_MISSING : uuid_equal(&leaf.parent, &w->base));
 }
 
+/* Of a snapshot; a clone begins a life of its own, and the leaf's log goes on. */
+static int rotate_log(struct work *w)
+{
+	struct vdi copy;
+	int err = w->copy.s[0] ? dir_find(w->sr, &w->copy, &copy) : -E_VDI_MISSING;
+
+	fail_clear(w->sr->ctx);
+	return err || !uuid_equal(&copy.snapshot_of, &w->leaf) ? 0 : cbt_rotate(w->sr, &w->leaf, &w->copy);
+}
+
 static int finish(struct work *w)
 {
 	int err = is_base(w) ? hide_image(w->sr, w->base_name, true) : 0;
@@ -258,6 +270,8 @@ static int finish(struct work *w)
 		if (!err)
 			err = sync_dir(w);
 	}
+	if (IS_ENABLED(CONFIG_DIR_CBT) && !err)
+		err = rotate_log(w);
 	if (!err)
 		err = unlink_quiet(w->sr->dir, w->journal);
 	if (!err)

@@ -14,6 +14,7 @@
 
 #include "arch/clock.h"
 #include "arch/dm.h"
+#include "drivers/cbt.h"
 #include "drivers/format.h"
 #include "drivers/layout.h"
 #include "drivers/layout/lvhd.h"
@@ -21,6 +22,7 @@
 #include "drivers/sr.h"
 #include "lib/cleanup.h"
 #include "lib/err.h"
+#include "lib/log.h"
 #include "lib/lvhd/journal.h"
 #include "lib/lvm2/commit.h"
 #include "lib/lvm2/dm.h"
@@ -421,6 +423,8 @@ static int find_all(struct sr *sr, struct volume_split *s)
 /* All in one commit; then the base is hidden, and the journal that said so goes. */
 int lvhd_volume_split(struct sr *sr, struct volume_split *s)
 {
+	/* Of a snapshot; a clone begins a life of its own, and the leaf's log goes on. */
+	bool logged = IS_ENABLED(CONFIG_LVM_CBT) && s->copy && s->copy->snapshot_of.s[0];
 	struct lvhd_snapshot plan;
 	enum lvhd_kind kind;
 	struct lvhd h;
@@ -438,9 +442,16 @@ int lvhd_volume_split(struct sr *sr, struct volume_split *s)
 	err = lvhd_snapshot(&h, &plan);
 	if (err)
 		return lvhd_failed(sr, &h, err);
-	err = lvm_commit_now(sr, "vdi snapshot");	/* commit */
+	if (IS_ENABLED(CONFIG_LVM_CBT) && logged)
+		err = lvhd_cbt_rotate(sr, &h, &plan.leaf, &plan.clone);
+	if (!err)
+		err = lvm_commit_now(sr, "vdi snapshot");	/* commit */
 	if (!is_done(err))
 		return err;
+	if (IS_ENABLED(CONFIG_LVM_CBT) && logged && cbt_link(sr, &plan.leaf, &plan.clone)) {
+		logf_err(sr->ctx, "%s", sr->ctx->why);	/* sr scan puts it right */
+		fail_clear(sr->ctx);
+	}
 	volumes_go(&h, s);
 	/* Its device may not have become read-only, but nobody writes it any more. */
 	h.held = plan.shrink_later || h.held ? lvhd_find(&h, &plan.base, &kind) : NULL;

@@ -9,6 +9,7 @@
 #include "drivers/layout/lvm.h"
 #include "lib/lvhd/lvhd.h"
 
+struct cbt_store;
 struct io;
 struct merge_journal;
 struct vdi;
@@ -59,5 +60,13 @@ int lvhd_merge_leaf(struct sr *sr, const struct vdi *leaf, const struct vdi *par
 int lvhd_merge_journals(struct sr *sr, struct merge_journal **v, size_t *n);
 int lvhd_merge_forget(struct sr *sr, const struct uuid *vdi);
 int lvhd_volume_io(struct sr *sr, const struct vdi *vdi, bool writable, struct io **io);
+
+/* lvhd_cbt.c: logs of changed blocks, each in an LV of one extent. */
+extern const struct cbt_store lvhd_logs;
+/*
+ * In memory, as a part of the snapshot's commit: the disk's log becomes the
+ * copy's, and a new one begins.  Afterwards cbt_link().
+ */
+int lvhd_cbt_rotate(struct sr *sr, struct lvhd *h, const struct uuid *disk, const struct uuid *copy);
 
 #endif

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What journals speak of: finished or undone before any other change. */
+#include <errno.h>
 #include <string.h>
 
+#include "drivers/cbt.h"
 #include "drivers/layout/lvhd.h"
 #include "drivers/sr.h"
 #include "drivers/vdi.h"
@@ -37,6 +39,19 @@ static int put_records(struct sr *sr, struct lvhd *h, const struct lvhd_journal 
 	return n ? mgt_put_all(sr, put, n) : 0;
 }
 
+/* Both were there with the commit that made the snapshot, if the disk had one. */
+static int link_logs(struct sr *sr, const struct lvhd_journal *j)
+{
+	struct cbt c;
+	int err = j->clone.s[0] ? cbt_get(sr, &j->id, false, &c) : -ENOENT;
+
+	if (err || !uuid_equal(&c.parent, &j->clone)) {
+		fail_clear(sr->ctx);
+		return 0;
+	}
+	return cbt_link(sr, &j->id, &j->clone);
+}
+
 static int resolve(struct sr *sr, struct lvhd *h, const struct lvhd_journal *j,
 		   enum lvhd_result *did)
 {
@@ -49,6 +64,8 @@ static int resolve(struct sr *sr, struct lvhd *h, const struct lvhd_journal *j,
 		return 0;
 	if (*did == LVHD_FINISHED && !j->resize && j->type == LVHD_CLONE)
 		err = put_records(sr, h, j);
+	if (IS_ENABLED(CONFIG_LVM_CBT) && !err && *did == LVHD_FINISHED && !j->resize && j->type == LVHD_CLONE)
+		err = link_logs(sr, j);
 	if (!err)
 		err = lvm_commit_now(sr, "recovery");		/* commit */
 	if (err && err != -E_LVM_HALF)

@@ -161,4 +161,5 @@ const struct layout layout_lvm = {
 	.check = lvm_sr_check,
 	.leases = IS_ENABLED(CONFIG_LVM_LOCKS) ? &lvm_leases : NULL,
 	.reads_locked = true,
+	.logs = IS_ENABLED(CONFIG_LVM_CBT) ? &lvhd_logs : NULL,
 };

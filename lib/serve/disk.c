@@ -9,8 +9,10 @@
 
 #include "lib/arena.h"
 #include "lib/bytes.h"
+#include "lib/cbt/cbt.h"
 #include "lib/err.h"
 #include "lib/image.h"
+#include "lib/kconfig.h"
 #include "lib/serve/disk.h"
 #include "lib/vhd/batch.h"
 #include "lib/vhd/vhd.h"
@@ -49,6 +51,7 @@ struct disk {
 	struct vhd_batch *batch;	/* of the flush at work */
 	struct disk_notes *notes;	/* what is not yet published; or NULL */
 	const uint32_t *veiled;		/* see there; or NULL */
+	uint8_t *bits, *touched;	/* marks of what is written; or NULL */
 
 	/*
 	 * Taken after lock.  With O_DIRECT a sector of a file is written by
@@ -340,12 +343,16 @@ static int write_inside(struct disk *d, uint64_t at, const void *buf, size_t len
 	return 0;
 }
 
-/* By who is inside: an image comes and goes with its size. */
+/* By who is inside: an image comes and goes with its size.  What may be written is marked. */
 static int check_write(const struct disk *d, uint64_t at, uint64_t len)
 {
 	if (!d->writable)
 		return -EROFS;
-	return range_ok(at, len, d->size) ? 0 : -ENOSPC;
+	if (!range_ok(at, len, d->size))
+		return -ENOSPC;
+	if (IS_ENABLED(CONFIG_CBT) && d->bits)
+		cbt_mark(d->bits, d->touched, at, len);
+	return 0;
 }
 
 /* Whole units, with what is there around the bytes. */
@@ -683,6 +690,12 @@ int disk_recover(struct disk *d, struct disk_notes *notes)
 	notes->from = notes->to;
 	d->notes = notes;
 	return 0;
+}
+
+void disk_track(struct disk *d, uint8_t *bits, uint8_t *touched)
+{
+	d->bits = bits;
+	d->touched = touched;
 }
 
 static int finish(struct disk *d)

@@ -60,6 +60,13 @@ struct disk_notes {
 int disk_recover(struct disk *d, struct disk_notes *notes);
 
 /*
+ * Mark in these what is written from here on, before it is (cbt_mark(), lib/cbt);
+ * they have room for a disk of any size.  NULL: nobody wants to know.  While
+ * nobody is inside.
+ */
+void disk_track(struct disk *d, uint8_t *bits, uint8_t *touched);
+
+/*
  * The image taken away from under a disk in use, and another given to it: what
  * is asked meanwhile waits.
  *

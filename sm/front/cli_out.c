@@ -9,6 +9,7 @@
 #include "lib/kconfig.h"
 #include "lib/text/size.h"
 #include "lib/utf8.h"
+#include "sm/front/cbt_out.h"
 #include "sm/front/cli.h"
 #include "sm/front/gc_out.h"
 #include "sm/front/image_out.h"
@@ -400,6 +401,10 @@ static void print_human(const struct out *o)
 		else
 			buf_printf(o->b, "%s\n", o->rp->text);
 		break;
+	case REPLY_CBT:
+		if (IS_ENABLED(CONFIG_CBT))
+			cbt_out(o->rp->cbt, false, o->b);
+		break;
 	case REPLY_IMAGE:
 	case REPLY_MAP:
 		if (IS_ENABLED(CONFIG_CLI_IMAGE))
@@ -447,6 +452,8 @@ void cli_print(struct ctx *ctx, const struct request *rq, const struct reply *rp
 	term_of(STDOUT_FILENO, &o.term);
 	if (o.cli->minimal && has_ids(rp->kind))
 		print_ids(&o);
+	else if (IS_ENABLED(CONFIG_CBT) && o.cli->minimal && rp->kind == REPLY_CBT)
+		cbt_out(rp->cbt, true, o.b);
 	else if (IS_ENABLED(CONFIG_CLI_LOCK) && o.cli->minimal && rp->kind == REPLY_LOCKS)
 		lock_out_ids(rp, b);
 	else if (IS_ENABLED(CONFIG_CLI_VG) && o.cli->minimal && vg_out_has_ids(rp))

@@ -49,6 +49,16 @@ static int fault_of_verb(enum op op)
 		return F_VDISnapshot;
 	case OP_VDI_CLONE:
 		return F_VDIClone;
+#if IS_ENABLED(CONFIG_CBT)
+	case OP_VDI_ENABLE_CBT:
+		return F_CBTActivateFailed;
+	case OP_VDI_DISABLE_CBT:
+		return F_CBTDeactivateFailed;
+	case OP_VDI_DATA_DESTROY:
+		return F_VDIDelete;
+	case OP_VDI_LIST_CHANGED_BLOCKS:
+		return F_CBTChangedBlocksError;
+#endif
 	default:
 		return F_SMGeneral;
 	}

@@ -5,6 +5,7 @@
 #include "lib/kconfig.h"
 #include "lib/lvm2/show.h"
 #include "lib/text/json.h"
+#include "sm/front/cbt_out.h"
 #include "sm/front/cli.h"
 #include "sm/front/gc_out.h"
 #include "sm/front/image_out.h"
@@ -235,6 +236,10 @@ static void put_reply(struct json *j, const struct request *rq, const struct rep
 		break;
 	case REPLY_TEXT:
 		json_key_str(j, "text", rp->text);
+		break;
+	case REPLY_CBT:
+		if (IS_ENABLED(CONFIG_CBT))
+			cbt_out_json(rp->cbt, j);
 		break;
 	case REPLY_IMAGE:
 		if (IS_ENABLED(CONFIG_CLI_IMAGE))

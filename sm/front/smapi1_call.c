@@ -31,7 +31,7 @@ static const struct positions {
 	{ OP_VDI_ATTACH,		1, { WRITABLE } },
 	{ OP_VDI_ACTIVATE,		1, { WRITABLE } },
 	{ OP_VDI_COMPOSE,		1, { OTHER } },
-	{ OP_VDI_LIST_CHANGED_BLOCKS,	1, { NO_MORE } },
+	{ OP_VDI_LIST_CHANGED_BLOCKS,	1, { OTHER } },
 	{ OP_VDI_REVERT,		1, { OTHER } },
 };
 

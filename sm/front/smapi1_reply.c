@@ -209,6 +209,7 @@ void smapi1_write_reply(struct buf *b, const struct request *rq, const struct re
 	case REPLY_INFO:
 		write_info(b, rp->type);
 		return;
+	case REPLY_CBT:
 	case REPLY_TEXT:
 		write_string(b, rp->text);
 		return;
