@@ -111,7 +111,7 @@ int lvhd_check(struct sr *sr, bool repair, struct vdis *found)
 
 		if (!lv || lv->partial)	/* removed as garbage just now; list() has told the other */
 			continue;
-		if (strcmp(vdi->format, "raw"))
+		if (!strcmp(vdi->format, "vhd"))
 			check_end(sr, lv, vdi, found);
 		err = check_mark(sr, lv, vdi, repair, found, &changed);
 	}
