@@ -124,11 +124,11 @@ static int check_end(struct look *k, enum cbt_end end, bool *gone)
 	if (err)
 		return mends(k, "the log next to its log is gone", "let the chain end here") ?
 			cbt_point(k->sr, k->u, end, NULL, &none) : 0;
-	/* Who died in the middle of a snapshot: the next log knows better. */
-	if (end == CBT_PARENT && has->s[0] && !cbt_get(k->sr, has, false, &next) &&
-	    uuid_equal(&next.parent, k->u))
-		return mends(k, "the chain of logs leads past its log", "put it back") ?
-			cbt_point(k->sr, to, CBT_CHILD, has, k->u) : 0;
+	/* Who died in the middle of a snapshot: the way back, of which nothing is lost, knows better. */
+	if (has->s[0] && !cbt_get(k->sr, has, false, &next) && uuid_equal(&next.parent, k->u))
+		return !mends(k, "the chain of logs leads past a log", "put it back") ? 0 :
+			end == CBT_PARENT ? cbt_point(k->sr, to, CBT_CHILD, has, k->u) :
+					    cbt_point(k->sr, k->u, CBT_CHILD, to, has);
 	fail_clear(k->sr->ctx);
 	if (!k->disk) {
 		*gone = true;
