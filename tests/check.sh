@@ -132,6 +132,7 @@ result() {
 	[ ${#logs[@]} -eq 0 ] || tests/sweep/table.sh "${logs[@]}"
 	echo
 	printf '%s\n' "${table[@]}"
+	! wanted coverage || [ ! -e "$O/coverage.log" ] || grep '^# lib/' "$O/coverage.log"
 	printf '%-14s %5d s\n\n' "in all" $SECONDS
 	echo "$passed passed, $failed failed, $skipped skipped"
 	[ $failed -eq 0 ]
@@ -150,6 +151,7 @@ if [ -n "${LONG:-}" ]; then
 	needs ring bats && SECS=120 stage ring lab musl tests/lvm_ring.bats
 	needs trees bats && GC_STEPS=400 SM=$O/musl/bin/sm stage trees bats --tap -f "random trees" tests/host/gc.bats
 	needs trees-lvm bats && GC_STEPS=100 GC_DEPTH=24 GC_SECONDS=7200 stage trees-lvm lab musl tests/live.bats
+	needs coverage gcov && stage coverage tests/coverage.sh "$O/coverage"
 	needs fuzz clang && stage fuzz tests/fuzz/fuzz.sh "$O/fuzz" "${FUZZ_SECONDS:-120}"
 	result
 fi
