@@ -10,7 +10,7 @@ setup() {
 	cli_setup
 	export T=$BATS_TEST_TMPDIR S=$BATS_TEST_TMPDIR/s SM_GC=off
 	mkdir "$T/store"
-	cat >"$T/prelude" <<-'END'
+	cat >"$T/prelude" <<-'PRELUDE'
 		serve() {	# serve VDI: and wait until it can be connected to
 			sm vdi serve "$1" --socket "$S" &
 			pid=$!
@@ -65,7 +65,7 @@ setup() {
 		trap 'kill -9 ${pid:-} 2>/dev/null || :' EXIT
 		sm sr create disks --type file --dconf location="$T/store" >/dev/null
 		sm vdi create d --sr disks --size 64M >/dev/null
-	END
+	PRELUDE
 }
 
 in_sr() {
