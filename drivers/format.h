@@ -65,6 +65,8 @@ struct image_use {
 	uint64_t end;			/* bytes that a volume must have to keep it as it is */
 	bool empty;			/* no data of its own: a child shows just its parent */
 	uint64_t data;			/* bytes that it holds, by its table */
+	bool count;			/* asked for: sectors, where there are few blocks, of one that lies still */
+	uint64_t counted;		/* then their bytes; else as data */
 };
 
 /* A child's data on its way into its parent. */

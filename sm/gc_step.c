@@ -325,6 +325,7 @@ static void give_up(struct gc *g, const struct merge *m)
  * more slowly than that.
  */
 #define LIVE_MOST	(4 * MiB)
+#define SCATTERED	4u		/* so many times as long takes what lies about in many blocks */
 #define ROUNDS_MOST	20u
 #define IDLE_MOST	3u
 
@@ -362,14 +363,14 @@ static int split(struct gc_look *k, const struct vdi *vdi, uint64_t data)
 
 static int data_of(struct gc_look *k, const struct vdi *vdi, uint64_t *data)
 {
-	struct image_use use = { 0 };
+	struct image_use use = { .count = true };
 	struct io *io = NULL;
 	int err = layout_of(k)->volume_io(&k->run.sr, vdi, false, &io);
 
 	if (!err)
 		err = sr_format(k->run.sr.type, vdi->format)->use(&k->ctx, io, &use);
 	io_close(io);
-	*data = use.data;
+	*data = use.counted * SCATTERED < use.data ? use.counted * SCATTERED : use.data;
 	return err;
 }
 

@@ -185,6 +185,24 @@ static int vhd_peek_at(struct ctx *ctx, struct view head, struct view tail, uint
 	return 0;
 }
 
+#define COUNT_MOST	64u	/* blocks, of each of which the bitmap is read */
+
+static int count_sectors(struct vhd *v, uint64_t *bytes)
+{
+	*bytes = 0;
+	for (uint64_t at = 0, n; at < v->footer.size; at += n) {
+		uint64_t pos;
+		int where;
+
+		n = v->footer.size - at;
+		where = vhd_lookup(v, at, &n, &pos);
+		if (where < 0)
+			return where;
+		*bytes += where == VHD_HERE ? n : 0;
+	}
+	return 0;
+}
+
 static int vhd_use(struct ctx *ctx, struct io *io, struct image_use *use)
 {
 	_vhd_close_ struct vhd *v = NULL;
@@ -194,8 +212,11 @@ static int vhd_use(struct ctx *ctx, struct io *io, struct image_use *use)
 		return err;
 	use->end = vhd_physical_size(v);
 	use->empty = v->footer.type != VHD_FIXED && !vhd_allocated(v) && !v->n_bad;
-	use->data = v->bat ? vhd_allocated(v) * VHD_BLOCK : v->footer.size;
-	return 0;
+	use->data = use->counted = v->bat ? vhd_allocated(v) * VHD_BLOCK : v->footer.size;
+	if (!IS_ENABLED(CONFIG_GC) || !use->count || !v->bat || vhd_allocated(v) > COUNT_MOST)
+		return 0;
+	err = count_sectors(v, &use->counted);
+	return err ? fail(ctx, err, "read the VHD") : 0;
 }
 
 /* --- changing ---------------------------------------------------------------- */
