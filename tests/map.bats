@@ -73,6 +73,22 @@ in_guest() {
 		[ "$(judge dmsetup table sm-$e)" = "0 16384 zero " ]; sm vdi detach e'
 }
 
+@test "files: as many pieces as a table may have, and one more" {
+	new_sr file location=/srv/d
+	in_guest 'v=$(sm vdi create v --sr disks --size 64M --format vhd); f=/srv/d/$v.vhd
+		# Blocks of which a page is missing, so that their bitmaps are read; then every second one is.
+		put $v $(for i in $(seq 0 31); do echo $((i * 4096)) 4088; done)
+		at=$(sm image map $f --json | sed -n "s/.*\"offset\": *\([0-9]*\).*/\1/p" | head -n 1)
+		printf "\\252%.0s" $(seq 512) >/tmp/comb
+		for i in $(seq 0 31); do dd if=/tmp/comb of=$f bs=512 seek=$((at / 512 - 1 + i * 4104)) conv=notrunc status=none; done
+		sync $f; from=$(cut -d. -f1 /proc/uptime); sm vdi attach $v --read-only; echo "attached in $(($(cut -d. -f1 /proc/uptime) - from)) s"
+		[ "$(backend $v)" = map ]; judge dmsetup info sm-$v | grep "targets: 131072"
+		sm image convert $f /srv/flat.raw; [ "$(sum /srv/flat.raw)" = "$(sum /dev/mapper/sm-$v)" ]; sm vdi detach $v
+		sm vdi resize $v 66M; put $v 131073 1
+		sm -v vdi attach $v --read-only 2>/tmp/why; grep "is not mapped: it is in more than 131072 pieces" /tmp/why
+		[ "$(backend $v)" = nbd ]; sm vdi detach $v'
+}
+
 @test "volumes: the same, with a raw disk at the bottom and the server as the judge" {
 	new_sr lvm device=/dev/ubdb
 	in_guest 'tree raw
