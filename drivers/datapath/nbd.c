@@ -2,7 +2,7 @@
 /*
  * nbd: a disk of any format as a block device, through a server of ours.
  *
- *	/dev/mapper/sm-<VDI>   linear    what is handed out: the port (port.h)
+ *	/dev/mapper/sm-<VDI>   linear    what is handed out: the port (port.h), or hybrid.h
  *	/dev/nbd<N>            sockets   the kernel's client
  *	a server               threads   nbd_server.c, one for each disk
  *	the images             files and volumes
@@ -26,12 +26,15 @@
 #include "drivers/chain.h"
 #include "drivers/control.h"
 #include "drivers/datapath.h"
+#include "drivers/datapath/hybrid.h"
 #include "drivers/datapath/nbd_server.h"
 #include "drivers/port.h"
 #include "drivers/server.h"
 #include "drivers/sr.h"
 #include "lib/cleanup.h"
 #include "lib/err.h"
+#include "lib/kconfig.h"
+#include "lib/log.h"
 #include "lib/num.h"
 
 #define PATIENCE	(60 * NS_PER_S)	/* for a server to end: its flush may take long */
@@ -56,13 +59,17 @@ static int number_below(struct sr *sr, const struct vdi *vdi)
 	char name[32], path[48];
 	dev_t *devs;
 	size_t n;
+	int found = -1;
 
 	if (port_below(sr, vdi, &devs, &n))
 		fail_clear(sr->ctx);
-	if (n != 1 || blk_name(devs[0], name, sizeof(name)))
-		return -1;
-	snprintf(path, sizeof(path), "/dev/%s", name);
-	return number(path);
+	for (size_t i = 0; i < n && n <= 2 && found < 0; i++) {
+		if (blk_name(devs[i], name, sizeof(name)))
+			continue;
+		snprintf(path, sizeof(path), "/dev/%s", name);
+		found = number(path);
+	}
+	return found;
 }
 
 /* The server's note, if it is one of ours. */
@@ -124,6 +131,29 @@ static int find_all(struct sr *sr, struct vdis *l)
 	return err;
 }
 
+/* With short cuts, if this kernel has what that takes. */
+static bool put_switch(struct sr *sr, const struct vdi *vdi, const struct nbd_now *now,
+		       struct attachment *at)
+{
+	struct dm_table table;
+	int fresh;
+
+	if (!IS_ENABLED(CONFIG_DATAPATH_HYBRID))
+		return false;
+	fresh = hybrid_table(sr, vdi, now->dev, now->size, &table);
+	if (fresh < 0)
+		return false;
+	if (port_put(sr, vdi, &table, true, at)) {		/* commit */
+		logf_info(sr->ctx, "VDI %s is served without short cuts: %s", vdi->uuid.s, sr->ctx->why);
+		fail_clear(sr->ctx);
+		hybrid_remove(sr, vdi);
+		return false;
+	}
+	if (fresh)
+		hybrid_settle(sr, vdi, now->size);
+	return true;
+}
+
 /* The port on /dev/nbd<n>, of whatever size that has now. */
 static int put_port(struct sr *sr, const struct vdi *vdi, int n, bool writable,
 		    struct attachment *at)
@@ -137,14 +167,19 @@ static int put_port(struct sr *sr, const struct vdi *vdi, int n, bool writable,
 	fill(vdi, writable, arena_printf(&sr->ctx->arena, "/dev/nbd%d", n), at);
 	if (!port_can())
 		return 0;
+	if (writable && put_switch(sr, vdi, &now, at))
+		return 0;
 	port_linear(sr, now.dev, now.size, &table);
 	return port_put(sr, vdi, &table, writable, at);		/* commit */
 }
 
 static int stop(struct sr *sr, const struct vdi *vdi, int n)
 {
-	int err = n >= 0 ? nbd_disconnect(n) : 0;
+	int err = IS_ENABLED(CONFIG_DATAPATH_HYBRID) ? hybrid_remove(sr, vdi) : 0;
 
+	if (err)
+		return err;
+	err = n >= 0 ? nbd_disconnect(n) : 0;
 	if (err)
 		return fail(sr->ctx, err, "disconnect /dev/nbd%d", n);
 	/* Once it has let go of its lock, its metadata is written. */
@@ -154,9 +189,13 @@ static int stop(struct sr *sr, const struct vdi *vdi, int n)
 
 static int activate(struct sr *sr, const struct vdi *vdi, bool writable, struct attachment *at)
 {
-	int n = nbd_server_start(sr, vdi, writable), err;
+	/* What a detach that died has left knows nothing of the image as it is now. */
+	int n, err = IS_ENABLED(CONFIG_DATAPATH_HYBRID) ? hybrid_remove(sr, vdi) : 0;
 	struct fail_words words;
 
+	if (err)
+		return err;
+	n = nbd_server_start(sr, vdi, writable);
 	err = n < 0 ? n : put_port(sr, vdi, n, writable, at);
 	if (!err)
 		return 0;

@@ -15,6 +15,7 @@
 #include "arch/proc.h"
 #include "arch/sock.h"
 #include "drivers/control.h"
+#include "drivers/datapath/hybrid.h"
 #include "drivers/datapath/nbd_worker.h"
 #include "drivers/layout.h"
 #include "drivers/sr.h"
@@ -38,6 +39,7 @@ struct worker {
 	struct nbd_disk *k;
 	struct disk *d;
 	struct server *s;
+	struct hybrid hybrid;
 	int left;			/* all clients have: an eventfd */
 
 	enum { RUNNING, PAUSED, OPENING } state;
@@ -241,11 +243,40 @@ static void try_later(struct worker *w, struct ctx *ctx, int err)
 		disk_refuse(w->d, -EIO);
 }
 
+/* --- what needs no server ----------------------------------------------------------- */
+
+static bool has_shortcuts(const struct worker *w)
+{
+	return IS_ENABLED(CONFIG_DATAPATH_HYBRID) && w->k->writable;
+}
+
+static void tick(struct worker *w)
+{
+	struct ctx ctx = { .root = w->k->sr->ctx->root };
+
+	if (IS_ENABLED(CONFIG_DATAPATH_HYBRID) && w->k->shared->n >= 0)
+		hybrid_tick(&w->hybrid, &ctx, w->k->shared->n);
+	arena_free(&ctx.arena);
+}
+
+/* Also what a dead one has left.  Threads go on meanwhile, so what is under way ends. */
+static int demote(struct worker *w)
+{
+	struct ctx ctx = { .root = w->k->sr->ctx->root };
+	int err = 0;
+
+	if (IS_ENABLED(CONFIG_DATAPATH_HYBRID) && has_shortcuts(w))
+		err = hybrid_demote(&w->hybrid, &ctx, w->k->shared->n);
+	arena_free(&ctx.arena);
+	return err;
+}
+
 static void go_on(struct worker *w)
 {
 	struct ctx ctx = { .root = w->k->sr->ctx->root };
-	int err = open_again(w, &ctx);
+	int err = demote(w);		/* after a pause that is nothing */
 
+	err = err ? fail(&ctx, err, "take back its full blocks") : open_again(w, &ctx);
 	if (err)
 		try_later(w, &ctx, err);
 	else
@@ -282,6 +313,8 @@ static void do_pause(struct worker *w, int fd, uint64_t ms, bool keep)
 		err = disk_flush(w->d);
 	if (w->state == RUNNING)
 		w->held = clock_now_mono();
+	if (!err)
+		err = demote(w);
 	if (w->state == RUNNING && !err)
 		err = disk_pause(w->d, (unsigned int)(ms / 2), keep);
 	if (err) {
@@ -438,7 +471,8 @@ static void live(struct worker *w)
 			{ .fd = w->k->control, .events = POLLIN },
 			{ .fd = w->boss, .events = POLLIN },
 		};
-		int n = poll(p, ARRAY_SIZE(p), w->state == RUNNING ? -1 :
+		bool looks = w->state == RUNNING && has_shortcuts(w) && !w->hybrid.off;
+		int n = poll(p, ARRAY_SIZE(p), looks ? HYBRID_TICK_MS : w->state == RUNNING ? -1 :
 			     ms_until(w->state == PAUSED ? w->until : w->next));
 
 		if (n < 0)
@@ -455,6 +489,8 @@ static void live(struct worker *w)
 			end_boss(w);
 		if (w->state == OPENING && !clock_left(w->next))
 			go_on(w);
+		if (!n && looks)
+			tick(w);
 		if (!n && w->state != RUNNING)
 			let_out(w);
 	}
@@ -494,6 +530,13 @@ int nbd_work(struct nbd_disk *k, int *ends, size_t n_ends)
 	}
 	chain_drop(&k->chain);		/* there are copies; who pauses us wants all of them closed */
 	w.held = clock_now_mono();
+	w.hybrid.vdi = &k->vdi->uuid;
+	w.hybrid.disk = w.d;
+	if (IS_ENABLED(CONFIG_DATAPATH_HYBRID) && k->writable)
+		disk_shared(w.d);
+	/* A bitmap that is full may have been written by one who died before his flush. */
+	if (IS_ENABLED(CONFIG_DATAPATH_HYBRID) && k->writable && first)
+		disk_flush(w.d);		/* a failure is kept, and told by all others */
 	if (!first)
 		start_opening(&w);
 	proc_guard();

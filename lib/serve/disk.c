@@ -15,6 +15,7 @@
 #include "lib/kconfig.h"
 #include "lib/serve/disk.h"
 #include "lib/vhd/batch.h"
+#include "lib/vhd/batmap.h"
 #include "lib/vhd/vhd.h"
 
 #define PIECES		16		/* looked up under one lock */
@@ -47,6 +48,7 @@ struct disk {
 	bool flushing;
 	uint64_t flushes;		/* that have ended */
 	bool dirty;			/* data was written since the last one began */
+	bool shared;			/* maybe by others */
 	int broken;			/* a flush failed with this */
 	struct vhd_batch *batch;	/* of the flush at work */
 	struct disk_notes *notes;	/* what is not yet published; or NULL */
@@ -168,7 +170,7 @@ static int flush_inside(struct disk *d)
 
 	pthread_mutex_lock(&d->lock);
 	err = d->broken;
-	if (!err && (d->dirty || d->flushing || (d->vhd && d->vhd->dirty)))
+	if (!err && (d->dirty || d->shared || d->flushing || (d->vhd && d->vhd->dirty)))
 		err = flush_locked(d);
 	pthread_mutex_unlock(&d->lock);
 	return err;
@@ -578,6 +580,51 @@ int disk_map(struct disk *d, uint64_t at, uint64_t len, struct disk_run *runs, i
 	return i ? i : err;
 }
 
+/* --- what others may write ------------------------------------------------ */
+
+static size_t count_full(const struct vhd *v)
+{
+	size_t n = 0, bytes = (v->n_blocks + 7) / 8;
+
+	if (v->batmap.state != BATMAP_GOOD)
+		return 0;
+	if (bytes > v->batmap.covered)
+		bytes = v->batmap.covered;
+	for (size_t i = 0; i < bytes; i++)
+		n += (size_t)__builtin_popcount(v->batmap.bits[i]);
+	return n;
+}
+
+size_t disk_full_blocks(struct disk *d, struct disk_block *v, size_t room)
+{
+	const struct vhd *vhd;
+	size_t n = 0;
+
+	pthread_mutex_lock(&d->lock);
+	vhd = d->vhd && d->vhd->footer.type != VHD_FIXED ? d->vhd : NULL;
+	if (vhd && !v)
+		n = count_full(vhd);
+	for (uint32_t i = 0; vhd && i < vhd->n_blocks && n < room; i++) {
+		if (!vhd_batmap_get(vhd, i) || !vhd_in_use(vhd_entry(vhd, i)))
+			continue;
+		v[n++] = (struct disk_block){ i, (vhd_entry(vhd, i) + (uint64_t)1) * VHD_SECTOR };
+	}
+	pthread_mutex_unlock(&d->lock);
+	return n;
+}
+
+int disk_direct_fd(const struct disk *d)
+{
+	int flags = d->io && d->io->fd >= 0 ? fcntl(d->io->fd, F_GETFL) : -1;
+
+	return flags >= 0 && flags & O_DIRECT ? d->io->fd : -1;
+}
+
+void disk_shared(struct disk *d)
+{
+	d->shared = true;
+}
+
 /* --- life ---------------------------------------------------------------- */
 
 uint64_t disk_size(const struct disk *d)
@@ -734,11 +781,14 @@ static int drain(struct disk *d, unsigned int ms)
 int disk_pause(struct disk *d, unsigned int ms, bool keep)
 {
 	int err = disk_flush(d);	/* most of it, while all goes on */
+	bool shared = d->shared;
 
 	if (!err)
 		err = drain(d, ms);
+	d->shared = false;		/* others have ended before we began */
 	if (!err)
 		err = flush_inside(d);
+	d->shared = shared;
 	if (!err)
 		err = finish(d);
 	if (err) {

@@ -118,6 +118,25 @@ bool disk_zeroes_fast(const struct disk *d);
 /* Nobody needs it any more: it reads as before, or as zeroes. */
 int disk_trim(struct disk *d, uint64_t at, uint64_t len);
 
+/*
+ * For who lets others write the data of full blocks, past this disk: a block of a
+ * VHD of which all is in the leaf, by what is on the disk, so it stays there for as long
+ * as the image does.
+ */
+struct disk_block {
+	uint32_t block;
+	uint64_t at;			/* of its data in the leaf's file */
+};
+/* At most n, in order: how many.  Without v how many there may be, in next to no time. */
+size_t disk_full_blocks(struct disk *d, struct disk_block *v, size_t n);
+/* The leaf's descriptor, if it goes past the page cache; or -1.  Nobody takes the image away. */
+int disk_direct_fd(const struct disk *d);
+/*
+ * From here on a flush is one, even of nothing that was written through this disk.
+ * Who pauses it has ended what others write before.
+ */
+void disk_shared(struct disk *d);
+
 /* A run of bytes that are all alike. */
 struct disk_run {
 	uint64_t len;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "lib/err.h"
+#include "lib/vhd/batmap.h"
 #include "lib/vhd/bitmap.h"
 
 uint32_t vhd_bit_run(const uint8_t *bits, uint32_t at, uint32_t n)
@@ -100,6 +101,9 @@ int vhd_bits_get(struct vhd *v, uint32_t block, struct vhd_bits **bits)
 		return err;
 	v->bits_block[i] = block;
 	*bits = &v->bits[i];
+	/* Who filled it may have died before he wrote the batmap. */
+	if (v->writable && vhd_bits_full(v->bits[i].b))
+		vhd_batmap_set(v, block);
 	return 0;
 }
 

@@ -21,7 +21,7 @@
 
 LAB_SRC=$(cd "$(dirname "${BASH_SOURCE[0]}")/../lab" && pwd)
 SM_BUILD=${SM_BUILD:-$LAB_SRC/../../build}
-LAB_MODS=${LAB_MODS-loop,dm-mod,dm-snapshot,dm-thin-pool,dm-flakey,dm-log-writes,dm-delay,dm-dust,dm-zero,brd:rd_nr=2,nbd:nbds_max=4:max_part=0}
+LAB_MODS=${LAB_MODS-loop,dm-mod,dm-snapshot,dm-thin-pool,dm-flakey,dm-log-writes,dm-delay,dm-dust,dm-zero,dm-switch,brd:rd_nr=2,nbd:nbds_max=4:max_part=0}
 
 # bash's builtins and keywords: a text that begins with one needs a shell.
 _lab_shell_words=" . : [ alias bg bind break builtin caller cd command compgen complete
