@@ -471,7 +471,8 @@ static void live(struct worker *w)
 			{ .fd = w->k->control, .events = POLLIN },
 			{ .fd = w->boss, .events = POLLIN },
 		};
-		bool looks = w->state == RUNNING && has_shortcuts(w) && !w->hybrid.off;
+		/* What goes past us we cannot mark as changed. */
+		bool looks = w->state == RUNNING && has_shortcuts(w) && !w->hybrid.off && !w->k->shared->cbt.on;
 		int n = poll(p, ARRAY_SIZE(p), looks ? HYBRID_TICK_MS : w->state == RUNNING ? -1 :
 			     ms_until(w->state == PAUSED ? w->until : w->next));
 
