@@ -362,8 +362,8 @@ ops() {
 	dev=${lines[-1]}
 	# The server is away for longer than a verb may wait elsewhere, once some of the copy is there.
 	guest_ok -t 180 "sm vdi copy s t --uuid $T >/dev/null & copy=\$!
-		until [ \$(stat -c %b /mnt/exp/pool/$A/$T.raw 2>/dev/null || echo 0) -gt 2048 ]; do sleep 0.01; done
-		judge bash /tmp/server.sh stop
+		until [ \$(stat -c %b /mnt/exp/pool/$A/$T.raw 2>/dev/null || echo 0) -gt 2048 ]; do :; done
+		killall -STOP sm; judge bash /tmp/server.sh stop; killall -CONT sm
 		[ \$(stat -c %b /mnt/exp/pool/$A/$T.raw) -lt \$((96 << 11)) ] || exit 9
 		dd if=/tmp/data of=$dev bs=1M conv=fsync 2>/dev/null & use=\$!
 		sleep 11
