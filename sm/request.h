@@ -141,6 +141,7 @@ struct request {
 	bool has_seqno;
 
 	bool writable;			/* attach: default true is set by the door */
+	bool goes_on;			/* this process asks for more afterwards: it keeps its rights */
 	bool activate;			/* attach and detach include the device */
 	bool keep_tab;			/* people: what changes an SR or its place changes smtab too */
 	bool idempotent;		/* SR-API 1.0 and SMAPIv1: deleting what is absent succeeds */

@@ -351,7 +351,8 @@ static int confine(struct run *r)
 	bool of_sr = r->row->flags & NEEDS_SR || r->rq->op == OP_SR_LIST || is_of_all(r->rq->op);
 	int err, control;
 
-	if (!IS_ENABLED(CONFIG_SECCOMP_SANDBOX) || !(r->row->flags & INSPECTS) || r->confined)
+	if (!IS_ENABLED(CONFIG_SECCOMP_SANDBOX) || !(r->row->flags & INSPECTS) || r->confined ||
+	    r->rq->goes_on)
 		return 0;
 	r->confined = true;
 	if (of_sr && needs_more(r))

@@ -149,7 +149,7 @@ static int look_around(struct job *j)
 
 static int find(struct job *j, const char *sr, const char *vdi)
 {
-	struct request rq = { .op = OP_VDI_SHOW, .sr = sr, .vdi = vdi };
+	struct request rq = { .op = OP_VDI_SHOW, .sr = sr, .vdi = vdi, .goes_on = true };
 	struct reply rp = { 0 };
 	int err = sm_run(j->ctx, &rq, &rp);
 
