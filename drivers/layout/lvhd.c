@@ -363,13 +363,15 @@ static int make_room(struct sr *sr, struct lvhd *h, struct lvhd_snapshot *plan,
 {
 	uint64_t need, gain, spare = lvm_vg_free(h->vg) * lvm_extent_bytes(h->vg);
 	enum lvhd_kind kind;
+	bool held;
 	int err = lvhd_snapshot_space(h, plan, &need, &gain);
 
 	if (err || need - LVHD_UNIT <= spare || !gain)
 		return err ? lvhd_failed(sr, h, err) : 0;
+	held = s->hold;
 	err = volume_hold(s);
 	plan->hold = NULL;
-	if (!err)
+	if (!err && held)
 		h->held = lvhd_find(h, &plan->leaf, &kind);
 	if (!err)
 		err = lvhd_snapshot_space(h, plan, &need, &gain);
