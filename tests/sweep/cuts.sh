@@ -38,6 +38,7 @@ go() {
 			[ ${#mine[@]} -gt 0 ] && [ ${#mine[@]} -lt 6 ] || continue
 			parent=${mine[RANDOM % ${#mine[@]}]}
 			size=$(promised | awk -v u="$parent" '$1 == u { print $2 }')
+			u=bbbb${u#aaaa}		# one to be known again
 			echo "begin + $u $size" >>"$notes"
 			sm vdi snapshot "$parent" --sr "$sr" --uuid "$u" >/dev/null || exit 1
 			mine+=("$u")
@@ -45,6 +46,7 @@ go() {
 		3)
 			[ ${#mine[@]} -gt 0 ] || continue
 			victim=$((RANDOM % ${#mine[@]}))
+			[[ ${mine[victim]} != bbbb* ]] || continue	# a snapshot does not grow
 			echo "begin + ${mine[victim]} 8388608" >>"$notes"
 			sm vdi resize "${mine[victim]}" 8M --sr "$sr" >/dev/null || exit 1
 			;;
