@@ -46,7 +46,7 @@ int may_delete_broken(struct run *r)
 	if (err || r->ctx->dry_run)
 		return err;
 	vdis_problem(a, &r->rp->vdis, &(struct problem){
-		.object = r->vdi.uuid.s, .severity = "warning",
+		.object = arena_strdup(a, r->vdi.uuid.s), .severity = "warning",
 		.what = arena_printf(a, "deleted unread: %s", r->broken) });
 	return 0;
 }
