@@ -80,7 +80,8 @@ struct image_merge {
 	bool forgets;
 	/*
 	 * Called after each few MiB with what has been merged and what there is, in
-	 * bytes; not 0 ends the work there, with that result.
+	 * bytes; not 0 ends the work there, with that result.  Other than -EINTR and
+	 * -E_DEADLINE it says that nothing may be written any more.
 	 */
 	int (*tick)(void *arg, uint64_t done, uint64_t total);
 	void *arg;

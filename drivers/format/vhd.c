@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* vhd: blocks as they are written, and the rest in a parent. */
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -359,12 +360,13 @@ static int keep(const struct image_merge *m, struct vhd_coalesce *c)
 	return own ? vhd_coalesce_forget(c, own) : err;
 }
 
-static int merge_all(const struct image_merge *m, struct vhd_coalesce *c)
+static int merge_blocks(const struct image_merge *m, struct vhd_coalesce *c, int *stop)
 {
 	uint64_t total = c->total * VHD_BLOCK;
-	int err = m->tick(m->arg, 0, total), end;
+	int err = 0;
 
-	while (!err && c->done < c->total) {
+	*stop = m->tick(m->arg, 0, total);
+	while (!*stop && !err && c->done < c->total) {
 		err = vhd_coalesce_step(c);
 		if (!err && m->forgets && c->done - c->forgotten >= KEEP_EVERY && c->done < c->total) {
 			err = vhd_coalesce_checkpoint(c);
@@ -372,12 +374,28 @@ static int merge_all(const struct image_merge *m, struct vhd_coalesce *c)
 				err = keep(m, c);
 		}
 		if (!err)
-			err = m->tick(m->arg, c->done * VHD_BLOCK, total);
+			*stop = m->tick(m->arg, c->done * VHD_BLOCK, total);
 	}
+	return err;
+}
+
+/*
+ * Who asks us to stop gets what is done so far kept.  After an error of the storage
+ * the child forgets nothing: a flush that failed may have thrown away what it could
+ * not write, and the next one, for which nothing is left to do, says nothing of that.
+ * And who has lost his lock to another collector must not write his tables over the
+ * other's.
+ */
+static int merge_all(const struct image_merge *m, struct vhd_coalesce *c)
+{
+	int stop, err = merge_blocks(m, c, &stop), end;
+
+	if (stop && stop != -EINTR && stop != -E_DEADLINE)
+		return stop;
 	end = vhd_coalesce_finish(c);
-	if (err && !end)
+	if (stop && !end)
 		end = keep(m, c);
-	return err ? err : end;
+	return err ? err : stop ? stop : end;
 }
 
 static int vhd_merge(struct ctx *ctx, const struct image_merge *m)
