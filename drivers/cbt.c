@@ -275,10 +275,38 @@ static int must_have(struct sr *sr, const struct uuid *u, struct cbt *c)
 	return fail(sr->ctx, -E_CBT_NONE, "VDI %s", u->s);
 }
 
+/*
+ * The log at which the way goes on, if the chain says so in both directions.  Where it
+ * does not, others are at work, or have died.  Who snapshots a disk has given its old
+ * log another name, and the new one leads back to that: it is what lies between.  Who
+ * deletes one has put its marks into the next, and lets that lead back past it.
+ */
+static int next_log(struct sr *sr, const struct uuid *at, const struct cbt *c, struct cbt *next,
+		    struct cbt *between)
+{
+	int err = c->child.s[0] ? cbt_get(sr, &c->child, true, next) : -ENOENT;
+
+	between->n = 0;
+	if (err || uuid_equal(&next->parent, at))
+		return err;
+	if (!next->parent.s[0] || uuid_equal(&next->parent, &c->parent))
+		return next->parent.s[0] ? 0 : -ENOENT;
+	err = cbt_get(sr, &next->parent, true, between);
+	return err ? err : uuid_equal(&between->parent, at) ? 0 : -ENOENT;
+}
+
+static int add_log(struct sr *sr, const struct uuid *u, const struct cbt *c, bool saved, struct cbt *sum)
+{
+	if (c->consistent || saved)
+		return failed(sr, u, cbt_add(&sr->ctx->arena, sum, c));
+	hint(sr->ctx, "copy all of the disk");
+	return fail(sr->ctx, -E_CBT_STALE, "VDI %s", u->s);
+}
+
 int cbt_changed(struct sr *sr, const struct uuid *from, const struct uuid *to, bool saved, struct cbt *sum)
 {
 	struct uuid at = *from;
-	struct cbt c, next;
+	struct cbt c, next, between;
 	int err = must_have(sr, from, &c);
 
 	*sum = (struct cbt){ 0 };
@@ -287,16 +315,15 @@ int cbt_changed(struct sr *sr, const struct uuid *from, const struct uuid *to, b
 	if (!err)
 		err = must_have(sr, to, &next);
 	for (unsigned int i = 0; !err && !uuid_equal(&at, to); i++) {
-		at = c.child;
-		err = at.s[0] && i < CHAIN_MOST ? cbt_get(sr, &at, true, &c) : -ENOENT;
+		err = i < CHAIN_MOST ? next_log(sr, &at, &c, &next, &between) : -ENOENT;
 		if (err == -ENOENT)
 			return fail(sr->ctx, -E_CBT_UNRELATED, "VDI %s and VDI %s", from->s, to->s);
-		if (!err && !c.consistent && !(saved && uuid_equal(&at, to))) {
-			hint(sr->ctx, "copy all of the disk");
-			err = fail(sr->ctx, -E_CBT_STALE, "VDI %s", at.s);
-		}
+		if (!err && between.n)
+			err = add_log(sr, &next.parent, &between, false, sum);
+		at = c.child;
+		c = next;
 		if (!err)
-			err = failed(sr, &at, cbt_add(&sr->ctx->arena, sum, &c));
+			err = add_log(sr, &at, &c, saved && uuid_equal(&at, to), sum);
 	}
 	return err;
 }

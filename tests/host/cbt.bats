@@ -181,6 +181,7 @@ in_sr() {
 		# A delete of s2 that never came to its end: the chain leads past it.
 		hex d | at s1 16; hex s1 | at d 0
 		sm cbt check disks --json | jq -e ".problems | length == 2"
+		sm cbt changed s2 d >/dev/null
 		sm sr scan disks
 		cmp "$(log s1)" "$T/s1"; cmp "$(log d)" "$T/d"
 		# And one whose disk is gone already.
@@ -192,7 +193,10 @@ in_sr() {
 		# A snapshot of which the neighbours know nothing yet.
 		sm vdi snapshot d s3 >/dev/null
 		cp "$(log s1)" "$T/s1"; cp "$(log s3)" "$T/s3"
+		sm cbt changed s1 d >"$T/was"; [ -s "$T/was" ]; sm cbt changed s1 s3 | diff "$T/was" -
 		head -c 16 /dev/zero | at s3 16; hex d | at s1 16
+		# Who only looks repairs nothing, and says no less than the truth.
+		sm cbt changed s1 d | diff "$T/was" -
 		sm sr scan disks
 		cmp "$(log s1)" "$T/s1"; cmp "$(log s3)" "$T/s3"
 		# What is no log at all goes with a repair.
