@@ -164,6 +164,21 @@ static int hand_over(struct sr *sr, const struct uuid *disk, const struct uuid *
 	return err ? err : store(sr)->rename(sr, disk, copy);
 }
 
+/*
+ * The snapshot has been made, and there is no room for the disk's new log: then that is
+ * not tracked any more, which is better than an SR that waits for the room.
+ */
+static int end_here(struct sr *sr, const struct uuid *disk, const struct uuid *copy, const struct cbt *c)
+{
+	const struct uuid none = { "" };
+	int err;
+
+	logf_warn(sr->ctx, "VDI %s: its changed blocks are not tracked any more: %s", disk->s, sr->ctx->why);
+	fail_clear(sr->ctx);
+	err = cbt_point(sr, &c->parent, CBT_CHILD, disk, copy);
+	return err ? err : cbt_point(sr, copy, CBT_CHILD, NULL, &none);
+}
+
 /* The old log under its new name, a new one, and then who leads to whom. */
 int cbt_rotate(struct sr *sr, const struct uuid *disk, const struct uuid *copy)
 {
@@ -180,6 +195,8 @@ int cbt_rotate(struct sr *sr, const struct uuid *disk, const struct uuid *copy)
 	err = cbt_get(sr, copy, false, &c);
 	if (!err && !cbt_has(sr, disk))
 		err = make_next(sr, disk, copy, &c);
+	if (err_kind(err) == -ENOSPC)
+		return end_here(sr, disk, copy, &c);
 	return err ? err : cbt_link(sr, disk, copy);
 }
 

@@ -69,7 +69,8 @@ int cbt_enable(struct sr *sr, const struct vdi *vdi);
 int cbt_disable(struct sr *sr, const struct uuid *u);
 /*
  * The disk has been snapshotted: its log becomes the copy's, and a new one begins.
- * No log, no copy's log: nothing to do.
+ * No log, no copy's log: nothing to do.  No room for the new one: the disk has none
+ * from then on.
  */
 int cbt_rotate(struct sr *sr, const struct uuid *disk, const struct uuid *copy);
 /* The second half, for who has already made both under their new names. */

@@ -13,7 +13,8 @@
  *	6. leaf: its file over the old one (commit).  One in use is held still for
  *	   this alone: until now its server writes the same file, by its descriptor
  *	7. base hidden in its image too; of a raw leaf the old name goes; the log of
- *	   changed blocks goes with the snapshot, and the leaf gets a new one
+ *	   changed blocks goes with the snapshot, and the leaf gets a new one, or
+ *	   where there is no room for that goes on without
  *	8. clone_<leaf> removed
  *
  * Each of 1 to 6 is on the disk before the next begins.  A death before 6 is

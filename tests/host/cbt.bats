@@ -155,6 +155,23 @@ in_sr() {
 		sm cbt enable d; write d 0 1; sm cbt check disks'
 }
 
+@test "cbt: where a new log has no room the snapshot is whole, and the SR goes on" {
+	in_sr '
+		mkdir "$T/ram"; mount -t tmpfs -o size=8M ram "$T/ram"
+		sm sr create full --type file --dconf location="$T/ram" >/dev/null
+		sm vdi create f --sr full --size 100G >/dev/null
+		sm cbt enable f
+		sm vdi snapshot f s1 >/dev/null
+		dd if=/dev/zero of="$T/ram/fill" bs=64k status=none || :
+		until sm vdi snapshot f s2 >/dev/null 2>&1; do truncate -s -64k "$T/ram/fill"; done
+		is ".cbt.enabled == false" sm cbt show f
+		sm cbt changed s1 s2
+		ls -A "$T/ram" | grep clone_ && exit 1
+		rm "$T/ram/fill"
+		sm cbt check full; sm sr check full
+		sm vdi delete s2; sm cbt enable f'
+}
+
 @test "cbt: a disk that gets other contents has changed everywhere; a deleted one has no log" {
 	in_sr '
 		sm cbt enable d
