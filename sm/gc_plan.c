@@ -3,6 +3,7 @@
 
 #include "lib/arena.h"
 #include "lib/bytes.h"
+#include "lib/kconfig.h"
 #include "lib/text/size.h"
 #include "sm/gc_plan.h"
 #include "sm/tree.h"
@@ -250,6 +251,11 @@ static const char *obstacle(const struct work *w, uint32_t i, struct gc_step *s)
 		return NULL;
 	if (s->action == GC_LEAF && is_attached(n->v) && is_raw(&w->n[n->parent]))
 		return attached_text(w, i, s);
+	/* Who writes a raw disk marks nothing. */
+	if (IS_ENABLED(CONFIG_CBT) && s->action == GC_LEAF && n->v->cbt && is_raw(&w->n[n->parent])) {
+		s->remedy = arena_printf(w->a, "sm cbt disable %s", n->v->uuid.s);
+		return "its changed blocks are tracked, which those of a raw disk are not";
+	}
 	if (is_attached(w->n[n->parent].v))
 		return attached_text(w, n->parent, s);
 	if (w->ask->facts[n->parent].why)

@@ -261,6 +261,8 @@ static int verify(struct gc_look *k, const struct merge *m, struct vdi **vdi, st
 		return fail_say(&k->ctx, -EAGAIN, "VDI %s: the tree has changed", m->vdi.s);
 	if (!m->leaf)
 		return 0;
+	if (IS_ENABLED(CONFIG_CBT) && (*vdi)->cbt && strcmp((*parent)->format, (*vdi)->format))
+		return fail_say(&k->ctx, -EAGAIN, "VDI %s: its changed blocks are tracked now", m->vdi.s);
 	/* A hidden one can be read, too; by another name nobody could detach it. */
 	if ((*parent)->at.attached || (*parent)->at.active)
 		return fail_say(&k->ctx, -EAGAIN, "VDI %s has been attached", m->parent.s);

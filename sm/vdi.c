@@ -35,6 +35,19 @@ static int not_served(struct run *r)
 			r->vdi.format);
 }
 
+/*
+ * Only a server marks what is written, and is one that can be paused.  Past it the log
+ * would go on to say that nothing has changed.
+ */
+static int end_log(struct run *r, const struct datapath *d)
+{
+	if (!r->vdi.cbt || d->pause)
+		return 0;
+	logf_warn(r->ctx, "VDI %s: its changed blocks are not tracked any more: a disk of format %s has "
+		  "no server that marks them", r->vdi.uuid.s, r->vdi.format);
+	return cbt_disable(&r->sr, &r->vdi.uuid);
+}
+
 /* One that only reads may leave a disk to the next, and why to the log. */
 static int start(struct run *r, bool writable)
 {
@@ -45,6 +58,9 @@ static int start(struct run *r, bool writable)
 	for (size_t i = 0; (d = sr_datapath_at(r->sr.type, i)); i++) {
 		if (!d->activate || (writable && d->read_only) || !d->serves(vdi))
 			continue;
+		err = WITH_CBT && writable ? end_log(r, d) : 0;
+		if (err)
+			return err;
 		err = d->activate(&r->sr, vdi, writable, &vdi->at);
 		if (!IS_ENABLED(CONFIG_DATAPATH_MAP) || err != -ENOTBLK)
 			return err;

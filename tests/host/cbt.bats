@@ -155,6 +155,25 @@ in_sr() {
 		sm cbt enable d; write d 0 1; sm cbt check disks'
 }
 
+@test "cbt: a tracked disk stays one of which the changes are marked" {
+	in_sr '
+		sm vdi create r --sr disks --size 8M --format raw >/dev/null
+		sm vdi snapshot r s1 --force >/dev/null
+		sm cbt enable r
+		sm vdi snapshot r s2 >/dev/null
+		write r 0 1
+		sm vdi delete s1
+		s2=$(uuid s2)
+		sm cbt data-destroy s2
+		sm gc run disks || [ $? -eq 7 ]
+		is ".plans[0].steps[0] | .action == \"wait\" and (.why | contains(\"tracked\"))" sm gc plan disks
+		is ".vdi.format == \"vhd\"" sm vdi show r
+		is ".changed.changed_blocks == 1" sm cbt changed $s2 r
+		sm cbt disable r
+		sm gc run disks
+		is ".vdi.format == \"raw\"" sm vdi show r'
+}
+
 @test "cbt: where a new log has no room the snapshot is whole, and the SR goes on" {
 	in_sr '
 		mkdir "$T/ram"; mount -t tmpfs -o size=8M ram "$T/ram"
