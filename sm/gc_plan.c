@@ -8,7 +8,8 @@
 #include "sm/gc_plan.h"
 #include "sm/tree.h"
 
-#define NONE	UINT32_MAX
+#define NONE		UINT32_MAX
+#define COPY_THEM	"copy the disks that stand on it, and delete them"
 
 const char *const gc_action_names[] = { "delete", "coalesce", "leaf", "unstack", "wait", "keep" };
 
@@ -203,7 +204,17 @@ static const char *larger_text(const struct work *w, uint32_t i, struct gc_step 
 	const struct node *n = &w->n[i], *p = &w->n[n->parent];
 	uint64_t size = n->v->virtual_size;
 
-	if (s->action == GC_UNSTACK || n->relink || p->v->virtual_size <= size)
+	if (s->action == GC_UNSTACK)
+		return NULL;
+	/* It becomes as large as what goes into it, and so would show more of what is below it. */
+	if (p->v->virtual_size < size && p->parent != NONE &&
+	    w->n[p->parent].v->virtual_size > p->v->virtual_size) {
+		s->remedy = COPY_THEM;
+		return arena_printf(w->a, "its parent %s stands on %s, which is larger: %s, not %s", p->v->uuid.s,
+				    w->n[p->parent].v->uuid.s, SIZE_STR(w->n[p->parent].v->virtual_size),
+				    SIZE_STR(p->v->virtual_size));
+	}
+	if (p->v->virtual_size <= size)
 		return NULL;
 	for (uint32_t c = 0; s->action == GC_COALESCE && c <= w->count; c++) {
 		if (c == w->count)
@@ -213,7 +224,7 @@ static const char *larger_text(const struct work *w, uint32_t i, struct gc_step 
 	}
 	s->remedy = s->action == GC_LEAF ? arena_printf(w->a, "sm vdi resize %s %llu", n->v->uuid.s,
 							(unsigned long long)p->v->virtual_size) :
-		"copy the disks that stand on it, and delete them";
+		COPY_THEM;
 	return arena_printf(w->a, "its parent %s is larger: %s, not %s", p->v->uuid.s,
 			    SIZE_STR(p->v->virtual_size), SIZE_STR(size));
 }

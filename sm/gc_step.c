@@ -246,6 +246,20 @@ static int open_pair(struct gc_look *k, struct merge *m, const struct vdi *vdi, 
 	return err ? err : stat_of(m->im.child, &m->was);
 }
 
+/* Has a disk above it grown, which would show there what the parent holds? */
+static bool shows_more(const struct gc_look *k, const struct vdi *vdi, const struct vdi *parent)
+{
+	if (parent->virtual_size <= vdi->virtual_size)
+		return false;
+	for (size_t i = 0; i < vdi->n_children; i++) {
+		const struct vdi *child = tree_find(&k->l, &vdi->children[i]);
+
+		if (!child || child->virtual_size > vdi->virtual_size)
+			return true;
+	}
+	return false;
+}
+
 /* Still the same two, and nobody between or beside them? */
 static int verify(struct gc_look *k, const struct merge *m, struct vdi **vdi, struct vdi **parent)
 {
@@ -257,7 +271,7 @@ static int verify(struct gc_look *k, const struct merge *m, struct vdi **vdi, st
 	*parent = *vdi ? tree_parent(&k->l, *vdi) : NULL;
 	if (!*parent || !uuid_equal(&(*parent)->uuid, &m->parent) || (*parent)->n_children != 1 ||
 	    !(*parent)->hidden || (*vdi)->hidden == m->leaf || (*vdi)->virtual_size != m->size ||
-	    !tree_is_whole(&k->l))
+	    !tree_is_whole(&k->l) || shows_more(k, *vdi, *parent))
 		return fail_say(&k->ctx, -EAGAIN, "VDI %s: the tree has changed", m->vdi.s);
 	if (!m->leaf)
 		return 0;

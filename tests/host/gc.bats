@@ -255,6 +255,36 @@ ns() {
 	END
 }
 
+@test "a disk that grows while what is below it is copied shows nothing of a larger base" {
+	ns <<-'END'
+		sm vdi create big --sr S --size 80M --format vhd --uuid ${U}1 >/dev/null
+		put big 1:60 2:2
+		sm vdi create disk --sr S --size 40M --format vhd --uuid ${U}2 >/dev/null
+		sm vdi snapshot disk s >/dev/null
+		value() { printf '<value>%s</value>' "$@"; }
+		member() { printf '<member><name>%s</name>%s</member>' "$1" "$(value "$2")"; }
+		FileSR >"$T/doc" "<methodCall><methodName>vdi_compose</methodName><params><param><value><struct>$(
+			member host_ref OpaqueRef:h; member command vdi_compose; member sr_uuid "$sr"; member vdi_uuid ${U}2
+			member args "<array><data>$(value ${U}1)</data></array>"
+			member device_config "<struct>$(member location "$T/sr")</struct>")</struct></value></param></params></methodCall>"
+		is '.vdi.parent == "'${U}1'"' sm vdi show disk
+		put disk $(for ((i = 10; i < 22; i++)); do echo 3:$i; done)
+		sm vdi snapshot disk t --uuid ${U}3 >/dev/null
+		sm vdi delete t
+		sm gc run S --rate 2M & gc=$!
+		until is '.collectors[0].state == "copying"' sm gc status S 2>/dev/null; do kill -0 $gc; done
+		sm vdi resize disk 80M >/dev/null
+		keep ${U}2
+		cmp -n 41943040 -i 41943040:0 "$T/${U}2.keep" /dev/zero
+		wait $gc || [ $? -eq 7 ]
+		kept ${U}2
+		sm gc run S || [ $? -eq 7 ]
+		kept ${U}2
+		is '.plans[0].steps | any(.why | . and contains("is larger"))' sm gc plan S
+		clean
+	END
+}
+
 @test "nothing moves below a disk while it is copied" {
 	ns <<-'END'
 		sm vdi create disk --sr S --size 400M --format vhd --uuid ${U}1 >/dev/null

@@ -194,8 +194,8 @@ TEST(gc_plan_copies_nothing_where_one_is_empty)
 	add(&w, 6, 1, false, 0);
 	fill(&w);
 	plan(&w);
-	EQ(w.plan.n_todo, 1);
-	OK(is(&w, 0, GC_COALESCE, 3, 2));
+	EQ(w.plan.n_todo, 0);
+	OK(is(&w, 0, GC_WAIT, 3, 2) && strstr(w.plan.v[0].why, "is larger"));
 	end(&w);
 }
 
@@ -385,5 +385,29 @@ TEST(gc_plan_shows_nothing_of_a_larger_parent)
 	w.l.v[4].virtual_size = 100 * MiB;
 	plan(&w);
 	OK(w.plan.n_todo == 1 && is(&w, 0, GC_COALESCE, 4, 3));
+	/* Nor once it has been copied, and a disk has grown since. */
+	w.l.v[4].virtual_size = 120 * MiB;
+	fact(&w, 4)->relink = true;
+	plan(&w);
+	EQ(w.plan.n_todo, 0);
+	end(&w);
+}
+
+/* A parent that grew to take a disk would show more of its own, larger one. */
+TEST(gc_plan_shows_nothing_of_a_larger_grandparent)
+{
+	struct world w = { 0 };
+
+	add(&w, 1, 0, true, 20)->virtual_size = 120 * MiB;
+	add(&w, 2, 1, true, 11);
+	add(&w, 3, 2, false, 11)->virtual_size = 120 * MiB;
+	fill(&w);
+	plan(&w);
+	EQ(w.plan.n_todo, 0);
+	OK(is(&w, 0, GC_WAIT, 2, 1) || is(&w, 1, GC_WAIT, 2, 1));
+	OK(is(&w, 0, GC_WAIT, 3, 2) || is(&w, 1, GC_WAIT, 3, 2));
+	w.l.v[0].virtual_size = 100 * MiB;
+	plan(&w);
+	EQ(w.plan.n_todo, 2);
 	end(&w);
 }
