@@ -351,13 +351,16 @@ static void close_pair(struct pair *p)
 
 #define KEEP_EVERY	512u	/* blocks: so much is lost by a death at most */
 
-/* What is merged is on the disk: the child may let go of it. */
+/*
+ * What is merged is on the disk: the child may let go of it.  One that can be read
+ * and not written, as others have made some, stays as it is.
+ */
 static int keep(const struct image_merge *m, struct vhd_coalesce *c)
 {
 	_vhd_close_ struct vhd *own = NULL;
 	int err = m->forgets && c->done > c->forgotten ? vhd_open(&own, m->child, VHD_RDWR) : 0;
 
-	return own ? vhd_coalesce_forget(c, own) : err;
+	return own ? vhd_coalesce_forget(c, own) : err_kind(err) == -EUCLEAN ? 0 : err;
 }
 
 static int merge_blocks(const struct image_merge *m, struct vhd_coalesce *c, int *stop)

@@ -11,8 +11,11 @@
 #include "lib/err.h"
 #include "tests/unit/vhd_crash.h"
 
-/* More blocks than bitmaps are kept of, with so many runs that they are several batches. */
-#define BLOCKS	400u
+/*
+ * More blocks than bitmaps are kept of, and than are merged before the first of them
+ * are forgotten, with so many runs that they are several batches.
+ */
+#define BLOCKS	800u
 #define PIECES	40u
 #define SIZE	(BLOCKS * VHD_BLOCK)
 #define ROOM	(SIZE + 8 * MiB)
@@ -24,7 +27,7 @@
 struct cached {
 	struct io io;
 	struct io *seen, *disk;
-	struct { uint64_t at; size_t len; } dirty[2 * BLOCKS * PIECES];
+	struct { uint64_t at; size_t len; } dirty[3 * BLOCKS * PIECES];
 	size_t n_dirty, flushes, bad;	/* the bad-th fails */
 };
 
@@ -210,6 +213,26 @@ TEST(vhd_merge_that_is_stopped)
 		io_close(&c->io);
 		io_close(&p->io);
 	}
+	io_close(child);
+	io_close(parent);
+}
+
+/* It is looked at by the footer at its end, and nobody may write it. */
+TEST(vhd_merge_of_a_child_that_cannot_be_written)
+{
+	struct io *child = volume(VHD_DIFF, 2, 1, true), *parent = volume(VHD_DYNAMIC, 1, 0, false);
+	struct stop s = { 0 };
+	struct vhd *v = NULL;
+
+	EQ(io_zero(child, 0, VHD_SECTOR), 0);
+	EQ(vhd_open(&v, child, VHD_RDWR), -E_VHD_FOOTERS);
+	EQ(merge(child, parent, &s), 0);
+	EQ(vhd_open(&v, parent, 0), 0);
+	EQ(vhd_allocated(v), BLOCKS);
+	vhd_close(v);
+	EQ(vhd_open(&v, child, 0), 0);
+	EQ(vhd_allocated(v), BLOCKS);
+	vhd_close(v);
 	io_close(child);
 	io_close(parent);
 }
