@@ -179,10 +179,15 @@ static int take_place(struct lvhd *h, struct lvm_lv *lv, struct lvm_lv *to, cons
 	return err ? err : lvhd_journal_drop(h, LVHD_LEAF, &leaf->uuid);
 }
 
-/* The space that a thick disk has; without it is given when the disk is attached. */
+/*
+ * The space that a thick disk has; without it is given when the disk is attached.  One
+ * that is has it again before anybody else can take what has just become free: a guest
+ * waits for it.
+ */
 static int give_room(struct sr *sr, struct lvhd *h, struct lvm_lv *lv, const struct vdi *leaf)
 {
-	bool thick = lvhd_is_thick(sr) && !leaf->snapshot_of.s[0];
+	bool thick = (leaf->at.active && leaf->at.writable) ||
+		(lvhd_is_thick(sr) && !leaf->snapshot_of.s[0]);
 	int err = thick ? lvhd_grow(h, lv, lvhd_size_full(leaf->virtual_size)) : lvhd_shrink(h, lv, 0);
 
 	return err == -E_LVM_NO_SPACE ? 0 : err ? lvhd_failed(sr, h, err) : commit(sr);
