@@ -30,6 +30,7 @@ struct io;
 enum io_hint {
 	IO_WILL_READ,		/* soon: begin reading it ahead */
 	IO_WROTE,		/* and not again soon: begin writing it to the medium */
+	IO_LOST,		/* a flush failed: what memory has of it may differ from the medium */
 };
 
 struct io_ops {

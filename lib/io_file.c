@@ -15,6 +15,7 @@
 #include "lib/cleanup.h"
 #include "lib/err.h"
 #include "lib/io.h"
+#include "lib/kconfig.h"
 
 /*
  * O_DIRECT wants memory, offset and length aligned: on a device to its sector,
@@ -304,6 +305,8 @@ static void file_hint(struct io *io, uint64_t at, uint64_t len, enum io_hint wha
 	/* Whoever cannot do it just goes on without. */
 	if (what == IO_WILL_READ)
 		(void)!posix_fadvise(io->fd, (off_t)at, (off_t)len, POSIX_FADV_WILLNEED);
+	else if (IS_ENABLED(CONFIG_GC) && what == IO_LOST)
+		(void)!posix_fadvise(io->fd, (off_t)at, (off_t)len, POSIX_FADV_DONTNEED);
 	else
 		(void)!sync_file_range(io->fd, (off_t)at, (off_t)len, SYNC_FILE_RANGE_WRITE);
 }

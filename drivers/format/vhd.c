@@ -384,21 +384,23 @@ static int merge_blocks(const struct image_merge *m, struct vhd_coalesce *c, int
 
 /*
  * Who asks us to stop gets what is done so far kept.  After an error of the storage
- * the child forgets nothing: a flush that failed may have thrown away what it could
- * not write, and the next one, for which nothing is left to do, says nothing of that.
- * And who has lost his lock to another collector must not write his tables over the
- * other's.
+ * all is as after a death, and nothing more is written: a flush that failed may have
+ * thrown away what it could not write, and the next one, for which nothing is left to
+ * do, says nothing of that.  So whoever tries again must not see it in memory either.
+ * Nor may who has lost his lock to another collector write his tables over the other's.
  */
 static int merge_all(const struct image_merge *m, struct vhd_coalesce *c)
 {
-	int stop, err = merge_blocks(m, c, &stop), end;
+	int stop, err = merge_blocks(m, c, &stop);
+	bool asked = stop == -EINTR || stop == -E_DEADLINE;
 
-	if (stop && stop != -EINTR && stop != -E_DEADLINE)
-		return stop;
-	end = vhd_coalesce_finish(c);
-	if (stop && !end)
-		end = keep(m, c);
-	return err ? err : stop ? stop : end;
+	if (!err && (!stop || asked))
+		err = vhd_coalesce_finish(c);
+	if (!err && asked)
+		err = keep(m, c);
+	if (err)
+		io_hint(m->parent, 0, m->parent->size, IO_LOST);
+	return stop ? stop : err;
 }
 
 static int vhd_merge(struct ctx *ctx, const struct image_merge *m)
