@@ -120,9 +120,9 @@ endif
 # What waits for the kernel or for a person gains nothing from a longer program;
 # what goes over every byte or every volume does.
 hot := lib/serve/disk.o lib/serve/session.o lib/qcow2/inflate.o lib/qcow2/lookup.o arch/x86_64/% \
-       $(patsubst %,lib/%.o,arena buf crc32 image_copy image_read io io_file io_keep io_sparse num refcount \
-       utf8 uuid zero text/json_write text/text $(addprefix vhd/,bat batch batmap bitmap coalesce discard read write) \
-       $(addprefix lvm2/,alloc commit decode decode_lv decode_plain label lv map mda ops print show text tree vg))
+       $(patsubst %,lib/%.o,arena buf crc32 image_read io io_file io_keep io_sparse num \
+       utf8 uuid zero text/json_write text/text $(addprefix vhd/,bat batch batmap bitmap read write) \
+       $(addprefix lvm2/,alloc commit decode decode_lv decode_plain lv map mda ops print show text tree vg))
 cold = $(if $(SAN)$(COV),,$(if $(CONFIG_OPTIMIZE_SIZE),$(lean),$(if $(filter $(hot),$(@:$O/obj/%=%)),,-Oz $(lean) $(guard))))
 # What gcc still copies for speed at -Oz: 3 % of the program.  Loops as they stand make
 # it see what is not set where all is; the sanitizers' builds, without this, still look.
