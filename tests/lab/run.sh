@@ -78,7 +78,7 @@ run_file() {
 	dir=$(mktemp -d "$work/XXXXXX")
 	# The leash outlives us if need be, and takes everything of the file along.
 	LAB_BASE=$dir TMPDIR=$dir exec "$LAB_TOOLS/bin/leash" -r "$dir" -p "$work" $$ \
-		bats --tap "$file" </dev/null >"$out" 2>&1
+		bats --tap --timing "$file" </dev/null >"$out" 2>&1
 }
 
 # --- all of them ----------------------------------------------------------
