@@ -47,14 +47,14 @@ static int judge(struct sr *sr, struct seen *s, int64_t age)
 	return err;
 }
 
-static int look(struct run *r, struct seen *s)
+/* What is written there; its age, where that is asked for, is found out by writing. */
+static int read_record(struct run *r, struct seen *s, int64_t *age)
 {
-	int64_t age;
 	int err = 0;
 
 	*s = (struct seen){ .verdict = LEASE_LIVES };
 	for (unsigned int i = 0; i < TRIES; i++) {
-		err = leases(r)->read(&r->sr, &r->vdi.uuid, &s->lease, &age);
+		err = leases(r)->read(&r->sr, &r->vdi.uuid, &s->lease, age);
 		if (err != -EAGAIN)
 			break;
 		lease_pause(i);
@@ -65,7 +65,15 @@ static int look(struct run *r, struct seen *s)
 		fail_clear(r->ctx);
 		return 0;
 	}
-	return err ? err : judge(&r->sr, s, age);
+	return err;
+}
+
+static int look(struct run *r, struct seen *s)
+{
+	int64_t age;
+	int err = read_record(r, s, &age);
+
+	return err || s->damaged ? err : judge(&r->sr, s, age);
 }
 
 static bool is_ours(const struct seen *s)
@@ -387,8 +395,8 @@ int lease_owners(struct run *r)
 
 	if (!leases(r))
 		return 0;
-	err = look(r, &s);
-	if (err || s.verdict == LEASE_IS_FREE)
+	err = read_record(r, &s, NULL);
+	if (err || (!s.damaged && s.lease.state == LEASE_FREE))
 		return err;
 	vdi->owners = arena_alloc(&r->ctx->arena, sizeof(*vdi->owners));
 	vdi->owners[0] = arena_strdup(&r->ctx->arena, s.damaged ? "?" : s.lease.owner);

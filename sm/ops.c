@@ -155,11 +155,11 @@ const struct op_row ops[] = {
 #if IS_ENABLED(CONFIG_STORAGE_LOCKS)
 
 	/* --- locks that live with the storage --- */
-	{ OP_LOCK_LIST, INSPECTS,
+	{ OP_LOCK_LIST, 0,	/* how old a lease is shows only what is written beside it */
 	  "lock", "list", "[SR]", NULL, NULL,
 	  "Which disks are locked, by whom, and whether that one is still there",
 	  "sm lock list disks" },
-	{ OP_LOCK_SHOW, VDI | INSPECTS,
+	{ OP_LOCK_SHOW, VDI,
 	  "lock", "show", "VDI [--sr=SR]", NULL, NULL,
 	  "Who holds the lock of a disk",
 	  "sm lock show root" },
