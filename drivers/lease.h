@@ -38,7 +38,8 @@ struct lease_ops {
 	/*
 	 * The record that counts; a free one of generation 0 when there is none.
 	 * -E_DAMAGED: it cannot be read; it counts as held, and its generation is in
-	 * it.  age may be NULL; it stays -1 where the storage has no clock.
+	 * it.  age may be NULL; it stays -1 where the storage has no clock,
+	 * or one that says the record is of a time to come.
 	 */
 	int (*read)(struct sr *sr, const struct uuid *vdi, struct lease *now, int64_t *age);
 	/*

@@ -221,6 +221,12 @@ static int look(int dir, const struct lease_stem *stem, struct view_of_all *v)
 	return err == -E_DAMAGED ? 0 : -EAGAIN;
 }
 
+/* By the server's clock; one that was set back since does not say it. */
+static int64_t age_of(int64_t server, int64_t mtime)
+{
+	return server >= mtime ? server - mtime : -1;
+}
+
 int lease_file_read(int dir, const struct lease_stem *stem, struct lease *now, int64_t *age)
 {
 	char probe[LEASE_NAME];
@@ -241,7 +247,7 @@ int lease_file_read(int dir, const struct lease_stem *stem, struct lease *now, i
 	/* Where nothing can be written nobody can say how old it is. */
 	if (!make_new(dir, stem, probe, &fd, &server)) {
 		unlinkat(dir, probe, 0);
-		*age = server > v.mtime ? server - v.mtime : 0;
+		*age = age_of(server, v.mtime);
 	}
 	return 0;
 }
@@ -294,7 +300,7 @@ static int may_follow(struct ctx *ctx, int dir, const struct lease_stem *stem,
 	char why[LEASE_WHY], name[LEASE_NAME];
 
 	for (size_t i = 0; i < v->n; i++) {
-		int64_t age = server > v->wanted_mtime[i] ? server - v->wanted_mtime[i] : 0;
+		int64_t age = age_of(server, v->wanted_mtime[i]);
 		enum lease_verdict verdict;
 		int err = lease_check(ctx, &v->wanted[i], age, &verdict, why);
 

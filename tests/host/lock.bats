@@ -111,6 +111,13 @@ second_host() {
 		sm vdi unlock $VDI --owner late
 		is '.lock == null' sm lock show $VDI
 		test ! -e $VDI.raw.xenlk
+		# Written when that clock was ahead: then ours counts, from the first look on.
+		sm vdi lock $VDI --owner early --lease 30
+		touch -d '+9 days' "$(record)"
+		fails 3 "*not proven dead*" sm lock break $VDI
+		sed -i 's/[0-9]*$/0/' "$SM_ROOT/run/sm/seen/$VDI".*
+		is '.locks[0] | .state == "dead"' sm lock list S
+		sm lock break $VDI
 		# By hand a lock is for good, until somebody knows better.
 		sm vdi lock $VDI --owner me
 		touch -d '-9 days' "$(record)"
