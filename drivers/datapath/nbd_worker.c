@@ -104,6 +104,7 @@ static struct sr same_sr(const struct sr *was, struct ctx *ctx)
 		.ctx = ctx, .type = was->type, .uuid = was->uuid, .name = was->name,
 		.description = was->description, .dconf = was->dconf,
 		.sm_config = was->sm_config, .write = true, .dir = -1,
+		.shared = was->shared, .verb = "serve",
 	};
 }
 
@@ -149,6 +150,9 @@ static int open_again(struct worker *w, struct ctx *ctx)
 		return err == -ETIMEDOUT ? -EAGAIN : fail(ctx, err, "lock the SR");
 	ctx->deadline = clock_now_mono() + OPEN_PATIENCE;
 	err = sr_open(&sr, true);
+	/* Where several hosts share it another one may be at work: that is waited for as for a lock of ours. */
+	if (IS_ENABLED(CONFIG_SHARED_SR) && sr.shared && (err == -E_DEADLINE || err == -E_BUSY))
+		err = -EAGAIN;
 	if (!err)
 		err = find_image(w, &sr, &im);
 	if (!err) {
