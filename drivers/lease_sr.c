@@ -18,6 +18,8 @@
 /* Who has died with it is proven dead after that, and somebody may have been before us. */
 #define PATIENCE	((LEASE_TERM + LEASE_GRACE + 15) * NS_PER_S)
 
+#define BREAK_IT	"sm lock break %s --force, when no other host changes it"
+
 static const struct vdi *as_vdi(const struct sr *sr, struct vdi *v)
 {
 	*v = (struct vdi){ .uuid = sr->uuid };
@@ -40,8 +42,13 @@ static void end(int signal)
 static void arm(void)
 {
 	struct sigaction act = { .sa_handler = end };
+	sigset_t ours;
 
 	sigaction(SIGALRM, &act, NULL);
+	/* Whoever started us may have blocked it, and that is inherited. */
+	sigemptyset(&ours);
+	sigaddset(&ours, SIGALRM);
+	sigprocmask(SIG_UNBLOCK, &ours, NULL);
 	alarm(LAST_MOMENT);
 }
 
@@ -58,17 +65,20 @@ static int fill_in(struct sr *sr, struct lease *l)
 	return lease_sign(sr->ctx, l);
 }
 
+/*
+ * By our own clock alone: that of the server may be set forward while somebody is
+ * at work, and what is renewed would look old at once.  Here there is time to watch.
+ */
 static int read_it(struct sr *sr, struct lease *was, enum lease_verdict *verdict)
 {
 	char why[LEASE_WHY];
-	int64_t age = -1;
-	int err = sr->type->layout->leases->read(sr, &sr->uuid, was, &age);
+	int err = sr->type->layout->leases->read(sr, &sr->uuid, was, NULL);
 
 	if (err == -E_DAMAGED) {
-		hint(sr->ctx, "sm lock break %s --force, when no other host changes it", sr->uuid.s);
+		hint(sr->ctx, BREAK_IT, sr->uuid.s);
 		return fail(sr->ctx, -E_LOCKED, "its record cannot be read");
 	}
-	err = err ? err : lease_check(sr->ctx, was, age, verdict, why);
+	err = err ? err : lease_check(sr->ctx, was, -1, verdict, why);
 	if (!err && *verdict == LEASE_IS_DEAD)
 		logf_warn(sr->ctx, "the lock of SR %s is taken from '%s' (%s): %s", sr->uuid.s, was->owner,
 			  was->verb, why);
@@ -77,7 +87,10 @@ static int read_it(struct sr *sr, struct lease *was, enum lease_verdict *verdict
 
 static int refuse(struct sr *sr, bool own, const struct lease *has)
 {
-	hint(sr->ctx, "wait: it ends by itself when its holder is dead");
+	if (lease_patience(has))
+		hint(sr->ctx, "wait: it ends by itself when its holder is dead");
+	else
+		hint(sr->ctx, BREAK_IT, sr->uuid.s);
 	return fail_say(sr->ctx, own ? -E_DEADLINE : -E_BUSY, "SR %s is being changed by '%s' (host %s, process %d, %s)",
 			sr->uuid.s, has->owner, has->host.s, has->pid, has->verb);
 }
