@@ -47,6 +47,8 @@
 #define LEASE_VERB	33
 #define LEASE_TERM	30u		/* seconds, where nobody says otherwise */
 #define LEASE_GRACE	5u		/* what clocks may differ by in one term */
+/* None follows this generation, to which nobody counts: it is damage, and broken like that. */
+#define LEASE_LAST	((uint64_t)INT64_MAX - 1)
 #define LEASE_TERM_MOST	(366u * 86400)
 
 enum lease_state { LEASE_FREE, LEASE_WANTED, LEASE_HELD };

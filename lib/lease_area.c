@@ -191,6 +191,8 @@ struct scan {
 	uint32_t n_own;
 	struct place bad[CONTENDERS];
 	uint32_t n_bad;
+	struct place last[CONTENDERS];	/* which none can follow */
+	uint32_t n_last;
 	bool is_held_below;		/* in another row, whatever counts */
 	bool cut;			/* more than can be listed */
 	bool lost;			/* our row is not ours any more */
@@ -226,6 +228,8 @@ static void take_record(struct lease_area *a, const struct uuid *vdi, const stru
 	}
 	if (p->l.generation > s->top)
 		s->top = p->l.generation;
+	if (p->l.generation >= LEASE_LAST)
+		note(s, s->last, &s->n_last, CONTENDERS, p);
 	if (ours)
 		note(s, s->own, &s->n_own, LEASE_WINDOW, p);
 	else if (p->l.state != LEASE_FREE)
@@ -374,7 +378,7 @@ int lease_area_read(struct lease_area *a, const struct uuid *vdi, struct lease *
 	int err = scan(a, vdi, s);
 
 	*now = s->counts;
-	if (!err && (s->n_bad || s->cut)) {
+	if (!err && (s->n_bad || s->n_last || s->cut)) {
 		now->state = LEASE_HELD;
 		now->stamp = 0;
 		err = -E_DAMAGED;
@@ -442,6 +446,8 @@ static int wipe_bad(struct lease_area *a, const struct scan *s)
 
 	for (uint32_t i = 0; i < s->n_bad && !err; i++)
 		err = put(a, s->bad[i].row, s->bad[i].cell, NULL);
+	for (uint32_t i = 0; i < s->n_last && !err; i++)
+		err = put(a, s->last[i].row, s->last[i].cell, NULL);
 	return err ? err : -EAGAIN;
 }
 
@@ -483,7 +489,7 @@ int lease_area_swap(struct lease_area *a, const struct lease *was, struct lease 
 
 	if (!err && s->lost)
 		err = -EAGAIN;
-	if (!err && s->n_bad)
+	if (!err && (s->n_bad || s->n_last))
 		err = !was->stamp && was->state == LEASE_HELD ? wipe_bad(a, s) : -EAGAIN;
 	if (!err && !is_same(&s->counts, was) && (was->stamp || s->counts.generation != was->generation))
 		err = -EAGAIN;

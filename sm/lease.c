@@ -350,6 +350,43 @@ static int break_readers(struct run *r, struct lease *is_free)
 	return err;
 }
 
+static bool given(const struct run *r, struct uuid *u)
+{
+	return WITH_READERS && r->rq->op == OP_LOCK_BREAK && r->rq->vdi && !uuid_parse(u, r->rq->vdi);
+}
+
+bool lease_breaks_sr(const struct run *r)
+{
+	struct uuid u;
+
+	return given(r, &u) && uuid_equal(&u, &r->sr.uuid);
+}
+
+bool lease_is_alone(struct run *r)
+{
+	struct lease l;
+	struct uuid u;
+	int err;
+
+	if (!given(r, &u) || !leases(r))
+		return false;
+	err = leases(r)->read(&r->sr, &u, &l, NULL);
+	if (err ? err != -E_DAMAGED : l.state == LEASE_FREE)
+		return false;
+	fail_clear(r->ctx);
+	r->vdi = (struct vdi){ .uuid = u };
+	return true;
+}
+
+static int break_collector(struct run *r, struct lease *is_free)
+{
+	struct run as = *r;
+
+	as.vdi = (struct vdi){ 0 };
+	lease_key(&r->sr.uuid, &r->sr.uuid, LEASE_COLLECTOR, &as.vdi.uuid);
+	return replace(&as, is_free, may_break);
+}
+
 int do_lock_break(struct run *r)
 {
 	struct lease l;
@@ -361,7 +398,9 @@ int do_lock_break(struct run *r)
 		return plan(r, 0, "break the lock of VDI %s", r->vdi.uuid.s);
 	make_free(&l);
 	err = replace(r, &l, may_break);
-	return err || !WITH_READERS ? err : break_readers(r, &l);
+	if (err || !WITH_READERS)
+		return err;
+	return lease_breaks_sr(r) ? break_collector(r, &l) : break_readers(r, &l);
 }
 
 static int may_renew(struct run *r, const struct seen *s, struct lease *new)
@@ -523,6 +562,13 @@ static int start_reading(struct run *r)
 	return err;
 }
 
+static int refuse_unread(struct sr *sr, const struct uuid *lock)
+{
+	hint(sr->ctx, "sm lock break %s --sr %s --force, when that is not so", lock->s, sr->uuid.s);
+	return fail_say(sr->ctx, -E_LOCKED, "lock %s cannot be read, and may be of a disk that another host reads",
+			lock->s);
+}
+
 int lease_mark_elsewhere(struct sr *sr, struct vdis *l)
 {
 	struct lease_list locks;
@@ -537,8 +583,7 @@ int lease_mark_elsewhere(struct sr *sr, struct vdis *l)
 		if (vdi)
 			vdi->at.attached = vdi->at.elsewhere = true;
 		else if (WITH_READERS && s.damaged && !uuid_equal(&s.lease.vdi, &sr->uuid))
-			err = fail_say(sr->ctx, -E_LOCKED, "lock %s cannot be read, and may be of a disk that "
-				       "another host reads", s.lease.vdi.s);
+			err = refuse_unread(sr, &s.lease.vdi);
 	}
 	return err;
 }

@@ -41,6 +41,11 @@ int do_lock_renew(struct run *r);
 
 /* --- for the other verbs --- */
 
+/* `lock break` with the uuid of the SR: of the SR's own lock, and its collector's. */
+bool lease_breaks_sr(const struct run *r);
+/* `lock break` with the uuid of a lock that is of no disk: that is r->vdi then. */
+bool lease_is_alone(struct run *r);
+
 /*
  * May the verb change the found VDI, as far as its lock says?  What another
  * host has attached nobody changes or copies; what is locked is not cloned or deleted.

@@ -234,6 +234,10 @@ int find_sr_of_vdi(struct run *r)
 		struct uuid u;
 		int one_err;
 
+		if (IS_ENABLED(CONFIG_SHARED_SR) && rq.op == OP_LOCK_BREAK && !strcmp(rq.sr, r->rq->vdi)) {
+			r->rq->sr = r->rq->vdi;		/* the SR's own lock */
+			return 0;
+		}
 		one.rq = &rq;
 		/* An SR that cannot be read is not the one, unless none is. */
 		one_err = bind_sr(&one);

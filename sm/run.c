@@ -387,13 +387,20 @@ static int open_and_find(struct run *r)
 	int err;
 
 	if (r->row->flags & NEEDS_OPEN) {
-		err = sr_open(&r->sr, r->row->flags & CHANGES && !r->ctx->dry_run);
-		if (err)
+		/* Who breaks the SR's own lock does not take it first. */
+		bool breaks = WITH_LOCKS && lease_breaks_sr(r);
+
+		err = sr_open(&r->sr, r->row->flags & CHANGES && !r->ctx->dry_run && !breaks);
+		if (!err && breaks)
+			r->vdi = (struct vdi){ .uuid = r->sr.uuid };
+		if (err || breaks)
 			return err;
 	}
 	if (!(r->row->flags & NEEDS_VDI) || !(r->row->flags & NEEDS_OPEN))
 		return 0;
 	err = bind_vdi(r);
+	if (WITH_LOCKS && err == -E_VDI_MISSING && lease_is_alone(r))
+		return 0;
 	if (WITH_CBT && !err && cbt_is_log(&r->vdi))
 		err = cbt_admit(r);
 	if (!err && r->row->flags & LOCKS_VDI && !r->ctx->dry_run)

@@ -221,6 +221,18 @@ static int look(int dir, const struct lease_stem *stem, struct view_of_all *v)
 	return err == -E_DAMAGED ? 0 : -EAGAIN;
 }
 
+/* What is to be followed, which the last generation cannot be. */
+static int look_first(int dir, const struct lease_stem *stem, struct view_of_all *v)
+{
+	int err = look(dir, stem, v);
+
+	if (!err && v->top >= LEASE_LAST && !v->damaged) {
+		v->damaged = true;
+		v->counts = (struct lease){ .state = LEASE_HELD, .generation = v->counts.generation };
+	}
+	return err;
+}
+
 /* By the server's clock; one that was set back since does not say it. */
 static int64_t age_of(int64_t server, int64_t mtime)
 {
@@ -233,7 +245,7 @@ int lease_file_read(int dir, const struct lease_stem *stem, struct lease *now, i
 	struct view_of_all v;
 	_close_ int fd = -1;
 	int64_t server;
-	int err = look(dir, stem, &v);
+	int err = look_first(dir, stem, &v);
 
 	*now = v.counts;
 	if (age)
@@ -355,9 +367,14 @@ int lease_file_swap(struct ctx *ctx, int dir, const struct lease_stem *stem, con
 
 	if (err)
 		return err;
-	err = look(dir, stem, &before);
+	err = look_first(dir, stem, &before);
 	if (!err)
 		err = may_follow(ctx, dir, stem, &before, was, server);
+	/* Who breaks what is damaged begins anew where there is no next one. */
+	if (!err && before.top >= LEASE_LAST) {
+		tidy(dir, stem, UINT64_MAX, server);
+		err = -EAGAIN;
+	}
 	now->generation = before.top + 1;
 	random_bytes(&now->stamp, sizeof(now->stamp));
 	wanted = *now;

@@ -319,6 +319,67 @@ second_host() {
 	END
 }
 
+# plant LOCK GENERATION [TERM]: a record of a host that is not there; without a term it does not run out.
+plant() {
+	python3 - "$@" <<-'END'
+		import struct, sys, uuid, zlib
+		lock, generation, term = sys.argv[1], int(sys.argv[2], 0), int((sys.argv[3:] + [0])[0])
+		raw = lambda u: uuid.UUID(u).bytes
+		r = b"SMLEASE1" + bytes(4) + bytes([2, 2, 0, 1]) + struct.pack(">QQIIQQq", generation, 7, term, 1, 1, 1, 1)
+		r += raw(lock) + raw("cccccccc-0000-4000-8000-000000000003") * 2 + b"x".ljust(32, b"\0") + b"x".ljust(256, b"\0")
+		r = r.ljust(512, b"\0")
+		r = r[:8] + struct.pack(">I", zlib.crc32(r)) + r[12:]
+		open(f".{lock}.xenlk.{generation:016x}", "wb").write(r)
+	END
+}
+
+@test "whatever lies in the directory, there is a way out of it" {
+	declare -f plant >>"$T/prelude"
+	ns <<-'END'
+		sm sr forget S
+		sm sr introduce $SR --type file --dconf location="$T/disks/$SR" --dconf shared=true --name S >/dev/null
+		export SM_GC=off
+		works() { sm vdi create x --sr S --size 1M >/dev/null && sm vdi delete x; }
+		# The SR's own lock: one that cannot be read, and one that nobody gives back.
+		echo junk >.$SR.xenlk.0000000000000fff
+		fails 3 "*its record cannot be read*sm lock break $SR --force*" works
+		fails 3 "*its record cannot be read*" sm lock break $SR
+		sm lock break $SR --force
+		works
+		plant $SR 0x2000
+		fails 3 "*not proven dead*" sm lock break $SR --sr S
+		sm lock break $SR --sr S --force
+		works
+		# A verb at work, by a server whose clock has been set: old by that, not by ours.
+		plant $SR 0x3000 30
+		touch -d '-1 hour' .$SR.xenlk.*3000
+		fails 124 "*is being changed by 'x'*" sm --timeout 1 vdi create x --sr S --size 1M
+		sed -i 's/[0-9]*$/0/' "$SM_ROOT/run/sm/seen/$SR".*
+		works
+		# That of a disk that is gone.
+		gone=77aa7c90-0c3d-4a6f-8e55-1d0a9c7e4f21
+		echo junk >.$gone.xenlk.0000000000000001
+		d=$(sm vdi create tree --sr S --size 2M --format vhd)
+		fails 3 "*lock $gone cannot be read*sm lock break $gone --sr $SR --force*" sm gc run S
+		sm lock break $gone --sr S --force
+		sm gc run S >/dev/null
+		fails 4 "*no such VDI*" sm lock break 77aa7c90-0c3d-4a6f-8e55-1d0a9c7e4f22 --sr S
+		# A generation that none can follow.
+		for last in 0x7ffffffffffffffe 0x7ffffffffffffffd; do
+			plant $d $last
+			fails 3 "*is locked*" sm vdi lock $d --owner me
+			sm lock break $d --force
+			sm lock break $d --force
+			sm vdi lock $d --owner me
+			sm lock break $d --force
+			sm vdi lock $d --owner me
+			sm vdi unlock $d --owner me
+		done
+		sm vdi delete $d
+		is '.locks == []' sm lock list
+	END
+}
+
 @test "killed at any system call, a lock is free, or held by him who was to get it" {
 	[ "$(uname -m)" = x86_64 ] || skip "the tracer knows the registers of x86_64"
 	musl-gcc -static -Os -s -std=gnu11 -D_GNU_SOURCE -o "$T/at" "$BATS_TEST_DIRNAME/../sweep/at.c"

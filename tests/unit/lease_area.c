@@ -397,6 +397,41 @@ TEST(lease_area_what_cannot_be_read_is_held)
 	tear_down();
 }
 
+/* Nobody counts that far. */
+TEST(lease_area_a_last_generation_is_damage)
+{
+	for (uint64_t g = LEASE_LAST - 1; g <= LEASE_LAST; g++) {
+		struct lease was;
+		uint64_t at;
+
+		set_up();
+		EQ(take(1), 0);
+		for (at = LEASE_CELLS * LEASE_CELL; at < LEASE_AREA_BYTES; at += LEASE_CELL) {
+			uint8_t b[LEASE_BYTES];
+
+			io_read(dev.base, at, b, sizeof(b));
+			if (lease_decode(b, sizeof(b), &was))
+				continue;
+			was.generation = g;
+			lease_encode(&was, b);
+			io_write(dev.base, at, b, sizeof(b));
+			break;
+		}
+		OK(at < LEASE_AREA_BYTES);
+		if (g < LEASE_LAST) {
+			EQ(lease_area_read(&area[0], &disk, &was), 0);
+			EQ(lease_area_swap(&area[0], &was, &record[0]), 0);
+		}
+		EQ(lease_area_read(&area[0], &disk, &was), -E_DAMAGED);
+		EQ(was.state, LEASE_HELD);
+		/* Who insists wipes it; what stood below it counts again. */
+		EQ(lease_area_swap(&area[0], &was, &record[0]), -EAGAIN);
+		EQ(lease_area_read(&area[0], &disk, &was), 0);
+		OK(was.generation < LEASE_LAST);
+		tear_down();
+	}
+}
+
 /* Another host, with a disk of its own that it holds the lock of; a NULL l: with none. */
 static int another(struct lease_area *a, int n, struct lease *l)
 {
