@@ -101,6 +101,34 @@ in_guest() {
 		[ "$(md5sum <$base)" = "$was" ]'
 }
 
+@test "where hosts share the SR, a server that follows another waits for who changes it" {
+	needs SHARED_SR
+	in_guest 'sm sr forget disks
+		sm sr introduce '"$SR"' --type file --dconf location=/srv/d --dconf shared=true --name disks
+		sm vdi attach v; pattern 1 0 1; judge sync $D'
+	python3 - "$SR" "$BATS_TEST_TMPDIR/record" <<-'END'
+		import struct, sys, uuid, zlib
+		r = b"SMLEASE1" + bytes(4) + bytes([2, 1, 0, 1]) + struct.pack(">QQIIQQq", 0x1000, 7, 30, 1, 1, 1, 1)
+		r += uuid.UUID(sys.argv[1]).bytes + uuid.UUID("cccccccc-0000-4000-8000-000000000003").bytes * 2
+		r = (r + b"x".ljust(32, b"\0") + b"x").ljust(512, b"\0")
+		open(sys.argv[2], "wb").write(r[:8] + struct.pack(">I", zlib.crc32(r)) + r[12:])
+	END
+	guest_put "$BATS_TEST_TMPDIR/record" "/srv/d/.$SR.xenlk.0000000000001000"
+	in_guest 'w=$(worker); kill -9 $w
+		check 1 0 1 & c=$!
+		for ((i = 0; i < 20; i++)); do kill -0 $c; sleep 0.1; done
+		rm /srv/d/.'"$SR"'.xenlk.0000000000001000
+		wait $c; sm lock list --json | grep >/dev/null "\"kind\": \"attached\""'
+	# Its lock is broken by another host, which is to be the only one that writes.
+	in_guest 'mkdir -p /tmp/h2/etc; echo 20000000000000000000000000000000 >/tmp/h2/etc/machine-id
+		SM_ROOT=/tmp/h2 sm sr introduce '"$SR"' --type file --dconf location=/srv/d --dconf shared=true --name disks
+		pattern 2 4 1; SM_ROOT=/tmp/h2 sm lock break $V --force; was=$(md5sum </srv/d/$V.vhd)
+		for ((i = 0; i < 150; i++)); do [ -e /sys/block/nbd0/pid ] || break; sleep 0.1; done
+		refused dd if=/dev/zero of=$D bs=4k count=1 oflag=direct
+		[ "$(md5sum </srv/d/$V.vhd)" = "$was" ]
+		sm vdi detach v; nothing_left; image_is_sound; SM_ROOT=/tmp/h2 sm sr forget disks; rm -r /tmp/h2'
+}
+
 @test "the server is killed: another one takes over, and nothing acknowledged is lost" {
 	in_guest 'sm vdi attach v
 		pattern 1 0 4; judge sync $D

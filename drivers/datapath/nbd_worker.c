@@ -34,6 +34,8 @@
 #define FAIL_AFTER	(20 * NS_PER_S)		/* requests wait so long for an image */
 #define LOCK_PATIENCE	(90 * NS_PER_S)		/* and so long for a lock */
 #define LOOK_MS		500			/* is the device still there? */
+#define LOCK_EVERY	(10 * NS_PER_S)		/* is the disk's lock still ours? */
+#define WITH_SHARED	IS_ENABLED(CONFIG_SHARED_SR)
 
 struct worker {
 	struct nbd_disk *k;
@@ -50,6 +52,7 @@ struct worker {
 	uint64_t until;			/* PAUSED: the boss has no longer */
 	uint64_t since, next, pause;	/* OPENING: from when on, and when to try again */
 	int failed;			/* OPENING: with this, as has been told */
+	uint64_t look;			/* at the lock, next; 0 = at no time */
 };
 
 static void drop_boss(struct worker *w)
@@ -98,7 +101,7 @@ static int find_image(struct worker *w, struct sr *sr, struct image **im)
 	return chain_open(sr, &vdi, CHAIN_DIRECT | (writable ? CHAIN_WRITE : 0), im);
 }
 
-static struct sr same_sr(const struct sr *was, struct ctx *ctx)
+struct sr nbd_same_sr(const struct sr *was, struct ctx *ctx)
 {
 	return (struct sr){
 		.ctx = ctx, .type = was->type, .uuid = was->uuid, .name = was->name,
@@ -120,7 +123,7 @@ static void track(struct nbd_disk *k, struct disk *d)
 int nbd_log(struct nbd_disk *k, bool last)
 {
 	struct ctx ctx = { .root = k->sr->ctx->root, .dry_run = true };	/* it takes no lock */
-	struct sr sr = same_sr(k->sr, &ctx);
+	struct sr sr = nbd_same_sr(k->sr, &ctx);
 	struct cbt_live *live = &k->shared->cbt;
 	int err;
 
@@ -141,7 +144,7 @@ int nbd_log(struct nbd_disk *k, bool last)
 /* -EAGAIN: somebody has the lock. */
 static int open_again(struct worker *w, struct ctx *ctx)
 {
-	struct sr sr = same_sr(w->k->sr, ctx);
+	struct sr sr = nbd_same_sr(w->k->sr, ctx);
 	_unlock_ int lock = -1;
 	struct image *im = NULL;
 	int err = lock_take(&lock, sm_path(ctx, "/var/lock/sm/%s/sr", sr.uuid.s), false, LOCK_TRY);
@@ -151,8 +154,10 @@ static int open_again(struct worker *w, struct ctx *ctx)
 	ctx->deadline = clock_now_mono() + OPEN_PATIENCE;
 	err = sr_open(&sr, true);
 	/* Where several hosts share it another one may be at work: that is waited for as for a lock of ours. */
-	if (IS_ENABLED(CONFIG_SHARED_SR) && sr.shared && (err == -E_DEADLINE || err == -E_BUSY))
+	if (WITH_SHARED && sr.shared && (err == -E_DEADLINE || err == -E_BUSY))
 		err = -EAGAIN;
+	if (WITH_SHARED && !err)
+		err = nbd_lock_check(w->k, &sr);
 	if (!err)
 		err = find_image(w, &sr, &im);
 	if (!err) {
@@ -275,12 +280,35 @@ static int demote(struct worker *w)
 	return err;
 }
 
+/*
+ * Another host may write the disk: as a death here, of which nobody is to make up.
+ * What guests ask for from now on fails, so that they learn of it.
+ */
+static _Noreturn void give_up(struct worker *w)
+{
+	logf_err(NULL, "nbd: VDI %s: its lock has been broken by another host: given up, nothing more is written",
+		 w->k->vdi->uuid.s);
+	demote(w);
+	w->k->shared->cbt.on = false;
+	nbd_disconnect(w->k->shared->n);
+	_exit(1);
+}
+
+static void look_at_lock(struct worker *w)
+{
+	if (nbd_lock_look(w->k) == -E_NOT_LOCKED)
+		give_up(w);
+	w->look = clock_now_mono() + LOCK_EVERY;
+}
+
 static void go_on(struct worker *w)
 {
 	struct ctx ctx = { .root = w->k->sr->ctx->root };
 	int err = demote(w);		/* after a pause that is nothing */
 
 	err = err ? fail(&ctx, err, "take back its full blocks") : open_again(w, &ctx);
+	if (WITH_SHARED && err == -E_NOT_LOCKED)
+		give_up(w);
 	if (err)
 		try_later(w, &ctx, err);
 	else
@@ -477,8 +505,9 @@ static void live(struct worker *w)
 		};
 		/* What goes past us we cannot mark as changed. */
 		bool looks = w->state == RUNNING && has_shortcuts(w) && !w->hybrid.off && !w->k->shared->cbt.on;
-		int n = poll(p, ARRAY_SIZE(p), looks ? HYBRID_TICK_MS : w->state == RUNNING ? -1 :
-			     ms_until(w->state == PAUSED ? w->until : w->next));
+		int n = poll(p, ARRAY_SIZE(p), looks ? HYBRID_TICK_MS : w->state != RUNNING ?
+			     ms_until(w->state == PAUSED ? w->until : w->next) :
+			     WITH_SHARED && w->look ? (int)(LOCK_EVERY / NS_PER_MS) : -1);
 
 		if (n < 0)
 			continue;
@@ -490,6 +519,8 @@ static void live(struct worker *w)
 			hear_boss(w);
 		if (p[1].revents)
 			hear_new(w);
+		if (WITH_SHARED && w->state == RUNNING && w->look && !clock_left(w->look))
+			look_at_lock(w);
 		if (w->state == PAUSED && !clock_left(w->until))
 			end_boss(w);
 		if (w->state == OPENING && !clock_left(w->next))
@@ -544,6 +575,7 @@ int nbd_work(struct nbd_disk *k, int *ends, size_t n_ends)
 		disk_flush(w.d);		/* a failure is kept, and told by all others */
 	if (!first)
 		start_opening(&w);
+	w.look = WITH_SHARED && k->sr->shared && k->writable ? clock_now_mono() : 0;
 	proc_guard();
 	server_start(&w.s, w.d, k->vdi->uuid.s);
 	server_tell_left(w.s, w.left);

@@ -23,6 +23,7 @@
 #include "drivers/chain.h"
 #include "lib/serve/disk.h"
 
+struct ctx;
 struct sr;
 struct vdi;
 
@@ -31,6 +32,7 @@ struct nbd_shared {
 	struct disk_notes notes;
 	int n;				/* of the device; -1 until it is connected */
 	struct cbt_live cbt;		/* so a worker that dies takes no mark with it */
+	bool locked;			/* other hosts have been told that we write it */
 };
 
 struct nbd_disk {
@@ -52,5 +54,15 @@ int nbd_work(struct nbd_disk *k, int *ends, size_t n_ends);
  * this, so none is taken.  A failure is logged: then the log is not whole.
  */
 int nbd_log(struct nbd_disk *k, bool last);
+
+/* The same SR once more, for a server that opens it by itself. */
+struct sr nbd_same_sr(const struct sr *was, struct ctx *ctx);
+/*
+ * Where hosts share the SR (nbd_lock.c): -E_NOT_LOCKED when the disk's lock was
+ * ours and has been broken, after which not a byte may be written.  With the SR
+ * open, or by opening it.
+ */
+int nbd_lock_check(struct nbd_disk *k, struct sr *sr);
+int nbd_lock_look(struct nbd_disk *k);
 
 #endif
