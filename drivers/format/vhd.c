@@ -153,7 +153,7 @@ static int vhd_load(struct ctx *ctx, struct io *io, struct image_facts *f)
 	if (err)
 		return err;
 	facts_of(&v->footer, &v->header, f);
-	f->mend = v->degraded || v->differ || v->short_footer;
+	f->mend = v->degraded || v->differ || v->short_footer || v->torn;
 	return f->has_parent ? parent_name(ctx, v, f) : 0;
 }
 

@@ -122,6 +122,8 @@ static void check_no_parent(const struct vhd *v, struct vhd_findings *f)
  */
 static void check_header(const struct vhd *v, uint32_t now, struct vhd_findings *f)
 {
+	if (v->torn)
+		add(f, VHD_WARNING, true, "a power cut has kept half of its last change from the header");
 	if (be32_get(v->header.reserved1) || !is_zero(v->header.reserved, sizeof(v->header.reserved)))
 		add(f, VHD_NOTE, false, "reserved bytes of the header are not zero");
 	if (vhd_has_parent(v) && is_future(v->header.parent_time, now))

@@ -100,8 +100,11 @@ static int write_texts(struct vhd *v, struct vhd_header *h, const char *path, bo
 	return n_texts ? 0 : -E_VHD_LOCATOR;
 }
 
-/* Only the sectors that change, by what stands there: the checksum is of all that. */
-static int write_header(struct vhd *v, const struct vhd_header *h)
+/*
+ * Only the sectors that change, by what stands there: the checksum is of all that.
+ * When both do, what the second says is known from elsewhere until it is there (torn.c).
+ */
+int vhd_header_write(struct vhd *v, const struct vhd_header *h)
 {
 	struct vhd_header_disk old, new;
 	const char *from = (const char *)&new;
@@ -114,11 +117,16 @@ static int write_header(struct vhd *v, const struct vhd_header *h)
 	vhd_header_encode(h, &new);
 	first = memcmp(&old, &new, 512);
 	second = memcmp((char *)&old + 512, from + 512, 512);
-	if (first && second)
-		return io_write(v->io, at, from, 1024);
 	if (first)
-		return io_write(v->io, at, from, 512);
-	return second ? io_write(v->io, at + 512, from + 512, 512) : 0;
+		err = io_write(v->io, at, from, 512);			/* commit */
+	if (!err && first && second)
+		err = io_flush(v->io);
+	if (!err && second)
+		err = io_write(v->io, at + 512, from + 512, 512);
+	if (!err)
+		err = io_flush(v->io);
+	v->torn = err;
+	return err;
 }
 
 int vhd_reparent(struct vhd *v, const char *path, const uint8_t uuid[16], uint32_t time)
@@ -145,9 +153,7 @@ int vhd_reparent(struct vhd *v, const char *path, const uint8_t uuid[16], uint32
 		return err;
 	memcpy(h.parent_uuid, uuid, sizeof(h.parent_uuid));
 	h.parent_time = time;
-	err = write_header(v, &h);				/* commit */
-	if (!err)
-		err = io_flush(v->io);
+	err = vhd_header_write(v, &h);				/* commit */
 	if (!err)
 		v->header = h;
 	return err;
@@ -170,9 +176,7 @@ int vhd_stand_alone(struct vhd *v)
 	memset(h.parent_name, 0, sizeof(h.parent_name));
 	memset(h.locators, 0, sizeof(h.locators));
 	h.parent_time = 0;
-	err = write_header(v, &h);
-	if (!err)
-		err = io_flush(v->io);
+	err = vhd_header_write(v, &h);
 	if (!err)
 		v->header = h;
 	return err;

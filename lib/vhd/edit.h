@@ -19,9 +19,9 @@ int vhd_set_marker(struct vhd *v, uint8_t marker);
 /*
  * Name another parent (all zero: a raw one), by a path relative to the child.
  * Only the differencing image itself changes.  Written in this order: texts,
- * header.  Names of the same length change one sector of the header; other
- * lengths change both, which a power cut can tear: the caller's journal then
- * repeats the change on a copy of the header that it kept.
+ * the first sector of the header (commit), the second, if other lengths of names
+ * have changed that, too: until it is written the image is opened by the texts.
+ * (A name of more than 224 units, which none in an SR is, can be torn for good.)
  * -ENAMETOOLONG when the space first given to a text is too small;
  * -E_IMAGE_LOOP when the id is the child's own.
  */

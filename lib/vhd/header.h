@@ -4,7 +4,7 @@
  *
  * 1024 bytes at the footer's header_at.  There is no copy.  The first of its
  * two sectors holds all but the tail of the parent's name and the locators, so
- * most changes are a write of one sector.
+ * most changes are a write of one sector, and the others begin with that.
  */
 #ifndef LIB_VHD_HEADER_H
 #define LIB_VHD_HEADER_H

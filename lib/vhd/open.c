@@ -115,15 +115,23 @@ static void compare_copy(struct vhd *v, const struct vhd_footer_disk *primary, c
 
 static int find_header(struct vhd *v, const uint8_t *head)
 {
+	const uint8_t *from = head + VHD_SECTOR;
 	uint8_t buf[1024];
-	int err;
+	int err = 0;
 
 	if (!range_ok(v->footer.header_at, sizeof(buf), v->footer_at))
 		return -E_VHD_HEADER_AT;
-	if (v->footer.header_at == VHD_SECTOR)
-		return vhd_header_decode(&v->header, head + VHD_SECTOR, 1024);
-	err = io_read(v->io, v->footer.header_at, buf, sizeof(buf));
-	return err ? err : vhd_header_decode(&v->header, buf, sizeof(buf));
+	if (v->footer.header_at != VHD_SECTOR) {
+		err = io_read(v->io, v->footer.header_at, buf, sizeof(buf));
+		from = buf;
+	}
+	if (!err)
+		err = vhd_header_decode(&v->header, from, sizeof(buf));
+	if (err != -E_VHD_HEADER_SUM)
+		return err;
+	err = vhd_header_complete(v, from, &v->header);
+	v->torn = !err;
+	return err;
 }
 
 static int check_table(const struct vhd *v)
@@ -238,7 +246,7 @@ static int check_writable(struct vhd *v, int flags)
 	if (v->batmap.state == BATMAP_BAD)	/* told to write an empty one, if there is room */
 		v->batmap.dirty = true;
 	v->writable = true;
-	return 0;
+	return v->torn ? vhd_header_write(v, &v->header) : 0;
 }
 
 static void forget_blocks(struct vhd *v)

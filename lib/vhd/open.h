@@ -14,6 +14,15 @@
  */
 int vhd_peek(struct vhd_footer *f, struct vhd_header *h, const void *head, size_t len);
 
+/*
+ * The header in those 1024 bytes, whose checksum is wrong, if a power cut has
+ * kept the second sector of a change of parents from it: -E_VHD_HEADER_SUM if it
+ * is anything else.
+ */
+int vhd_header_complete(const struct vhd *v, const void *buf, struct vhd_header *h);
+/* Those of its sectors that differ from what is there, durable on return. */
+int vhd_header_write(struct vhd *v, const struct vhd_header *h);
+
 /* May this locator's text be read: is its place in the file, and sensible? */
 bool vhd_locator_is_usable(const struct vhd *v, const struct vhd_locator *l);
 /* Read header, batmap and BAT again after they were rewritten. */

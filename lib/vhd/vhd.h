@@ -76,6 +76,7 @@ struct vhd {
 	uint64_t footer_at;		/* the primary's place; the file's size if there is none */
 	bool degraded;			/* opened by the copy of the footer */
 	bool differ;			/* the copy is damaged or says something else */
+	bool torn;			/* the header's second sector is older than its first */
 	bool short_footer;		/* 511 bytes, as old Virtual PC wrote it */
 	bool fixed_size;		/* a volume: the footer stays at its end */
 	bool writable;
@@ -112,7 +113,8 @@ enum vhd_flags {
  * For writing the image must be sound: -E_VHD_FOOTERS when a footer needs
  * repair, -E_VHD_ENTRY when the BAT does, -E_VHD_LOCATOR when a parent locator
  * lies where blocks would grow over it.  For reading these are tolerated,
- * and a block whose entry is bad answers -E_VHD_BLOCK.
+ * and a block whose entry is bad answers -E_VHD_BLOCK.  A header of which half
+ * was written is known for what it was to be, and opening for writing writes the rest.
  */
 int vhd_open(struct vhd **v, struct io *io, int flags);
 void vhd_close(struct vhd *v);		/* writes nothing; NULL is allowed */

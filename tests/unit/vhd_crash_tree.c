@@ -8,6 +8,7 @@
 #include "lib/vhd/coalesce.h"
 #include "lib/vhd/edit.h"
 #include "lib/vhd/journal.h"
+#include "lib/vhd/parent.h"
 #include "lib/vhd/resize.h"
 #include "tests/unit/vhd_crash.h"
 
@@ -306,42 +307,101 @@ TEST(vhd_chain_shows_the_same_wherever_a_merge_dies)
 
 /* --- linking ------------------------------------------------------------- */
 
+struct linked {
+	const char *old, *new;		/* paths; new is NULL: it stands alone then */
+	size_t torn, whole;		/* states in which half of the header was there, and not */
+};
+
+/* To whom does not write it is the same as to whom repairs it. */
 static void after_reparent(struct io **disk, size_t n, void *arg)
 {
-	const struct vhd_header_disk *old = arg;
+	struct linked *l = arg;
 	struct vhd *v = NULL;
+	struct arena a = { 0 };
+	struct vhd_parent p;
+	bool torn;
 
-	/* Both sectors changed, and one arrived: the caller has kept the old header. */
-	if (vhd_open(&v, disk[0], VHD_HEADERS) == -E_VHD_HEADER_SUM && old)
-		EQ(io_write(disk[0], 512, old, sizeof(*old)), 0);
+	if (!EQ(vhd_open(&v, disk[0], VHD_HEADERS), 0))
+		return;
+	torn = v->torn;
+	l->torn += torn;
+	l->whole += !torn;
+	if (vhd_has_parent(v)) {
+		bool new = v->header.parent_uuid[0] == 3;
+
+		OK(new || v->header.parent_uuid[0] == 1);
+		EQ(vhd_parent(v, &a, &p), 0);
+		STR_EQ(p.paths[p.n - 1], vhd_basename(new ? l->new : l->old));
+		if (new)		/* before it, the texts run ahead */
+			for (size_t i = 0; i + 1 < p.n; i++)
+				STR_EQ(p.paths[i], l->new);
+	}
 	vhd_close(v);
+	arena_free(&a);
 	v = crash_recover(disk[0], NULL);
-	OK(v && (v->header.parent_uuid[0] == 1 || v->header.parent_uuid[0] == 3));
+	OK(v && !v->torn);
 	EQ(crash_get(v, 100), 7);
+	vhd_close(v);
+	if (EQ(vhd_open(&v, disk[0], VHD_HEADERS), 0))
+		OK(!v->torn);
 	vhd_close(v);
 }
 
-static void die_relinking(const char *path, bool kept)
+static void die_relinking(struct io *base, const char *old, const char *path, bool tears)
 {
-	static const uint8_t other[16] = { 3 };
-	struct io *base = crash_image(VHD_DIFF, 2, 1), *log;
-	struct vhd_header_disk old;
+	static const uint8_t first[16] = { 1 }, other[16] = { 3 };
+	struct linked l = { .old = old, .new = path };
 	struct vhd *v = NULL;
+	struct io *log;
 
 	crash_fill(base, 3, POINTS, 7);
-	EQ(io_read(base, 512, &old, sizeof(old)), 0);
+	EQ(vhd_open(&v, base, VHD_RDWR), 0);
+	EQ(vhd_reparent(v, old, first, 9), 0);
+	vhd_close(v);
 	log = io_log(base);
 	EQ(vhd_open(&v, log, VHD_RDWR), 0);
-	EQ(vhd_reparent(v, path, other, 9), 0);
+	EQ(path ? vhd_reparent(v, path, other, 9) : vhd_stand_alone(v), 0);
 	vhd_close(v);
-	crash_sweep("vhd reparent", log, after_reparent, kept ? &old : NULL, 8);
+	crash_sweep("vhd reparent", log, after_reparent, &l, 8);
+	OK(l.whole);
+	EQ(l.torn > 0, tears);
 	io_close(base);
 }
 
 TEST(vhd_that_dies_while_relinked_has_the_old_or_the_new_parent)
 {
-	die_relinking("./tneraP.vhd", false);		/* of the same length: one sector */
-	die_relinking("./a-longer-name.vhd", true);
+	static const char vhd[] = "./VG_XenStorage--1-VHD--2", raw[] = "./VG_XenStorage--1-LV--2";
+
+	die_relinking(crash_image(VHD_DIFF, 2, 1), "./parent.vhd", "./tneraP.vhd", false);
+	die_relinking(crash_image(VHD_DIFF, 2, 1), "./parent.vhd", "../up/a-longer-name.vhd", true);
+	die_relinking(crash_volume(VHD_DIFF, 2, 1), vhd, raw, true);
+	die_relinking(crash_volume(VHD_DIFF, 2, 1), raw, vhd, true);
+	die_relinking(crash_image(VHD_DIFF, 2, 1), "./parent.vhd", NULL, true);
+}
+
+/* Only what such a change can have left is completed. */
+TEST(vhd_header_with_any_other_damage_is_refused)
+{
+	struct io *io = crash_image(VHD_DIFF, 2, 1);
+	struct vhd *v = NULL;
+	uint8_t is, was;
+
+	for (uint64_t at = 512; at < 1536; at++) {
+		EQ(io_read(io, at, &was, 1), 0);
+		is = was ^ 1;
+		EQ(io_write(io, at, &is, 1), 0);
+		if (!vhd_open(&v, io, VHD_HEADERS)) {
+			OK(v->torn && at >= 1024);
+			EQ(v->header.parent_uuid[0], 1);
+			EQ(be16_get(v->header.parent_name[0]), 'p');
+		}
+		vhd_close(v);
+		v = NULL;
+		EQ(io_write(io, at, &was, 1), 0);
+	}
+	EQ(vhd_open(&v, io, VHD_RDWR), 0);
+	vhd_close(v);
+	io_close(io);
 }
 
 /* --- all in a row -------------------------------------------------------------- */
