@@ -225,6 +225,9 @@ shows() {
 	is ".vdi.parent == \"$snap\""
 	lv "VHD-$snap" lv_attr
 	[ "$output" = -ri------- ]
+	guest_ok "judge lvchange -ay $VG/MGT; tr '\n\0' '  ' </dev/$VG/MGT; judge lvchange -an $VG/MGT" >/dev/null
+	rest=${output#*<uuid>$snap</uuid>} rest=${rest#*<managed>}
+	[ "${rest:0:1}" -eq 0 ]
 	jsonof sm vdi list
 	shows "$two" 3 0 8 65 8 8 67
 	guest_ok 'sm sr check disks'

@@ -8,7 +8,7 @@
  *
  *	1. the parent's LV has the tag compose_<child>
  *	2. the child's header (commit)
- *	3. the parent's image is hidden
+ *	3. the parent's image is hidden, and its record says so
  *	4. its LV is read-only, a raw one has the tag "hidden", and that tag is gone
  *
  * 1 and 4 are commits of the VG.  The next verb repeats the rest if the child
@@ -35,9 +35,19 @@ static struct lvm_lv *lv_of(struct sr *sr, const struct vdi *vdi)
 	return lvm_lv_find(lvm_of(sr)->vg, vdi->volume);
 }
 
-/* Hidden, and read-only with it: the image at once, the LV's marks by the commit. */
-static int hide(struct sr *sr, struct lvhd *h, struct lvm_lv *lv, bool hidden, const char *mark)
+/* Upstream, which has lost its own list, goes by the record.  That of a copy in the making is as it will be. */
+static int record_hidden(struct sr *sr, const struct vdi *vdi)
 {
+	struct vdi v = *vdi;
+
+	v.hidden = v.read_only = true;
+	return mgt_has(sr, &v.uuid) ? mgt_put(sr, &v) : 0;
+}
+
+/* Hidden, and read-only with it: the image and the record at once, the LV's marks by the commit. */
+static int hide(struct sr *sr, struct lvhd *h, const struct vdi *vdi, bool hidden, const char *mark)
+{
+	struct lvm_lv *lv = lv_of(sr, vdi);
 	uint32_t flags = lv->flags, n_tags = lv->tags.n;
 	int err = lvhd_set_hidden(h, lv, hidden);
 
@@ -45,7 +55,8 @@ static int hide(struct sr *sr, struct lvhd *h, struct lvm_lv *lv, bool hidden, c
 		err = lvm_lv_set_writable(h->vg, lv, !hidden);
 	if (err)
 		return lvhd_failed(sr, h, err);
-	if (mark)
+	err = hidden ? record_hidden(sr, vdi) : 0;
+	if (!err && mark)
 		err = lvm_lv_tag(h->vg, lv, mark, false);
 	if (!err && (mark || flags != lv->flags || n_tags != lv->tags.n))
 		err = lvm_commit_now(sr, "vdi hide");			/* commit */
@@ -54,13 +65,12 @@ static int hide(struct sr *sr, struct lvhd *h, struct lvm_lv *lv, bool hidden, c
 
 int lvhd_volume_hide(struct sr *sr, const struct vdi *vdi, bool hidden)
 {
-	struct lvm_lv *lv = lv_of(sr, vdi);
 	struct lvhd h;
 	int err = lvhd_begin(sr, &vdi->uuid, &h);
 
 	if (!err)
-		err = lvhd_idle(sr, lv);
-	return err ? err : hide(sr, &h, lv, hidden, NULL);
+		err = lvhd_idle(sr, lv_of(sr, vdi));
+	return err ? err : hide(sr, &h, vdi, hidden, NULL);
 }
 
 /* The child's image names the parent, or nothing (NULL). */
@@ -119,7 +129,7 @@ int lvhd_volume_compose(struct sr *sr, const struct vdi *child, const struct vdi
 		return err;
 	err = stand_on(sr, &h, child, parent);				/* commit */
 	if (!err && mark)
-		err = hide(sr, &h, lv_of(sr, parent), true, mark);
+		err = hide(sr, &h, parent, true, mark);
 	if (!err || !mark)
 		return err;
 	/* err is what matters, and what was said of it. */
@@ -164,7 +174,7 @@ static int settle(struct sr *sr, struct lvm_lv *lv, const char *mark, const stru
 		err = both_idle(sr, &child, &parent);
 	if (!err)
 		err = stand_on(sr, &h, &child, &parent);
-	return err ? err : hide(sr, &h, lv, true, mark);
+	return err ? err : hide(sr, &h, &parent, true, mark);
 }
 
 /* As lvhd_recover(): one that cannot be dealt with is in the way of its own disks only. */
