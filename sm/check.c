@@ -21,7 +21,7 @@ static void warn(struct run *r, struct vdis *l, const struct vdi *vdi, const cha
 		.repair = repair });
 }
 
-/* A footer that a death left out.  While a datapath writes the image that is as it should be. */
+/* A footer that a death left out, or half a header.  While a datapath writes the image that is as it should be. */
 static int check_image(struct run *r, bool repair, struct vdis *l, const struct vdi *vdi)
 {
 	const struct format *f = sr_format(r->sr.type, vdi->format);
@@ -31,8 +31,8 @@ static int check_image(struct run *r, bool repair, struct vdis *l, const struct 
 	if (!vdi->mend || vdi->at.attached || vdi->at.active || !f || !f->mend)
 		return 0;
 	if (!repair) {
-		warn(r, l, vdi, "a footer of the image is missing, damaged or unlike its copy",
-		     "write it again");
+		warn(r, l, vdi, "a footer of the image is missing, damaged or unlike its copy, or its header "
+		     "half written", "write it again");
 		return 0;
 	}
 	err = r->sr.type->layout->volume_io(&r->sr, vdi, true, &io);

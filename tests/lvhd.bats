@@ -242,6 +242,39 @@ shows() {
 	guest_ok 'sm sr check disks'
 }
 
+@test "a power cut between the two sectors of a header: readable at once, whole with the next verb" {
+	guest_ok 'sm vdi create low --sr disks --size 12M --format raw' >/dev/null
+	low=$output
+	disk one
+	guest_ok 'sm vdi clone one two && sm vdi delete one' >/dev/null
+	two=${lines[0]}
+	second="dd bs=512 count=1 conv=notrunc,fsync 2>/dev/null"
+	guest_ok "judge lvchange -ay $VG/VHD-$two && $second skip=2 if=/dev/$VG/VHD-$two of=/tmp/second; judge lvchange -an $VG/VHD-$two"
+	xapi_op vdi_compose "$two" "$low"
+	cut="judge lvchange -ay -K $VG/VHD-$two && $second seek=2 if=/tmp/second of=/dev/$VG/VHD-$two; judge lvchange -an $VG/VHD-$two"
+	guest_ok "$cut"
+	jsonof sm vdi show two
+	is ".vdi.parent == \"$low\""
+	jsonof sm sr check disks
+	is '.problems | length == 1 and (.[0].what | contains("half written"))'
+	guest_ok 'sm sr check disks --repair' >/dev/null
+	jsonof sm sr check disks
+	is '.problems == []'
+	judged "$two"
+	# With its mark nobody has to ask for it.
+	guest_ok "$cut; judge lvchange --addtag compose_$two $VG/LV-$low"
+	jsonof sm sr check disks
+	is '.problems == []'
+	lv "LV-$low" lv_tags
+	[ "$output" = hidden ]
+	judged "$two"
+	# A mark on whose child nothing can be read stays, and sr check tells.
+	guest_ok "judge lvchange --addtag compose_$two $VG/LV-$low; judge lvchange -ay -K $VG/VHD-$two &&
+		$second seek=1 if=/dev/zero of=/dev/$VG/VHD-$two; judge lvchange -an $VG/VHD-$two"
+	grun sm sr check disks --json >/dev/null || true
+	jq -e '.problems | map(.what) | any(contains("compose_"))' "$LAB_OUT" >/dev/null
+}
+
 @test "a broken image costs only itself; a guest's disk is never taken for an image" {
 	disk one
 	one=$disk

@@ -39,6 +39,8 @@ int lvhd_begin(struct sr *sr, const struct uuid *u, struct lvhd *h);
 int lvhd_recover(struct sr *sr);
 /* The same, with what lvhd_volume_compose() has marked. */
 int lvhd_compose_recover(struct sr *sr);
+/* Tell of those marks that are there still. */
+void lvhd_compose_check(struct sr *sr, struct vdis *found);
 
 /* What sr check finds, after list() has filled found. */
 int lvhd_check(struct sr *sr, bool repair, struct vdis *found);

@@ -105,6 +105,7 @@ int lvhd_check(struct sr *sr, bool repair, struct vdis *found)
 	bool changed = false;
 	int err = check_journals(sr, repair, found, &changed);
 
+	lvhd_compose_check(sr, found);
 	for (size_t i = 0; i < found->n && !err; i++) {
 		const struct vdi *vdi = &found->v[i];
 		struct lvm_lv *lv = lvm_lv_find(lvm_of(sr)->vg, vdi->volume);

@@ -205,3 +205,18 @@ int lvhd_compose_recover(struct sr *sr)
 			return err;
 	}
 }
+
+void lvhd_compose_check(struct sr *sr, struct vdis *found)
+{
+	struct uuid child;
+
+	for (const struct lvm_lv *lv = lvm_of(sr)->vg->first; lv; lv = lv->next) {
+		const char *mark = mark_of(lv, &child);
+
+		if (mark)
+			vdis_problem(&sr->ctx->arena, found, &(struct problem){
+				.object = lv->name, .severity = "error",
+				.what = arena_printf(&sr->ctx->arena, "its mark %s can neither be finished "
+						     "nor undone: the log says why", mark) });
+	}
+}
