@@ -19,7 +19,9 @@
  * image is sound.  Server and kernel reach the same bytes: the server's
  * descriptor bypasses the page cache, and so does the loop device; where either
  * cannot, nothing is mapped.  Nor do they meet: data begins with a page, so what
- * the server reads and writes around a bitmap is never data.
+ * the server reads and writes around a bitmap is never data; and while one request
+ * is at the server still, or already, the kernel may write the next sector, so the
+ * server writes those it was asked to, and no page around them.
  *
  * Promotion: the server, when 64 blocks have become full, or an eighth of those it
  * has, or none for a while: first the lower table, then the switch is told.  What

@@ -324,6 +324,34 @@ static int end(struct disk *d, uint64_t at, uint64_t len)
 	return err;
 }
 
+static bool is_shared(const struct disk *d)
+{
+	return IS_ENABLED(CONFIG_DATAPATH_HYBRID) && d->shared;
+}
+
+/* A part of a page, around which others may be writing just now. */
+static bool is_tight(const struct disk *d, uint64_t pos, size_t len)
+{
+	return is_shared(d) && !d->volume && d->unit == PAGE && (pos | len) % PAGE &&
+	       !((pos | len) % VHD_SECTOR) && range_ok(pos, len, d->io->size);
+}
+
+/* Where the disk below has no such sectors (-EINVAL) nobody does. */
+static int write_data(struct disk *d, uint64_t pos, const void *buf, size_t len)
+{
+	void *aligned;
+	int err;
+
+	if (!is_tight(d, pos, len))
+		return io_write(d->io, pos, buf, len);
+	if (posix_memalign(&aligned, PAGE, len))
+		return -ENOMEM;
+	memcpy(aligned, buf, len);
+	err = pwrite_all(d->io->fd, aligned, len, pos);
+	free(aligned);
+	return err == -EINVAL ? io_write(d->io, pos, buf, len) : err;
+}
+
 static int write_inside(struct disk *d, uint64_t at, const void *buf, size_t len)
 {
 	const char *from = buf;
@@ -333,7 +361,7 @@ static int write_inside(struct disk *d, uint64_t at, const void *buf, size_t len
 		int err = begin(d, at, &n, &pos);
 
 		if (!err)
-			err = io_write(d->io, pos, from, (size_t)n);
+			err = write_data(d, pos, from, (size_t)n);
 		if (!err)
 			err = end(d, at, n);
 		if (err)
@@ -384,7 +412,9 @@ static int write_alone(struct disk *d, uint64_t at, const void *buf, size_t len)
 	if (err)
 		return err;
 	err = check_write(d, at, len);
-	if (!err)
+	if (!err && is_shared(d) && !((at | len) % VHD_SECTOR))
+		err = write_inside(d, at, buf, len);
+	else if (!err)
 		err = write_around(d, at, buf, len);
 	leave_alone(d);
 	return err;

@@ -132,8 +132,9 @@ size_t disk_full_blocks(struct disk *d, struct disk_block *v, size_t n);
 /* The leaf's descriptor, if it goes past the page cache; or -1.  Nobody takes the image away. */
 int disk_direct_fd(const struct disk *d);
 /*
- * From here on a flush is one, even of nothing that was written through this disk.
- * Who pauses it has ended what others write before.
+ * From here on a flush is one, even of nothing that was written through this disk,
+ * and no sector is written that a request does not name: the one beside it may be
+ * another's just now.  Who pauses it has ended what others write before.
  */
 void disk_shared(struct disk *d);
 

@@ -17,6 +17,7 @@
 #include "lib/bytes.h"
 #include "lib/err.h"
 #include "lib/io_test.h"
+#include "lib/kconfig.h"
 #include "lib/serve/disk.h"
 #include "lib/vhd/check.h"
 #include "lib/vhd/create.h"
@@ -644,4 +645,91 @@ TEST(serve_believes_no_note_that_cannot_be)
 		disk_close(d);
 		free(notes);
 	}
+}
+
+/* --- beside others who write the same image ------------------------------------- */
+
+/* A file of which somebody else writes one sector, just when it has been read. */
+struct beside {
+	struct io io;
+	struct io *file;
+	uint64_t at;		/* 0: nobody does */
+	size_t times;
+};
+
+static int beside_read(struct io *io, uint64_t at, void *buf, size_t len)
+{
+	struct beside *b = (struct beside *)io;
+	uint8_t his[512];
+	int err = io_read(b->file, at, buf, len);
+
+	if (err || !b->at || b->at < at || b->at >= at + len)
+		return err;
+	b->times++;
+	memset(his, 7, sizeof(his));
+	return io_write(b->file, b->at, his, sizeof(his));
+}
+
+static int beside_write(struct io *io, uint64_t at, const void *buf, size_t len)
+{
+	struct beside *b = (struct beside *)io;
+	int err = io_write(b->file, at, buf, len);
+
+	io->size = b->file->size;
+	return err;
+}
+
+static int beside_flush(struct io *io)
+{
+	return io_flush(((struct beside *)io)->file);
+}
+
+static int beside_resize(struct io *io, uint64_t size)
+{
+	struct beside *b = (struct beside *)io;
+	int err = io_resize(b->file, size);
+
+	io->size = b->file->size;
+	return err;
+}
+
+static void beside_close(struct io *io)
+{
+	io_close(((struct beside *)io)->file);
+}
+
+static const struct io_ops beside_ops = {
+	.read = beside_read, .write = beside_write, .flush = beside_flush, .resize = beside_resize,
+	.close = beside_close,
+};
+
+TEST(serve_writes_no_sector_that_it_was_not_asked_to_beside_others)
+{
+	struct beside b = { .file = new_vhd(file(IO_DIRECT), false) };
+	struct disk_block full;
+	uint8_t *block = must_alloc(VHD_BLOCK), sectors[1024];
+	struct disk *d;
+
+	if (!IS_ENABLED(CONFIG_DATAPATH_HYBRID)) {		/* there are no others */
+		io_close(b.file);
+		free(block);
+		return;
+	}
+	b.io = *b.file;
+	b.io.ops = &beside_ops;
+	d = open_disk(&b.io, IMAGE_VHD, NULL);
+	disk_shared(d);
+	EQ(disk_write(d, 0, block, VHD_BLOCK), 0);
+	EQ(disk_flush(d), 0);
+	EQ(disk_full_blocks(d, &full, 1), 1);
+	b.at = full.at + 3 * 512;
+	memset(sectors, 5, sizeof(sectors));
+	EQ(disk_write(d, 1 * 512, sectors, 1024), 0);
+	EQ(disk_zero(d, 4 * 512, 1024, false), 0);
+	EQ(disk_read(d, 0, block, PAGE), 0);
+	b.at = 0;
+	EQ(disk_read(d, 3 * 512, sectors, 512), 0);
+	OK(block[512] == 5 && block[1535] == 5 && b.times == 1 && sectors[0] == 7 && sectors[511] == 7);
+	EQ(disk_close(d), 0);
+	free(block);
 }
