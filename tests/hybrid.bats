@@ -105,3 +105,16 @@ each_type() {
 	guest_ok "mount /dev/ubda /srv; sm sr introduce $SR --type file --dconf location=/srv/d --name disks" >/dev/null
 	in_guest 'image_is_sound; sm vdi attach v; check 5 0 8; full 4; check 5 0 8; sm vdi detach v; image_is_sound'
 }
+
+@test "a switch that nobody has settled, or that has not grown yet: the next server does not wait for what waits for it" {
+	new_sr file
+	in_guest 'sm vdi attach v; judge dmsetup table $D >/tmp/small; sm vdi resize v 80M
+		judge dmsetup load $D /tmp/small; judge dmsetup resume $D
+		# Block 2 by way of the lower table, and asked for when the server dies.
+		judge dmsetup message $D 0 set_region_mappings 2:1; w=$(worker); kill -STOP $w
+		(pattern 2 4 1 || true) 2>/dev/null & p=$!
+		for i in $(seq 100); do [ "$(cat /sys/block/nbd0/inflight | tr -d " 0")" = "" ] || break; sleep 0.05; done
+		kill -9 $w; wait_worker $w; timeout 15 dd if=$D of=/dev/null bs=1M count=1 iflag=direct status=none
+		wait $p; check 2 4 1; sm vdi resize v 82M; pattern 3 80 2; check 3 80 2
+		sm vdi detach v; nothing_left; image_is_sound' 90
+}

@@ -99,8 +99,8 @@ static int map_none(int ctl, dev_t port, uint64_t size)
 	return end_mapping(&m);
 }
 
-/* The port, if it has a switch; else 0 or an error. */
-static int find_port(struct arena *a, int ctl, const struct uuid *vdi, dev_t *port)
+/* The port, if it has a switch, and where that ends; else 0 or an error. */
+static int find_port(struct arena *a, int ctl, const struct uuid *vdi, dev_t *port, uint64_t *end)
 {
 	struct dm_table t;
 	struct dm_info now;
@@ -111,6 +111,7 @@ static int find_port(struct arena *a, int ctl, const struct uuid *vdi, dev_t *po
 	if (err)
 		return err == -ENXIO ? 0 : err;
 	*port = now.dev;
+	*end = t.n ? t.target[0].length : 0;
 	return t.n == 2 && !strcmp(t.target[0].type, "switch");
 }
 
@@ -154,7 +155,8 @@ int hybrid_table(struct sr *sr, const struct vdi *vdi, dev_t nbd, uint64_t size,
 	struct arena *a = &sr->ctx->arena;
 	uint64_t sectors = size / 512, last = regions(size) * BLOCK;
 	_close_ int ctl = dm_open();
-	dev_t below;
+	uint64_t end = 0;
+	dev_t below, port;
 	int made;
 
 	if (ctl < 0 || !last)
@@ -172,15 +174,17 @@ int hybrid_table(struct sr *sr, const struct vdi *vdi, dev_t nbd, uint64_t size,
 				       major(below), minor(below)),
 	};
 	t->target[1] = linear(a, last, sectors, nbd, last);
-	return made;
+	/* What its server has made meanwhile may be there, and the port still be smaller. */
+	return made || find_port(a, ctl, &vdi->uuid, &port, &end) <= 0 || end != last;
 }
 
 /* At first a switch takes its ways in turn. */
 void hybrid_settle(struct sr *sr, const struct vdi *vdi, uint64_t size)
 {
 	_close_ int ctl = dm_open();
+	uint64_t end;
 	dev_t port;
-	int err = ctl < 0 ? ctl : find_port(&sr->ctx->arena, ctl, &vdi->uuid, &port);
+	int err = ctl < 0 ? ctl : find_port(&sr->ctx->arena, ctl, &vdi->uuid, &port, &end);
 
 	if (err > 0)
 		err = map_none(ctl, port, size);
@@ -323,6 +327,14 @@ static int map_pieces(int ctl, dev_t port, const struct pieces *p, uint64_t size
 	return end_mapping(&m);
 }
 
+/* Whatever was loaded beside it is dropped. */
+static int keep_table(int ctl, dev_t dev)
+{
+	int err = dm_clear(ctl, dm_by_dev(dev));
+
+	return err ? err : dm_resume(ctl, dm_by_dev(dev), 0, NULL);
+}
+
 /* In one step for the kernel: nothing is under way when tables are swapped. */
 static int swap(int ctl, dev_t dev, const struct dm_table *t)
 {
@@ -330,10 +342,8 @@ static int swap(int ctl, dev_t dev, const struct dm_table *t)
 
 	if (!err)
 		err = dm_resume(ctl, dm_by_dev(dev), 0, NULL);	/* commit */
-	if (err) {
-		dm_clear(ctl, dm_by_dev(dev));
-		dm_resume(ctl, dm_by_dev(dev), 0, NULL);
-	}
+	if (err)
+		keep_table(ctl, dev);
 	return err;
 }
 
@@ -358,10 +368,11 @@ static int promote(struct hybrid *h, struct ctx *ctx, int n)
 	struct nbd_now nbd;
 	struct pieces p;
 	dev_t dev, port;
+	uint64_t to;
 	int err = ctl < 0 ? ctl : find_below(h, a, ctl, &dev);
 
 	if (err > 0)
-		err = find_port(a, ctl, h->vdi, &port);
+		err = find_port(a, ctl, h->vdi, &port, &to);
 	if (err <= 0)
 		return err ? err : off(h, ctx, "its device is of one piece");
 	err = nbd_info(n, &nbd);
@@ -370,7 +381,11 @@ static int promote(struct hybrid *h, struct ctx *ctx, int n)
 	if (err)
 		return err;
 	make_table(h, a, nbd.dev, &b, &p);
-	err = swap(ctl, dev, &p.t);
+	/* Where there is no room for all, some lose their piece: nothing may be on its way there. */
+	if (p.t.n + 3 > HYBRID_PIECES)
+		err = map_none(ctl, port, disk_size(h->disk));
+	if (!err)
+		err = swap(ctl, dev, &p.t);
 	if (err)
 		return err;
 	h->known = true;
@@ -396,20 +411,29 @@ void hybrid_tick(struct hybrid *h, struct ctx *ctx, int n)
 		logf_info(ctx, "nbd: VDI %s: map its full blocks: %s", h->vdi->s, err_text(err));
 }
 
-/* The switch first: what passes it after that need not be waited for. */
+/*
+ * The switch first: what passes it after that need not be waited for.  A table of one
+ * piece is the server's already.  What comes through that, past a switch that nobody
+ * has settled yet, waits for the server, so he must not wait for it.
+ */
 static int all_to_server(struct hybrid *h, struct arena *a, int ctl, const struct nbd_now *nbd)
 {
 	struct dm_target all = linear(a, 0, nbd->size / 512, nbd->dev, 0);
-	struct dm_table t = { .target = &all, .n = 1 };
+	struct dm_table t = { .target = &all, .n = 1 }, now;
 	dev_t dev, port;
+	uint64_t end;
 	int err = find_below(h, a, ctl, &dev);
 
 	if (err <= 0)
 		return err;
-	err = find_port(a, ctl, h->vdi, &port);
+	err = find_port(a, ctl, h->vdi, &port, &end);
 	if (err > 0)
-		err = map_none(ctl, port, nbd->size);
-	return err ? err : swap(ctl, dev, &t);
+		err = map_none(ctl, port, end * 512 + 512);
+	if (!err)
+		err = dm_table(ctl, dm_by_dev(dev), false, a, &now);
+	if (err)
+		return err;
+	return now.n > 1 ? swap(ctl, dev, &t) : keep_table(ctl, dev);
 }
 
 int hybrid_demote(struct hybrid *h, struct ctx *ctx, int n)
