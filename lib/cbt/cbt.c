@@ -162,9 +162,10 @@ void cbt_mark(uint8_t *bits, uint8_t *touched, uint64_t at, uint64_t len)
 
 		if (__atomic_load_n(byte, __ATOMIC_ACQUIRE) & bit)
 			continue;
-		__atomic_fetch_or(byte, bit, __ATOMIC_SEQ_CST);
+		/* First: who finds the bit and goes on relies on both. */
 		if (touched)
 			__atomic_store_n(touched + b / 8 / CBT_CHUNK, 1, __ATOMIC_SEQ_CST);
+		__atomic_fetch_or(byte, bit, __ATOMIC_SEQ_CST);
 	}
 }
 
