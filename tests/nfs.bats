@@ -262,6 +262,12 @@ ops() {
 	echo "$output"
 }
 
+# How many bytes a server has sent of its files.
+came() {
+	guest_ok "awk '\$1 == \"bytes:\" { n += \$6 } END { print n + 0 }' /proc/self/mountstats" >/dev/null
+	echo "$output"
+}
+
 @test "copies and clones share blocks where the server can, and are sparse where not" {
 	needs VDI_COPY FMT_VHD
 	create 4.2
@@ -340,9 +346,10 @@ ops() {
 		dd if=/dev/urandom of=\$dev bs=1M count=16 seek=9 conv=fsync 2>/dev/null; sm vdi detach r" >/dev/null
 	jsonof sm sr show n
 	is '.sr.fast_clone == null and .sr.server_copy == null'
-	before=$(ops COPY) read=$(ops READ)
+	before=$(ops COPY) read=$(came)
 	guest_ok 'sm vdi copy r r2' >/dev/null
-	[ "$(ops COPY)" -gt "$before" ] && [ "$(ops READ)" -eq "$read" ]
+	# Records of the SR may be read again, of the disk's 16 MiB nothing.
+	[ "$(ops COPY)" -gt "$before" ] && [ $(($(came) - read)) -lt $((1 << 20)) ]
 	jsonof sm sr show n
 	is '.sr.fast_clone == false and .sr.server_copy == true'
 	jsonof sm vdi show r2
