@@ -48,6 +48,15 @@ int fail_say(struct ctx *ctx, int err, const char *fmt, ...)
 	return err;
 }
 
+int fail_path(struct ctx *ctx, int err, const char *path)
+{
+	if (err == -ENOENT && !strncmp(path, "/dev/", 5))
+		err = -E_DEVICE_MISSING;
+	if (err == -E_DEVICE_MISSING)
+		hint(ctx, "is the disk connected? ls -l %.128s", path);
+	return fail(ctx, err, "%s", path);
+}
+
 void hint(struct ctx *ctx, const char *fmt, ...)
 {
 	va_list ap;

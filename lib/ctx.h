@@ -39,6 +39,9 @@ int fail(struct ctx *ctx, int err, const char *fmt, ...)
 int fail_say(struct ctx *ctx, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Of a path that cannot be opened; a device that is not there gets its own words and a hint. */
+int fail_path(struct ctx *ctx, int err, const char *path);
+
 /* What a person could do next.  The innermost hint wins: the first is kept. */
 void hint(struct ctx *ctx, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

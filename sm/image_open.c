@@ -127,7 +127,7 @@ static int find_place(struct run *r, const char *path, bool may_miss, struct ima
 	*p = (struct image_place){ .ctx = r->ctx, .path = path, .anywhere = r->rq->anywhere };
 	p->exists = !stat(path, &st);
 	if (!p->exists && (errno != ENOENT || !may_miss))
-		return fail(r->ctx, -errno, "%s", path);
+		return fail_path(r->ctx, -errno, path);
 	if (p->exists && !S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
 		return fail_say(r->ctx, -E_ARG, "%s is neither a file nor a block device", path);
 	p->device = p->exists && S_ISBLK(st.st_mode);

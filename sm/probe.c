@@ -93,7 +93,7 @@ static int probe_target(struct run *r)
 	if (IS_ENABLED(CONFIG_TRANSPORT_NFS) && target[0] != '/' && strstr(target, ":/"))
 		return probe_remote(r, strstr(target, ":/") + 1);
 	if (access(target, F_OK))
-		return fail(r->ctx, -errno, "%s", target);
+		return fail_path(r->ctx, -errno, target);
 	for_each_registered(sr_types, t) {
 		const char *key = (*t)->layout->probe ? key_for(*t, target) : NULL;
 		struct sr sr = { .ctx = r->ctx, .type = *t, .dir = -1 };

@@ -30,7 +30,7 @@ static int open_path(struct ctx *ctx, const char *path, int flags, struct io **i
 		hint(ctx, "as root, or on a copy of your own");
 	if (err == -EINVAL || err == -EISDIR || err == -ENXIO)
 		return fail_say(ctx, -E_ARG, "%s is neither a block device nor a file", path);
-	return err ? fail(ctx, err, "%s", path) : 0;
+	return err ? fail_path(ctx, err, path) : 0;
 }
 
 static bool is_same(int a, int b)

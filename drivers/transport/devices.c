@@ -108,8 +108,7 @@ static int open_named(struct sr *sr, struct devices *all, const char *path, bool
 		if (!create)
 			return lose(sr, all, path, err,
 				    arena_printf(&ctx->arena, "%s: %s", path, err_text(err)));
-		hint(ctx, "is the disk connected? ls -l %.128s", path);
-		return fail(ctx, err, "%.128s", path);
+		return fail_path(ctx, err, path);
 	}
 	if (!S_ISBLK(st.st_mode))
 		return fail_say(ctx, -E_DCONF_BAD, "%.128s is not a block device", path);

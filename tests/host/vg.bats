@@ -129,6 +129,13 @@ the_report() {
 	run sm vg show nowhere
 	[ "$status" -eq 4 ]
 	[ "$output" = "sm: vg show: nowhere: No such file or directory" ]
+	# A device gets a next step, whoever looks for it.
+	for verb in "vg show" "image info" "sr probe"; do
+		# shellcheck disable=SC2086 # two words
+		run sm $verb /dev/nowhere
+		[ "$status" -eq 4 ]
+		[ "$output" = "sm: $verb: /dev/nowhere: no such device (try: is the disk connected? ls -l /dev/nowhere)" ]
+	done
 	mkfifo fifo
 	for path in . fifo /dev/null; do
 		run sm vg show "$path"
