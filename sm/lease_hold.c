@@ -5,20 +5,14 @@
 
 #include "arch/clock.h"
 #include "arch/lock.h"
-#include "drivers/lease.h"
 #include "lib/err.h"
-#include "sm/lease.h"
+#include "sm/lease_impl.h"
 #include "sm/locks.h"
 
 #define EVERY		(8 * NS_PER_S)
 #define LAST_MOMENT	((LEASE_TERM - 5) * NS_PER_S)
 #define PATIENCE	(2 * NS_PER_S)	/* for the SR's lock of this host: what waits is a copy */
 #define TRIES		64u
-
-static const struct lease_ops *leases(const struct run *r)
-{
-	return r->sr.type->layout->leases;
-}
 
 int lease_hold(struct run *r, const struct uuid *what, const struct uuid *of, struct lease_hold *h)
 {
