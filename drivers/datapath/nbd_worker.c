@@ -328,7 +328,7 @@ static bool is_whole(const struct worker *w)
 
 static void do_pause(struct worker *w, int fd, uint64_t ms, bool keep)
 {
-	int err = 0;
+	int err;
 
 	if (w->state == PAUSED || (w->state == OPENING && !is_whole(w))) {
 		control_say(fd, "busy %s", w->state == PAUSED ? "another process has it paused" :
@@ -341,12 +341,11 @@ static void do_pause(struct worker *w, int fd, uint64_t ms, bool keep)
 	w->until = clock_now_mono() + ms * NS_PER_MS;
 	/* The log of changed blocks may be another one afterwards. */
 	keep &= !IS_ENABLED(CONFIG_CBT) || !w->k->shared->cbt.on;
-	if (w->state == RUNNING)		/* most of it, while all goes on */
+	err = demote(w);
+	if (w->state == RUNNING && !err)	/* most of it, while all goes on */
 		err = disk_flush(w->d);
 	if (w->state == RUNNING)
 		w->held = clock_now_mono();
-	if (!err)
-		err = demote(w);
 	if (w->state == RUNNING && !err)
 		err = disk_pause(w->d, (unsigned int)(ms / 2), keep);
 	if (err) {

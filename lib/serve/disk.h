@@ -73,8 +73,9 @@ void disk_track(struct disk *d, uint8_t *bits, uint8_t *touched);
  *	running ──disk_pause()──▶ without an image ──disk_resume()──▶ running
  *				    disk_refuse()
  *
- * A pause first flushes while all goes on, then waits until nobody is at work,
- * for ms at most, writes the rest as disk_close() does and closes the image.
+ * A pause waits until nobody is at work, for ms at most, writes the rest as
+ * disk_close() does and closes the image.  So that it is short, and for what others
+ * have written (disk_shared()), there is a disk_flush() before, while all goes on.
  * On failure the disk goes on: -ETIMEDOUT, or what could not be written.
  * With keep the image stays open, and whole: it is let go on, with another one on
  * top or as it is, or forgotten.
@@ -134,7 +135,8 @@ int disk_direct_fd(const struct disk *d);
 /*
  * From here on a flush is one, even of nothing that was written through this disk,
  * and no sector is written that a request does not name: the one beside it may be
- * another's just now.  Who pauses it has ended what others write before.
+ * another's just now.  Who pauses it has ended what others write before, and then
+ * flushed.
  */
 void disk_shared(struct disk *d);
 
