@@ -2,9 +2,9 @@
 /*
  * sm vdi serve: a disk on a Unix socket, by the NBD protocol, until a signal.
  *
- * The order: the socket's name is looked at, the images are opened, the lock
- * of the server is taken and told of, the disk counts as attached (commit);
- * only then are the locks of SR and VDI let go and the socket appears.  A
+ * The order: the socket's name is looked at, the lock of the server is taken, and
+ * the storage's, the images are opened, the server is told of, the disk counts as
+ * attached (commit); only then are the locks of SR and VDI let go and the socket appears.  A
  * server that died leaves a record of an attached disk without a device, which
  * detach takes away, or the next one to serve it takes over.
  */
@@ -140,6 +140,38 @@ static int take_back(struct run *r, int *lock, struct cbt_live *live)
 	return err;
 }
 
+/* What has the disk to itself from here on, up to its commit. */
+static int begin(struct run *r, const struct server_note *note, int lock, struct disk **d,
+		 struct cbt_live **live)
+{
+	int err = WITH_LOCKS ? lease_attach(r, r->rq->writable) : 0;
+
+	if (!err)
+		err = open_disk(r, d, live);
+	if (!err)
+		err = server_tell(&r->sr, lock, note);
+	return err ? err : state_put(&r->sr, &r->vdi.uuid, r->rq->writable);	/* commit */
+}
+
+/* Why it failed is what matters.  A disk that was attached before has its record, and its lock. */
+static void undo(struct run *r, struct disk *d, struct cbt_live *live)
+{
+	bool fresh = !r->vdi.at.attached;
+	struct fail_words words;
+
+	fail_keep(r->ctx, &words);
+	disk_close(d);
+	if (WITH_CBT && live)
+		cbt_end(&r->sr, &r->vdi.uuid, live);
+	free(live);
+	if (fresh)
+		state_remove(&r->sr, &r->vdi.uuid);
+	if (WITH_LOCKS && fresh)
+		lease_detach(r);
+	chain_release(&r->sr, &r->vdi);
+	fail_again(r->ctx, &words);
+}
+
 int do_vdi_serve(struct run *r)
 {
 	struct server_note note = { .writable = r->rq->writable, .backend = "socket" };
@@ -161,21 +193,11 @@ int do_vdi_serve(struct run *r)
 	if (err)
 		return fail(r->ctx, err, "wait for signals");
 	err = server_lock(&r->sr, &r->vdi.uuid, &lock);
-	if (!err)
-		err = open_disk(r, &d, &live);
-	if (!err)
-		err = server_tell(&r->sr, lock, &note);
-	if (WITH_LOCKS && !err)
-		err = lease_attach(r, r->rq->writable);
-	if (!err)
-		err = state_put(&r->sr, &r->vdi.uuid, r->rq->writable);	/* commit */
+	if (err)
+		return err;
+	err = begin(r, &note, lock, &d, &live);
 	if (err) {
-		if (WITH_LOCKS)
-			lease_detach(r);
-		disk_close(d);
-		if (WITH_CBT && live)
-			cbt_end(&r->sr, &r->vdi.uuid, live);
-		chain_release(&r->sr, &r->vdi);		/* err is what matters */
+		undo(r, d, live);
 		server_unlock(&r->sr, &r->vdi.uuid, &lock);
 		return err;
 	}
