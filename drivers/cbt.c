@@ -41,6 +41,8 @@ static int failed(struct sr *sr, const struct uuid *u, int err)
 		err;
 }
 
+static bool is_damage(int err) { return err_kind(err) == -EUCLEAN || err == -E_SHORT; }
+
 int cbt_get(struct sr *sr, const struct uuid *u, bool bits, struct cbt *c)
 {
 	_io_close_ struct io *io = NULL;
@@ -126,6 +128,13 @@ int cbt_disable(struct sr *sr, const struct uuid *u)
 	if (!err)
 		err = cbt_point(sr, &c.child, CBT_PARENT, u, &none);
 	return err ? err : drop(sr, u);				/* commit */
+}
+
+static int give_up(struct sr *sr, const struct uuid *u, const char *why)
+{
+	logf_warn(sr->ctx, "VDI %s: its changed blocks are not tracked any more: %s", u->s, why);
+	fail_clear(sr->ctx);
+	return cbt_disable(sr, u);
 }
 
 /* --- snapshots ------------------------------------------------------------------------ */
@@ -219,6 +228,7 @@ int cbt_resize(struct sr *sr, const struct uuid *u, uint64_t size)
 	return err == -ENOENT ? 0 : failed(sr, u, err);
 }
 
+/* Whether it can be read now says nothing: only a log that is not what it should be goes. */
 int cbt_replace(struct sr *sr, const struct uuid *u, uint64_t size)
 {
 	_io_close_ struct io *io = NULL;
@@ -226,17 +236,18 @@ int cbt_replace(struct sr *sr, const struct uuid *u, uint64_t size)
 	struct cbt c;
 	int err = store(sr)->open(sr, u, true, &io);
 
-	if (err)
-		return err == -ENOENT ? 0 : err;
-	err = lock_log(sr, u, &lock);
+	if (!err)
+		err = lock_log(sr, u, &lock);
 	if (!err)
 		err = cbt_read(io, &sr->ctx->arena, &c);
 	if (!err && c.size == size) {
 		cbt_mark_all(&c);
-		return failed(sr, u, cbt_write_bits(io, &c, NULL));
+		err = cbt_write_bits(io, &c, NULL);
+	} else if (!err || is_damage(err)) {
+		lock_drop(&lock);
+		return give_up(sr, u, err ? err_text(err) : "it is of another size now");
 	}
-	lock_drop(&lock);
-	return cbt_disable(sr, u);
+	return err == -ENOENT ? 0 : failed(sr, u, err);
 }
 
 static int merge_into(struct sr *sr, const struct uuid *u, const struct cbt *from)
@@ -347,13 +358,6 @@ int cbt_changed(struct sr *sr, const struct uuid *from, const struct uuid *to, b
 
 /* --- while a disk is written ----------------------------------------------------------- */
 
-static int give_up(struct sr *sr, const struct uuid *u, const char *why)
-{
-	logf_warn(sr->ctx, "VDI %s: its changed blocks are not tracked any more: %s", u->s, why);
-	fail_clear(sr->ctx);
-	return cbt_disable(sr, u);
-}
-
 static int begin_log(struct sr *sr, const struct vdi *vdi, struct io *io, struct cbt_live *live)
 {
 	struct cbt *c = &live->log;
@@ -388,7 +392,7 @@ int cbt_begin(struct sr *sr, const struct vdi *vdi, struct cbt_live *live)
 		err = begin_log(sr, vdi, io, live);
 	io_close(io);
 	lock_drop(&lock);
-	return err_kind(err) == -EUCLEAN || err == -E_SHORT ? give_up(sr, &vdi->uuid, err_text(err)) :
+	return is_damage(err) ? give_up(sr, &vdi->uuid, err_text(err)) :
 		failed(sr, &vdi->uuid, err);
 }
 

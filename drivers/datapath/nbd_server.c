@@ -318,6 +318,14 @@ static int hear(struct sr *sr, int fd)
 	return n < 0 ? fail(sr->ctx, n, "connect a network block device") : n;
 }
 
+/* Nobody has written anything: what was marked as not whole is whole again. */
+static int not_started(struct keeper *k, int err, const char *what)
+{
+	if (IS_ENABLED(CONFIG_CBT))
+		nbd_log(&k->disk, true);
+	return fail(k->sr->ctx, err, "%s", what);
+}
+
 static int detach(struct keeper *k)
 {
 	const struct chain *c = &k->disk.chain;
@@ -327,7 +335,7 @@ static int detach(struct keeper *k)
 	pid_t pid;
 
 	if (pipe2(ends, O_CLOEXEC))
-		return fail(k->sr->ctx, -errno, "make a pipe");
+		return not_started(k, -errno, "make a pipe");
 	in = ends[0];
 	out = ends[1];
 	for (n = 0; n < (int)c->n; n++)
@@ -336,7 +344,7 @@ static int detach(struct keeper *k)
 	keep[n++] = out;
 	pid = proc_detach(keep, (size_t)n);
 	if (pid < 0)
-		return fail(k->sr->ctx, pid, "start a server");
+		return not_started(k, pid, "start a server");
 	if (!pid) {
 		take_fd(&in);		/* closed already; the number may be another's soon */
 		k->tell = take_fd(&out);

@@ -91,14 +91,13 @@ static int find_image(struct worker *w, struct sr *sr, struct image **im)
 	bool writable = w->k->writable;
 	int err = sr->type->layout->find(sr, &w->k->vdi->uuid, &vdi);
 
-	if (IS_ENABLED(CONFIG_CBT) && !err && writable && !vdi.hidden)
-		err = cbt_begin(sr, &vdi, &w->k->shared->cbt);
-
 	if (err)
 		return fail(sr->ctx, err, "find it");
 	if (vdi.hidden && writable)
 		return fail(sr->ctx, -E_VDI_HIDDEN, "it has become an inner node");
-	return chain_open(sr, &vdi, CHAIN_DIRECT | (writable ? CHAIN_WRITE : 0), im);
+	if (IS_ENABLED(CONFIG_CBT) && writable)
+		err = cbt_begin(sr, &vdi, &w->k->shared->cbt);
+	return err ? err : chain_open(sr, &vdi, CHAIN_DIRECT | (writable ? CHAIN_WRITE : 0), im);
 }
 
 struct sr nbd_same_sr(const struct sr *was, struct ctx *ctx)

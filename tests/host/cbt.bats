@@ -207,6 +207,22 @@ in_sr() {
 		FileSR "<methodCall><methodName>sr_get_driver_info</methodName><params/></methodCall>" | grep VDI_CONFIG_CBT'
 }
 
+# Upstream holds the lock for a moment; what is damaged is told of, and what is not stays.
+@test "cbt: a log that cannot be looked at now is not lost when its disk gets other contents" {
+	in_sr '
+		sm cbt enable d; sm vdi snapshot d s >/dev/null; write d 1M 64k
+		lock=$SM_ROOT/var/lock/sm/$(uuid d)/cbtlog
+		python3 -c "import fcntl, sys, time; f = open(sys.argv[1], \"r+\"); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True); time.sleep(60)" "$lock" >"$T/held" & pid=$!
+		until [ -s "$T/held" ]; do kill -0 $pid; done
+		call vdi_revert s "$(uuid d)" | grep "lock the log of VDI $(uuid d)"
+		kill $pid; wait $pid || :
+		is ".changed.changed_blocks == 1" sm cbt changed s d
+		sm sr check disks
+		truncate -s 50 "$(log d)"
+		call vdi_revert s "$(uuid d)" | grep "<nil/>"
+		[ ! -e "$(log d)" ] && is ".cbt.enabled == false" sm cbt show d && sm sr check disks'
+}
+
 @test "cbt: chains that a death left in between are put back" {
 	in_sr '
 		sm cbt enable d; write d 0 1; sm vdi snapshot d s1 >/dev/null; write d 1M 1
