@@ -97,6 +97,8 @@ within() {
 				grep -q 'proto=tcp6.*addr=fd77::2' /proc/mounts && sm sr destroy n"
 		done
 	done
+	# By its first address it cannot be reached: the next one is asked.
+	guest_ok 'printf "127.0.0.1 two\n10.77.0.2 two\n" >/etc/hosts; sm sr probe --type nfs --dconf server=two | grep /mnt/exp'
 	create 4.1 nosubdir=true
 	guest_ok "grep -q '^10.77.0.2:/pool /run' /proc/mounts"
 	grun sm sr probe $(at 4.1) --json

@@ -99,16 +99,19 @@ static int list(struct sr *sr, struct uuid **v, size_t *n)
 {
 	_closedir_ DIR *d = dir_entries(sr->dir);
 	struct dirent *e;
+	unsigned seen = 0;
+	size_t room = 0;
 
 	*v = NULL;
 	*n = 0;
-	while (d && (errno = 0, e = readdir(d))) {
+	while (d && (e = dir_next(d, &seen))) {
 		struct uuid u;
 
 		if (strlen(e->d_name) != UUID_LEN + strlen(CBT_SUFFIX) ||
 		    strcmp(e->d_name + UUID_LEN, CBT_SUFFIX) || uuid_parse_n(&u, e->d_name, UUID_LEN))
 			continue;
-		*v = arena_grow(&sr->ctx->arena, *v, *n, *n + 1, sizeof(**v));
+		if (*n == room)
+			*v = arena_grow(&sr->ctx->arena, *v, *n, room = 2 * room + 8, sizeof(**v));
 		(*v)[(*n)++] = u;
 	}
 	return errno ? fail(sr->ctx, -errno, "read the directory") : 0;

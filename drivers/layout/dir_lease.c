@@ -98,11 +98,12 @@ static int dir_lease_list(struct sr *sr, struct lease_list *l)
 {
 	_closedir_ DIR *d = dir_entries(sr->dir);
 	struct dirent *e;
+	unsigned seen = 0;
 	size_t kept = 0;
 
 	if (!d)
 		return fail(sr->ctx, -errno, "read the directory");
-	while (errno = 0, (e = readdir(d))) {
+	while ((e = dir_next(d, &seen))) {
 		uint64_t generation;
 		struct uuid u;
 

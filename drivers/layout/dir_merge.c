@@ -122,16 +122,19 @@ int dir_merge_journals(struct sr *sr, struct merge_journal **v, size_t *n)
 	_closedir_ DIR *d = dir_entries(sr->dir);
 	struct arena *a = &sr->ctx->arena;
 	struct dirent *e;
+	unsigned seen = 0;
+	size_t room = 0;
 
 	*v = NULL;
 	*n = 0;
-	while (d && (errno = 0, e = readdir(d))) {
+	while (d && (e = dir_next(d, &seen))) {
 		struct merge_journal j = { 0 };
 
 		j.relink = is_journal(e->d_name, RELINK, &j.vdi);
 		if (!j.relink && !is_journal(e->d_name, COALESCE, &j.vdi))
 			continue;
-		*v = arena_grow(a, *v, *n, *n + 1, sizeof(**v));
+		if (*n == room)
+			*v = arena_grow(a, *v, *n, room = 2 * room + 8, sizeof(**v));
 		(*v)[(*n)++] = j;
 	}
 	return !d || errno ? fail(sr->ctx, -errno, "read the directory") : 0;

@@ -74,12 +74,13 @@ static int find_all(int dir, const struct lease_stem *stem, uint64_t *v, size_t 
 {
 	_closedir_ DIR *d = dir_entries(dir);
 	size_t len = strlen(stem->s), n = 0;
+	unsigned seen = 0;
 	struct dirent *e;
 
 	*found = 0;
 	if (!d)
 		return -errno;
-	while (errno = 0, (e = readdir(d))) {
+	while ((e = dir_next(d, &seen))) {
 		uint64_t g;
 		size_t at;
 
@@ -101,10 +102,11 @@ static void tidy(int dir, const struct lease_stem *stem, uint64_t below, int64_t
 {
 	_closedir_ DIR *d = dir_entries(dir);
 	size_t n = strlen(stem->s);
+	unsigned seen = 0;
 	struct dirent *e;
 	struct stat st;
 
-	while (d && (e = readdir(d))) {
+	while (d && (e = dir_next(d, &seen))) {
 		const char *rest = e->d_name + n;
 		uint64_t g;
 

@@ -131,30 +131,42 @@ static int ask_nfs4(struct offers *o)
  * mountd says who may use what; a server of NFS 4 alone has none.  Its root says
  * only what there is.
  */
+static int ask_address(struct offers *o)
+{
+	struct ctx *ctx = o->sr->ctx;
+	char why[sizeof(ctx->why)], what[sizeof(ctx->hint)];
+	int err = ask_mountd(o);
+
+	if (!err && o->n)
+		return 0;
+	memcpy(why, ctx->why, sizeof(why));
+	memcpy(what, ctx->hint, sizeof(what));
+	fail_clear(ctx);
+	if (!ask_nfs4(o))
+		return 0;
+	if (err) {
+		memcpy(ctx->why, why, sizeof(why));
+		memcpy(ctx->hint, what, sizeof(what));
+	}
+	return err;
+}
+
 int nfs_offers(struct sr *sr, struct offer **v, size_t *n, const char **versions)
 {
 	struct ctx *ctx = sr->ctx;
 	struct nfs_server s = { .name = kv_get(&sr->dconf, "server") };
 	struct offers o = { .sr = sr, .s = &s };
 	struct net_addr addr[NET_ADDRS];
-	char why[sizeof(ctx->why)], what[sizeof(ctx->hint)];
-	int err = nfs_resolve(ctx, s.name, addr);
+	int count = nfs_resolve(ctx, s.name, addr), err = count;
 
-	if (err < 0)
-		return err;
-	s.addr = addr[0];
-	net_show(&s.addr, s.text);
-	err = ask_mountd(&o);
-	if (err || !o.n) {
-		memcpy(why, ctx->why, sizeof(why));
-		memcpy(what, ctx->hint, sizeof(what));
+	/* The first address may be one by which the server cannot be reached from here. */
+	for (int i = 0; i < count; i++) {
 		fail_clear(ctx);
-		if (!ask_nfs4(&o)) {
-			err = 0;
-		} else if (err) {
-			memcpy(ctx->why, why, sizeof(why));
-			memcpy(ctx->hint, what, sizeof(what));
-		}
+		s.addr = addr[i];
+		net_show(&s.addr, s.text);
+		err = ask_address(&o);
+		if (!err)
+			break;
 	}
 	if (!err && versions) {
 		bool three = !nfs_null(ctx, &s, NFS_PORT, NFS_PROGRAM, 3, NULL);
