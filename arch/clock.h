@@ -8,19 +8,34 @@
 #ifndef ARCH_CLOCK_H
 #define ARCH_CLOCK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "lib/uuid.h"
+
+struct clock_alarm {
+	timer_t timer;
+	bool made;
+};
 
 #define NS_PER_S	((uint64_t)1000000000)
 #define NS_PER_MS	((uint64_t)1000000)
 
 /* Nanoseconds since the boot; never goes back, never 0. */
 uint64_t clock_now_mono(void);
+/* The same, and goes on while the host is suspended: for what ends on other hosts meanwhile. */
+uint64_t clock_now_boot(void);
 /* Seconds since 1970 by the wall clock, and the rest in ns unless that is NULL. */
 int64_t clock_now_real(uint32_t *ns);
+/*
+ * SIGALRM in so many seconds, by the clock that goes on while the host is
+ * suspended: who wakes up late gets it before he does anything else.  There is
+ * one of them for the process; 0 = none any more.
+ */
+void clock_alarm(struct clock_alarm *a, unsigned int seconds);
 /* The wait is not cut short by signals. */
 void clock_sleep(uint64_t ns);
 /* What is left until the deadline: 0 once it has passed, UINT64_MAX if there is none. */

@@ -23,7 +23,7 @@ struct lease_seen *lease_list_add(struct sr *sr, struct lease_list *l)
 		l->v = arena_grow(&sr->ctx->arena, l->v, l->n, 2 * l->n + 8, sizeof(*l->v));
 		l->room = 2 * l->n + 8;
 	}
-	l->v[l->n] = (struct lease_seen){ .age = -1 };
+	l->v[l->n] = (struct lease_seen){ 0 };
 	return &l->v[l->n++];
 }
 
@@ -70,7 +70,7 @@ int lease_who(struct ctx *ctx, struct lease_look *look)
 	struct stat st;
 	int err;
 
-	*look = (struct lease_look){ .alive = -1, .age = -1, .watched = -1 };
+	*look = (struct lease_look){ .alive = -1, .watched = -1 };
 	err = boot_id(&look->boot);
 	if (err)
 		return fail(ctx, err, "which boot is this");
@@ -114,15 +114,16 @@ static int is_alive(const struct lease *l, const struct lease_look *me)
 
 /*
  * The first time that we see a writing we note which it was, and when by the
- * clock that nobody sets.  Seen again, it has been unchanged for so long.
+ * clock that nobody sets.  Seen again, it has been unchanged for so long: from
+ * after the first reading until before this one, however long each has taken.
  */
-static int64_t watch(struct ctx *ctx, const struct lease *l, const struct lease_look *me)
+static int64_t watch(struct ctx *ctx, const struct lease *l, const struct lease_look *me, uint64_t as_of)
 {
 	const char *path = sm_path(ctx, "/run/sm/seen");
 	struct arena *a = &ctx->arena;
 	const char *what = arena_printf(a, "%s %llx %llx ", me->boot.s, (unsigned long long)l->generation,
 					(unsigned long long)l->stamp);
-	uint64_t now = clock_now_mono(), then;
+	uint64_t then;
 	_close_ int dir = -1;
 	/* A host may have two records of a disk: one that counts, and one that is wanted. */
 	const char *name = arena_printf(a, "%s.%s%s", l->vdi.s, l->host.s, l->state == LEASE_WANTED ? ".w" : "");
@@ -137,11 +138,11 @@ static int64_t watch(struct ctx *ctx, const struct lease *l, const struct lease_
 	if (!err && !file_read_small(dir, name, a, SEEN_ROOM, &text) &&
 	    !strncmp(text.p, what, strlen(what))) {
 		s = (const char *)text.p + strlen(what);
-		if (num_take(&s, &then) && then <= now)
-			return (int64_t)((now - then) / NS_PER_S);
+		if (num_take(&s, &then) && then <= clock_now_mono())
+			return as_of < then ? 0 : (int64_t)((as_of - then) / NS_PER_S);
 	}
 	if (!err) {
-		what = arena_printf(a, "%s%llu\n", what, (unsigned long long)now);
+		what = arena_printf(a, "%s%llu\n", what, (unsigned long long)clock_now_mono());
 		err = file_replace(dir, name, what, strlen(what), 0600);
 	}
 	if (err)		/* then nothing is proven, and that is all */
@@ -149,20 +150,29 @@ static int64_t watch(struct ctx *ctx, const struct lease *l, const struct lease_
 	return err ? -1 : 0;
 }
 
-int lease_check(struct ctx *ctx, const struct lease *l, int64_t age, enum lease_verdict *verdict,
-		char why[LEASE_WHY])
+int lease_check(struct ctx *ctx, const struct lease *l, uint64_t as_of, struct lease_known *k)
 {
+	uint32_t patience = lease_patience(l);
 	struct lease_look look;
 	int err = lease_who(ctx, &look);
 
+	*k = (struct lease_known){ .verdict = LEASE_LIVES };
 	if (err)
 		return err;
 	look.alive = is_alive(l, &look);
-	look.age = age;
-	if (l->state != LEASE_FREE && lease_patience(l) && age < 0 && l->vdi.s[0])
-		look.watched = watch(ctx, l, &look);
-	*verdict = lease_judge(l, &look, why);
+	if (l->state != LEASE_FREE && patience && l->vdi.s[0])
+		look.watched = watch(ctx, l, &look, as_of);
+	k->verdict = lease_judge(l, &look, k->why);
+	k->here = uuid_equal(&l->host, &look.host) && uuid_equal(&l->boot, &look.boot);
+	if (k->verdict == LEASE_LIVES && look.watched >= 0)
+		k->left = patience + 1 - (uint32_t)look.watched;
 	return 0;
+}
+
+void lease_hint(struct ctx *ctx, const struct lease_known *k)
+{
+	if (k->left)
+		hint(ctx, "again in %u s: it is dead when nobody has renewed it until then", k->left);
 }
 
 void lease_pause(unsigned int attempt)

@@ -25,7 +25,6 @@ struct vdi;
 
 struct lease_seen {
 	struct lease lease;
-	int64_t age;		/* as in struct lease_look */
 	int err;		/* why the record cannot be read: then only the disk is known */
 };
 
@@ -38,10 +37,9 @@ struct lease_ops {
 	/*
 	 * The record that counts; a free one of generation 0 when there is none.
 	 * -E_DAMAGED: it cannot be read; it counts as held, and its generation is in
-	 * it.  age may be NULL; it stays -1 where the storage has no clock,
-	 * or one that says the record is of a time to come.
+	 * it.
 	 */
-	int (*read)(struct sr *sr, const struct uuid *vdi, struct lease *now, int64_t *age);
+	int (*read)(struct sr *sr, const struct uuid *vdi, struct lease *now);
 	/*
 	 * now, whose generation and stamp are filled in, in the place of was.
 	 * -EAGAIN when was does not count any more, or somebody else was faster.
@@ -65,12 +63,21 @@ struct lease_seen *lease_list_add(struct sr *sr, struct lease_list *l);
 int lease_who(struct ctx *ctx, struct lease_look *look);
 /* The fields that say who writes a record, and since when. */
 int lease_sign(struct ctx *ctx, struct lease *l);
+
+struct lease_known {
+	enum lease_verdict verdict;
+	bool here;		/* this host wrote it, in this boot */
+	uint32_t left;		/* seconds until it is dead, should nobody renew it; 0 = that is not known */
+	char why[LEASE_WHY];
+};
 /*
  * lease_judge() with all that can be found out here: whether its process lives,
- * and for how long this host has seen the record unchanged (/run/sm/seen).
+ * and for how long this host has seen the record unchanged (/run/sm/seen).  It
+ * was read after as_of, by clock_now_mono().
  */
-int lease_check(struct ctx *ctx, const struct lease *l, int64_t age, enum lease_verdict *verdict,
-		char why[LEASE_WHY]);
+int lease_check(struct ctx *ctx, const struct lease *l, uint64_t as_of, struct lease_known *k);
+/* A hint for who is refused: when to come again. */
+void lease_hint(struct ctx *ctx, const struct lease_known *k);
 /* A moment, another one each time, before somebody who was not fast enough tries again. */
 void lease_pause(unsigned int attempt);
 

@@ -39,7 +39,7 @@ static void end(int signal)
 	_exit(3);
 }
 
-static void arm(void)
+static void arm(struct sr *sr)
 {
 	struct sigaction act = { .sa_handler = end };
 	sigset_t ours;
@@ -49,7 +49,7 @@ static void arm(void)
 	sigemptyset(&ours);
 	sigaddset(&ours, SIGALRM);
 	sigprocmask(SIG_UNBLOCK, &ours, NULL);
-	alarm(LAST_MOMENT);
+	clock_alarm(&sr->alarm, LAST_MOMENT);
 }
 
 /* --- taking it ------------------------------------------------------------------ */
@@ -65,23 +65,19 @@ static int fill_in(struct sr *sr, struct lease *l)
 	return lease_sign(sr->ctx, l);
 }
 
-/*
- * By our own clock alone: that of the server may be set forward while somebody is
- * at work, and what is renewed would look old at once.  Here there is time to watch.
- */
-static int read_it(struct sr *sr, struct lease *was, enum lease_verdict *verdict)
+static int read_it(struct sr *sr, struct lease *was, struct lease_known *k)
 {
-	char why[LEASE_WHY];
-	int err = sr->type->layout->leases->read(sr, &sr->uuid, was, NULL);
+	uint64_t as_of = clock_now_mono();
+	int err = sr->type->layout->leases->read(sr, &sr->uuid, was);
 
 	if (err == -E_DAMAGED) {
 		hint(sr->ctx, BREAK_IT, sr->uuid.s);
 		return fail(sr->ctx, -E_LOCKED, "its record cannot be read");
 	}
-	err = err ? err : lease_check(sr->ctx, was, -1, verdict, why);
-	if (!err && *verdict == LEASE_IS_DEAD)
+	err = err ? err : lease_check(sr->ctx, was, as_of, k);
+	if (!err && k->verdict == LEASE_IS_DEAD)
 		logf_warn(sr->ctx, "the lock of SR %s is taken from '%s' (%s): %s", sr->uuid.s, was->owner,
-			  was->verb, why);
+			  was->verb, k->why);
 	return err;
 }
 
@@ -99,18 +95,18 @@ static int take(struct sr *sr, struct lease *l)
 {
 	uint64_t until = clock_now_mono() + PATIENCE;
 	bool own = sr->ctx->deadline && sr->ctx->deadline < until;
-	enum lease_verdict verdict = LEASE_LIVES;
+	struct lease_known k = { .verdict = LEASE_LIVES };
 	struct lease was = { 0 };
 	struct vdi as;
 	int err;
 
 	for (unsigned int i = 0; ; i++) {
-		err = read_it(sr, &was, &verdict);
-		if (!err && verdict != LEASE_LIVES) {
-			arm();			/* before anybody can have seen it */
+		err = read_it(sr, &was, &k);
+		if (!err && k.verdict != LEASE_LIVES) {
+			arm(sr);		/* before anybody can have seen it */
 			err = sr->type->layout->leases->swap(sr, as_vdi(sr, &as), &was, l);
 			if (err)
-				alarm(0);
+				clock_alarm(&sr->alarm, 0);
 			else
 				return 0;
 		}
@@ -140,7 +136,7 @@ int sr_enter(struct sr *sr)
 	}
 	if (err)
 		return fail(sr->ctx, err, "the lock of the SR");
-	sr->entered = clock_now_mono();
+	sr->entered = clock_now_boot();
 	sr->lease = l;
 	return 0;
 }
@@ -161,19 +157,21 @@ static int write_again(struct sr *sr)
 
 int sr_renew(struct sr *sr)
 {
-	uint64_t now = clock_now_mono();
-	unsigned int left;
+	uint64_t now = clock_now_boot(), age;
 	int err;
 
+	/* After a sleep of the host it is not fresh, and what is on the storage is asked. */
 	if (!sr->lease || now - sr->entered < FRESH)
 		return 0;
-	left = alarm(LAST_MOMENT);
+	clock_alarm(&sr->alarm, LAST_MOMENT);
 	err = write_again(sr);
 	if (!err) {
 		sr->entered = now;
 		return 0;
 	}
-	alarm(left ? left : 1);
+	/* As long as it was good for before. */
+	age = (clock_now_boot() - sr->entered) / NS_PER_S;
+	clock_alarm(&sr->alarm, age < LAST_MOMENT ? LAST_MOMENT - (unsigned int)age : 1);
 	if (err == -E_NOT_LOCKED)
 		sr->lease = NULL;
 	return fail_say(sr->ctx, err, "the lock of SR %s has been lost: %s", sr->uuid.s, err_text(err));
@@ -192,5 +190,5 @@ void sr_leave(struct sr *sr)
 		logf_warn(sr->ctx, "the lock of SR %s was not given back: %s", sr->uuid.s, sr->ctx->why);
 	memcpy(sr->ctx->why, why, sizeof(why));
 	sr->lease = NULL;
-	alarm(0);
+	clock_alarm(&sr->alarm, 0);
 }

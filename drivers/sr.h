@@ -28,6 +28,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "arch/clock.h"
 #include "drivers/vdi.h"
 #include "lib/ctx.h"
 #include "lib/kv.h"
@@ -93,7 +94,8 @@ struct sr {
 	bool shared;			/* other hosts change it too: dconf shared=true */
 	const char *verb;		/* what to tell them that we do */
 	struct lease *lease;		/* the SR's, while we have it (drivers/lease.h) */
-	uint64_t entered;		/* when we took or renewed it last */
+	uint64_t entered;		/* when we took or renewed it last, by clock_now_boot() */
+	struct clock_alarm alarm;	/* ends us before others may take it */
 	bool moved;			/* dconf says where the storage is now, not what was given */
 	int dir;			/* the SR's directory, for layouts of files; or -1 */
 	char path[160];			/* where it is mounted; "" while detached */

@@ -46,6 +46,30 @@ static be32 sum_of(const struct record *r)
 	return be32_put(crc32_zlib(0, &copy, sizeof(copy)));
 }
 
+static bool is_text(const char *s, size_t len)
+{
+	if (utf8_good(s, len) != len)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f)
+			return false;
+	return true;
+}
+
+bool lease_owner_good(const char *owner)
+{
+	return strlen(owner) < LEASE_OWNER && is_text(owner, strlen(owner));
+}
+
+/* A host's name may be anything; the record is not to be lost for that. */
+static void put_text(char *to, const char *from, size_t len)
+{
+	bool whole = is_text(from, len);
+
+	for (size_t i = 0; i < len; i++)
+		to[i] = whole || (from[i] >= 0x20 && from[i] < 0x7f) ? from[i] : '?';
+}
+
 void lease_encode(const struct lease *l, void *out)
 {
 	struct record r = {
@@ -62,8 +86,8 @@ void lease_encode(const struct lease *l, void *out)
 	uuid_bytes(&l->host, r.host);
 	uuid_bytes(&l->boot, r.boot);
 	uuid_bytes(&l->of, r.of);
-	memcpy(r.verb, l->verb, strnlen(l->verb, sizeof(r.verb)));
-	memcpy(r.owner, l->owner, r.owner_len);
+	put_text(r.verb, l->verb, strnlen(l->verb, sizeof(r.verb)));
+	put_text(r.owner, l->owner, r.owner_len);
 	r.sum = sum_of(&r);
 	memcpy(out, &r, sizeof(r));
 }
@@ -71,11 +95,8 @@ void lease_encode(const struct lease *l, void *out)
 /* Text that a terminal and a log may see, and nothing behind it. */
 static bool take_text(char *to, const char *from, size_t len, size_t room)
 {
-	if (utf8_good(from, len) != len || !is_zero(from + len, room - len))
+	if (!is_text(from, len) || !is_zero(from + len, room - len))
 		return false;
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)from[i] < 0x20 || from[i] == 0x7f)
-			return false;
 	memcpy(to, from, len);
 	to[len] = '\0';
 	return true;
@@ -171,7 +192,7 @@ enum lease_verdict lease_judge(const struct lease *l, const struct lease_look *l
 			       char why[LEASE_WHY])
 {
 	uint32_t patience = lease_patience(l);
-	int64_t quiet = look->age > look->watched ? look->age : look->watched;
+	int64_t quiet = look->watched;
 
 	why[0] = '\0';
 	if (l->state == LEASE_FREE)
@@ -186,8 +207,8 @@ enum lease_verdict lease_judge(const struct lease *l, const struct lease_look *l
 	if (!patience)
 		snprintf(why, LEASE_WHY, "held until it is given back");
 	else if (quiet >= 0)
-		snprintf(why, LEASE_WHY, "renewed %lld s ago, with a lease of %u s", (long long)quiet,
-			 patience - LEASE_GRACE);
+		snprintf(why, LEASE_WHY, "unchanged for %lld s that this host has seen, with a lease of %u s",
+			 (long long)quiet, patience - LEASE_GRACE);
 	else
 		snprintf(why, LEASE_WHY, "has a lease of %u s", patience - LEASE_GRACE);
 	return LEASE_LIVES;

@@ -83,7 +83,9 @@ enum lease_beside {
 };
 void lease_key(const struct uuid *of, const struct uuid *host, enum lease_beside what, struct uuid *key);
 
-/* The owner must be shorter than LEASE_OWNER, which it is in the struct. */
+/* May this be an owner's text?  One that is shorter than LEASE_OWNER, and does nothing to a terminal. */
+bool lease_owner_good(const char *owner);
+/* What lease_decode() would not take, of an owner or a verb, becomes "?". */
 void lease_encode(const struct lease *l, void *out);
 /*
  * -E_SHORT, -ENOENT for bytes that are all zero, and -E_DAMAGED for anything
@@ -98,8 +100,7 @@ struct lease_look {
 	struct uuid host, boot;		/* of the one who looks */
 	uint64_t pid_space;
 	int alive;	/* the process: 1, 0; -1 not known, or not of this host and boot */
-	int64_t age;	/* seconds since it was written, all by the server's clock; -1 unknown */
-	int64_t watched;	/* for how long we saw it unchanged, by our own clock; -1 likewise */
+	int64_t watched;	/* seconds for which we saw it unchanged, by our own clock; -1 never */
 };
 
 enum lease_verdict {
@@ -116,14 +117,15 @@ enum lease_verdict {
  *  - on the holder's own host its boot is over, or its process, which can be
  *    told from a later one of the same number;
  *  - it has a term, and was not written again for that and the grace, by the
- *    server's clock alone or by our own clock alone.
+ *    clock of who looks alone: he has read it twice, that long apart, and it was
+ *    the same.  What a server's clock shows proves nothing: it may be set.
  *
  * One without a term that is of another host never is.  why gets a sentence.
  */
 enum lease_verdict lease_judge(const struct lease *l, const struct lease_look *look,
 			       char why[LEASE_WHY]);
 
-/* How long after its last writing may it be stolen?  Seconds; 0 = never by that. */
+/* For how long must it be seen unchanged, to be stolen?  Seconds; 0 = never by that. */
 uint32_t lease_patience(const struct lease *l);
 
 #endif

@@ -560,7 +560,21 @@ int lease_area_forget(struct lease_area *a, const struct uuid *vdi)
 	return err;
 }
 
-int lease_area_each(struct lease_area *a, void (*each)(void *arg, const struct lease *l), void *arg)
+static void make_up_name(uint32_t cell, struct uuid *u)
+{
+	uint8_t b[16] = { 0 };
+
+	for (uint32_t n = 1; ; n++) {
+		be32 tail = be32_put(n);
+
+		memcpy(b + 12, &tail, sizeof(tail));
+		uuid_from_bytes(u, b);
+		if (first_cell(u) == cell)
+			return;
+	}
+}
+
+int lease_area_each(struct lease_area *a, void (*each)(void *arg, const struct lease *l, int err), void *arg)
 {
 	uint8_t *names, *row;
 	int err = read_names(a, &names);
@@ -575,8 +589,16 @@ int lease_area_each(struct lease_area *a, void (*each)(void *arg, const struct l
 		for (uint32_t c = 0; c < LEASE_CELLS && !err; c++) {
 			struct lease l;
 
-			if (!get(a, r, c, row + (size_t)c * LEASE_CELL, &l))
-				each(arg, &l);
+			int bad = get(a, r, c, row + (size_t)c * LEASE_CELL, &l);
+
+			if (bad == -E_DAMAGED) {
+				l = (struct lease){ .state = LEASE_HELD };
+				make_up_name(c, &l.vdi);
+			}
+			if (!bad || bad == -E_DAMAGED)
+				each(arg, &l, bad);
+			else if (bad != -ENOENT)
+				err = bad;
 		}
 	}
 	free(row);

@@ -107,7 +107,11 @@ int lease_area_swap(struct lease_area *a, const struct lease *was, struct lease 
 int lease_area_renew(struct lease_area *a, struct lease *held);
 /* The disk is gone; we hold its lock. */
 int lease_area_forget(struct lease_area *a, const struct uuid *vdi);
-/* Every record of every row. */
-int lease_area_each(struct lease_area *a, void (*each)(void *arg, const struct lease *l), void *arg);
+/*
+ * Every record of every row; -E_DAMAGED with those that cannot be read.  They
+ * have a made-up name, of a lock that is looked for where they are: to break it
+ * wipes them.
+ */
+int lease_area_each(struct lease_area *a, void (*each)(void *arg, const struct lease *l, int err), void *arg);
 
 #endif

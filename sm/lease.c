@@ -19,28 +19,20 @@ static int must_be_unread(struct run *r)
 	return WITH_READERS && leases(r) ? lease_must_be_unread(r) : 0;
 }
 
-static int refuse_unread(struct sr *sr, const struct uuid *lock)
-{
-	hint(sr->ctx, "sm lock break %s --sr %s --force, when that is not so", lock->s, sr->uuid.s);
-	return fail_say(sr->ctx, -E_LOCKED, "lock %s cannot be read, and may be of a disk that another host reads",
-			lock->s);
-}
-
 int lease_mark_elsewhere(struct sr *sr, struct vdis *l)
 {
-	struct lease_list locks;
+	struct seen_all all;
 	struct seen s;
-	size_t i = 0;
-	int err = lease_list_of(sr, &locks);
+	int err = seen_all(sr, &all);
 
-	while (!err && (err = seen_next_elsewhere(sr, &locks, &i, &s)) > 0) {
-		struct vdi *vdi = vdis_find(l, &s.lease.vdi);
+	while (!err && (err = seen_next_elsewhere(sr, &all, &s)) > 0) {
+		struct vdi *vdi = vdis_find(l, seen_disk(&s));
 
 		err = 0;
 		if (vdi)
 			vdi->at.attached = vdi->at.elsewhere = true;
 		else if (WITH_READERS && s.damaged && !uuid_equal(&s.lease.vdi, &sr->uuid))
-			err = refuse_unread(sr, &s.lease.vdi);
+			err = lease_refuse_unread(sr, &s.lease.vdi);
 	}
 	return err;
 }
@@ -83,14 +75,17 @@ int lease_before_delete(struct run *r)
 	err = lease_fill_in(r, &l, LEASE_PROCESS, "", 0);
 	if (!err)
 		err = lease_replace(r, &l, may_take);
-	if (!err && must_be_unread(r))			/* somebody has come since */
-		err = lease_after_delete(r, -E_VDI_IN_USE);
+	if (err)
+		return err;
+	err = must_be_unread(r);			/* somebody has come since */
+	if (err)
+		lease_after_replace(r);
 	return err;
 }
 
 static int may_give_back(struct run *r, const struct seen *s, struct lease *new)
 {
-	return s->lease.kind == LEASE_PROCESS && s->here && s->verdict != LEASE_IS_FREE;
+	return s->lease.kind == LEASE_PROCESS && s->known.here && s->known.verdict != LEASE_IS_FREE;
 }
 
 int lease_after_delete(struct run *r, int err)
@@ -110,7 +105,7 @@ int lease_after_delete(struct run *r, int err)
 
 int lease_before_copy(struct run *r, struct lease *was)
 {
-	return leases(r) ? leases(r)->read(&r->sr, &r->vdi.uuid, was, NULL) : 0;
+	return leases(r) ? leases(r)->read(&r->sr, &r->vdi.uuid, was) : 0;
 }
 
 int lease_before_replace(struct run *r, const struct lease *was)
@@ -127,13 +122,24 @@ int lease_before_replace(struct run *r, const struct lease *was)
 	return err ? err : leases(r)->swap(&r->sr, &r->vdi, was, &l);
 }
 
-void lease_after_replace(struct run *r)
+/* What has been said is what matters; the lock ends with us, or must be broken, anyway. */
+static void give_back(struct run *r, bool attached)
 {
-	char why[sizeof(r->ctx->why)];
+	char why[sizeof(r->ctx->why)], what[sizeof(r->ctx->hint)];
 
 	memcpy(why, r->ctx->why, sizeof(why));
-	lease_after_delete(r, -EAGAIN);		/* given back, and not forgotten */
-	memcpy(r->ctx->why, why, sizeof(why));	/* that of the verb matters; the lock ends with us anyway */
+	memcpy(what, r->ctx->hint, sizeof(what));
+	if (attached)
+		lease_detach(r);
+	else
+		lease_after_delete(r, -EAGAIN);		/* given back, and not forgotten */
+	memcpy(r->ctx->why, why, sizeof(why));
+	memcpy(r->ctx->hint, what, sizeof(what));
+}
+
+void lease_after_replace(struct run *r)
+{
+	give_back(r, false);
 }
 
 /* --- attached disks of shared SRs ----------------------------------------------------------- */
@@ -144,7 +150,7 @@ static int may_attach(struct run *r, const struct seen *s, struct lease *new)
 
 	if (seen_is_ours(s))
 		return 0;
-	if (seen_is_taken(s) && !s->damaged && s->lease.kind == LEASE_MARK && s->here) {
+	if (seen_is_taken(s) && !s->damaged && s->lease.kind == LEASE_MARK && s->known.here) {
 		snprintf(new->owner, sizeof(new->owner), "%s", s->lease.owner);
 		new->marked = true;
 		return 1;
@@ -155,26 +161,14 @@ static int may_attach(struct run *r, const struct seen *s, struct lease *new)
 	return seen_is_taken(s) ? seen_refuse(r, -E_VDI_IN_USE, s) : 1;
 }
 
-/* We were not to have it; why has been said. */
-static void give_back(struct run *r)
-{
-	char why[sizeof(r->ctx->why)], what[sizeof(r->ctx->hint)];
-
-	memcpy(why, r->ctx->why, sizeof(why));
-	memcpy(what, r->ctx->hint, sizeof(what));
-	lease_detach(r);
-	memcpy(r->ctx->why, why, sizeof(why));
-	memcpy(r->ctx->hint, what, sizeof(what));
-}
-
 int lease_after_boot(struct run *r)
 {
-	struct lease_list l;
+	struct lease_list l = { 0 };
 	struct lease_look me;
-	int err = leases(r) ? lease_list_of(&r->sr, &l) : 1;
+	int err = leases(r) ? leases(r)->list(&r->sr, &l) : 0;
 
-	if (err)
-		return err < 0 ? err : 0;
+	if (err || !l.n)
+		return err;
 	err = lease_who(r->ctx, &me);
 	for (size_t i = 0; !err && i < l.n; i++) {
 		const struct lease *s = &l.v[i].lease;
@@ -185,9 +179,18 @@ int lease_after_boot(struct run *r)
 	return err;
 }
 
-int lease_attach(struct run *r, bool writable)
+static int start_writing(struct run *r)
 {
 	struct lease l;
+	int err = lease_fill_in(r, &l, LEASE_BOOT, "", 0);
+
+	if (!err)
+		err = lease_replace(r, &l, may_attach);
+	return err ? err : must_be_unread(r);
+}
+
+int lease_attach(struct run *r, bool writable)
+{
 	struct seen s;
 	int err;
 
@@ -195,20 +198,14 @@ int lease_attach(struct run *r, bool writable)
 		return 0;
 	if (!leases(r))
 		return fail(r->ctx, -E_UNSUPPORTED, "locks on type %s", r->sr.type->names[0]);
-	if (WITH_READERS && !writable)
-		return lease_start_reading(r);
-	if (!writable) {
+	if (!WITH_READERS && !writable) {
 		err = seen_look(r, &s);
 		return !err && seen_is_elsewhere(&s) ? seen_refuse(r, -E_VDI_IN_USE, &s) : err;
 	}
-	err = lease_fill_in(r, &l, LEASE_BOOT, "", 0);
-	if (!err)
-		err = lease_replace(r, &l, may_attach);
-	if (!err)
-		err = must_be_unread(r);
-	/* Who attaches again has it already. */
-	if (err == -E_VDI_IN_USE && !r->vdi.at.attached)
-		give_back(r);
+	err = writable ? start_writing(r) : lease_start_reading(r);
+	/* What could not be made sure of is not kept; but who attaches again has it already. */
+	if (err && !r->vdi.at.attached)
+		give_back(r, true);
 	return err;
 }
 

@@ -18,10 +18,9 @@ int lease_hold(struct run *r, const struct uuid *what, const struct uuid *of, st
 {
 	struct vdi vdi = { .uuid = *what };
 	struct utsname name = { 0 };
-	enum lease_verdict verdict = LEASE_LIVES;
-	char why[LEASE_WHY];
+	struct lease_known k = { .verdict = LEASE_LIVES };
 	struct lease was;
-	int64_t age;
+	uint64_t as_of;
 	int err = -EAGAIN;
 
 	if (!r->sr.shared || !leases(r))
@@ -35,15 +34,18 @@ int lease_hold(struct run *r, const struct uuid *what, const struct uuid *of, st
 	for (unsigned int i = 0; err == -EAGAIN && i < TRIES; i++) {
 		if (i)
 			lease_pause(i);
-		h->renewed = clock_now_mono();
+		h->renewed = clock_now_boot();
+		as_of = clock_now_mono();
 		err = lease_sign(r->ctx, &h->l);
 		if (!err)
-			err = leases(r)->read(&r->sr, what, &was, &age);
+			err = leases(r)->read(&r->sr, what, &was);
 		if (!err)
-			err = lease_check(r->ctx, &was, age, &verdict, why);
-		if (!err && verdict == LEASE_LIVES)
+			err = lease_check(r->ctx, &was, as_of, &k);
+		if (!err && k.verdict == LEASE_LIVES) {
+			lease_hint(r->ctx, &k);
 			err = fail_say(r->ctx, -E_BUSY, "'%s' (host %s, process %d, %s) is at work on it", was.owner,
 				       was.host.s, was.pid, was.verb);
+		}
 		if (!err)
 			err = leases(r)->swap(&r->sr, &vdi, &was, &h->l);
 	}
@@ -55,7 +57,7 @@ int lease_hold(struct run *r, const struct uuid *what, const struct uuid *of, st
 static int write_again(struct run *r, struct lease_hold *h)
 {
 	struct vdi vdi = { .uuid = h->l.vdi };
-	uint64_t now = clock_now_mono();
+	uint64_t now = clock_now_boot();
 	int err = -EAGAIN;
 
 	for (unsigned int i = 0; err == -EAGAIN && i < TRIES; i++) {
@@ -93,7 +95,7 @@ static int open_and_write(struct run *r, struct lease_hold *h)
 
 int lease_hold_on(struct run *r, struct lease_hold *h)
 {
-	uint64_t age = clock_now_mono() - h->renewed;
+	uint64_t age = clock_now_boot() - h->renewed;
 	int err;
 
 	if (!h->held || age < EVERY)

@@ -10,10 +10,8 @@
 /* A lock, and what is known of its holder. */
 struct seen {
 	struct lease lease;
-	enum lease_verdict verdict;
+	struct lease_known known;
 	bool damaged;
-	bool here;		/* this host wrote it, in this boot */
-	char why[LEASE_WHY];
 };
 
 static inline const struct lease_ops *leases(const struct run *r)
@@ -21,11 +19,9 @@ static inline const struct lease_ops *leases(const struct run *r)
 	return r->sr.type->layout->leases;
 }
 
-/* What is written of r->vdi; its age, where that is asked for, is found out by writing. */
-int seen_read(struct run *r, struct seen *s, int64_t *age);
-/* verdict, here and why of a record that could be read. */
-int seen_judge(struct sr *sr, struct seen *s, int64_t age);
-/* Both. */
+/* What is written of r->vdi. */
+int seen_read(struct run *r, struct seen *s);
+/* And what is known of its holder. */
 int seen_look(struct run *r, struct seen *s);
 /* An attachment to this host. */
 bool seen_is_ours(const struct seen *s);
@@ -35,10 +31,19 @@ bool seen_is_elsewhere(const struct seen *s);
 /* err, and the sentence that says who has it. */
 int seen_refuse(struct run *r, int err, const struct seen *s);
 
-/* All locks of the SR. */
-int lease_list_of(struct sr *sr, struct lease_list *l);
-/* 1: the next of them that is elsewhere, from *i on, and the disk that it is about; 0: none. */
-int seen_next_elsewhere(struct sr *sr, const struct lease_list *l, size_t *i, struct seen *s);
+/* All locks of an SR, one after the other. */
+struct seen_all {
+	struct lease_list l;
+	uint64_t as_of;
+	size_t i;
+};
+int seen_all(struct sr *sr, struct seen_all *all);
+/* 1: the next of them, damaged or not; 0: no more. */
+int seen_next(struct sr *sr, struct seen_all *all, struct seen *s);
+/* Likewise of those that are elsewhere. */
+int seen_next_elsewhere(struct sr *sr, struct seen_all *all, struct seen *s);
+/* The disk that it is about. */
+const struct uuid *seen_disk(const struct seen *s);
 
 /* A record by this process for r->vdi. */
 int lease_fill_in(struct run *r, struct lease *l, enum lease_kind kind, const char *owner, uint32_t term);
@@ -54,7 +59,8 @@ int lease_replace(struct run *r, struct lease *new,
 /* With CONFIG_SHARED_SR: the lock that this host has as a reader of r->vdi. */
 int lease_start_reading(struct run *r);
 int lease_stop_reading(struct run *r);
-/* Refuses when another host reads the disk. */
+/* Refuses when another host reads the disk, or may do so by a record that cannot be read. */
 int lease_must_be_unread(struct run *r);
+int lease_refuse_unread(struct sr *sr, const struct uuid *lock);
 
 #endif

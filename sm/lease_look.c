@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "arch/clock.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/time.h"
@@ -10,53 +11,47 @@
 
 #define TRIES	64u	/* some seconds: each attempt loses to one that won */
 
-int seen_judge(struct sr *sr, struct seen *s, int64_t age)
+/* Held, by whoever. */
+static void set_damaged(struct ctx *ctx, struct seen *s)
 {
-	struct lease_look me;
-	int err = lease_who(sr->ctx, &me);
-
-	if (!err)
-		err = lease_check(sr->ctx, &s->lease, age, &s->verdict, s->why);
-	s->here = !err && uuid_equal(&s->lease.host, &me.host) && uuid_equal(&s->lease.boot, &me.boot);
-	return err;
+	s->damaged = true;
+	snprintf(s->known.why, sizeof(s->known.why), "its record cannot be read");
+	fail_clear(ctx);
 }
 
-int seen_read(struct run *r, struct seen *s, int64_t *age)
+int seen_read(struct run *r, struct seen *s)
 {
 	int err = 0;
 
-	*s = (struct seen){ .verdict = LEASE_LIVES };
+	*s = (struct seen){ .known = { .verdict = LEASE_LIVES } };
 	for (unsigned int i = 0; i < TRIES; i++) {
-		err = leases(r)->read(&r->sr, &r->vdi.uuid, &s->lease, age);
+		err = leases(r)->read(&r->sr, &r->vdi.uuid, &s->lease);
 		if (err != -EAGAIN)
 			break;
 		lease_pause(i);
 	}
-	s->damaged = err == -E_DAMAGED;
-	if (s->damaged) {
-		snprintf(s->why, sizeof(s->why), "its record cannot be read");
-		fail_clear(r->ctx);
-		return 0;
-	}
-	return err;
+	if (err != -E_DAMAGED)
+		return err;
+	set_damaged(r->ctx, s);
+	return 0;
 }
 
 int seen_look(struct run *r, struct seen *s)
 {
-	int64_t age;
-	int err = seen_read(r, s, &age);
+	uint64_t as_of = clock_now_mono();
+	int err = seen_read(r, s);
 
-	return err || s->damaged ? err : seen_judge(&r->sr, s, age);
+	return err || s->damaged ? err : lease_check(r->ctx, &s->lease, as_of, &s->known);
 }
 
 bool seen_is_ours(const struct seen *s)
 {
-	return s->lease.state == LEASE_HELD && s->lease.kind == LEASE_BOOT && s->here;
+	return s->lease.state == LEASE_HELD && s->lease.kind == LEASE_BOOT && s->known.here;
 }
 
 bool seen_is_taken(const struct seen *s)
 {
-	return s->verdict == LEASE_LIVES;
+	return s->known.verdict == LEASE_LIVES;
 }
 
 int seen_refuse(struct run *r, int err, const struct seen *s)
@@ -66,12 +61,13 @@ int seen_refuse(struct run *r, int err, const struct seen *s)
 
 	const char *vdi = l->of.s[0] ? l->of.s : r->vdi.uuid.s;
 
+	lease_hint(r->ctx, &s->known);
 	hint(r->ctx, "sm lock show %s", vdi);
 	if (s->damaged)
-		return fail_say(r->ctx, err, "VDI %s is locked, and %s", vdi, s->why);
+		return fail_say(r->ctx, err, "VDI %s is locked, and %s", vdi, s->known.why);
 	time_text(since, l->since);
 	return fail_say(r->ctx, err, "VDI %s is locked by '%s' (%s%s, process %d, %s, since %s)", vdi,
-			l->owner, s->here ? "this host" : "host ", s->here ? "" : l->host.s, l->pid, l->verb,
+			l->owner, s->known.here ? "this host" : "host ", s->known.here ? "" : l->host.s, l->pid, l->verb,
 			since);
 }
 
@@ -83,8 +79,9 @@ static int too_busy(struct run *r)
 
 int lease_fill_in(struct run *r, struct lease *l, enum lease_kind kind, const char *owner, uint32_t term)
 {
-	if (strlen(owner) >= sizeof(l->owner))
-		return fail_say(r->ctx, -E_ARG, "the owner's text is longer than %d bytes", LEASE_OWNER - 1);
+	if (!lease_owner_good(owner))
+		return fail_say(r->ctx, -E_ARG, "the owner's text is longer than %d bytes, or no text",
+				LEASE_OWNER - 1);
 	*l = (struct lease){ .state = LEASE_HELD, .kind = kind, .term = term, .vdi = r->vdi.uuid };
 	snprintf(l->owner, sizeof(l->owner), "%s", owner);
 	if (r->row->object)
@@ -108,10 +105,10 @@ int lease_replace(struct run *r, struct lease *new,
 			return err;
 		if (err > 0)
 			err = leases(r)->swap(&r->sr, &r->vdi, &s.lease, new);
-		if (!err && s.verdict == LEASE_IS_DEAD)
+		if (!err && s.known.verdict == LEASE_IS_DEAD)
 			logf_warn(r->ctx, "the lock of VDI %s was taken from '%s': %s", r->vdi.uuid.s,
-				  s.lease.owner, s.why);
-		else if (!err && s.verdict == LEASE_LIVES && r->rq->force)
+				  s.lease.owner, s.known.why);
+		else if (!err && s.known.verdict == LEASE_LIVES && r->rq->force)
 			logf_warn(r->ctx, "the lock of VDI %s was taken from '%s' by force", r->vdi.uuid.s,
 				  s.lease.owner);
 		if (err != -EAGAIN)
@@ -129,31 +126,41 @@ void lease_make_free(struct lease *l)
 
 bool seen_is_elsewhere(const struct seen *s)
 {
-	return seen_is_taken(s) && (s->damaged || s->lease.kind != LEASE_MARK) && !s->here;
+	return seen_is_taken(s) && (s->damaged || s->lease.kind != LEASE_MARK) && !s->known.here;
 }
 
-int seen_next_elsewhere(struct sr *sr, const struct lease_list *l, size_t *i, struct seen *s)
+int seen_all(struct sr *sr, struct seen_all *all)
 {
-	for (; *i < l->n; (*i)++) {
-		int err = 0;
-
-		*s = (struct seen){ .lease = l->v[*i].lease, .damaged = l->v[*i].err, .verdict = LEASE_LIVES };
-		if (!s->damaged)
-			err = seen_judge(sr, s, l->v[*i].age);
-		if (err)
-			return err;
-		if (s->lease.of.s[0])
-			s->lease.vdi = s->lease.of;
-		if (seen_is_elsewhere(s)) {
-			(*i)++;
-			return 1;
-		}
-	}
-	return 0;
+	*all = (struct seen_all){ .as_of = clock_now_mono() };
+	return sr->type->layout->leases ? sr->type->layout->leases->list(sr, &all->l) : 0;
 }
 
-int lease_list_of(struct sr *sr, struct lease_list *l)
+int seen_next(struct sr *sr, struct seen_all *all, struct seen *s)
 {
-	*l = (struct lease_list){ 0 };
-	return sr->type->layout->leases ? sr->type->layout->leases->list(sr, l) : 0;
+	const struct lease_seen *l = all->i < all->l.n ? &all->l.v[all->i++] : NULL;
+	int err = 0;
+
+	if (!l)
+		return 0;
+	*s = (struct seen){ .lease = l->lease, .known = { .verdict = LEASE_LIVES } };
+	if (l->err)
+		set_damaged(sr->ctx, s);
+	else
+		err = lease_check(sr->ctx, &s->lease, all->as_of, &s->known);
+	return err ? err : 1;
+}
+
+int seen_next_elsewhere(struct sr *sr, struct seen_all *all, struct seen *s)
+{
+	int err;
+
+	do {
+		err = seen_next(sr, all, s);
+	} while (err > 0 && !seen_is_elsewhere(s));
+	return err;
+}
+
+const struct uuid *seen_disk(const struct seen *s)
+{
+	return s->lease.of.s[0] ? &s->lease.of : &s->lease.vdi;
 }

@@ -10,20 +10,43 @@
 
 static int refuse_read(struct run *r, const struct seen *s)
 {
+	lease_hint(r->ctx, &s->known);
 	hint(r->ctx, "sm lock list %s", r->sr.uuid.s);
 	return fail_say(r->ctx, -E_VDI_IN_USE, "VDI %s is being read by '%s' (host %s, %s)", r->vdi.uuid.s,
 			s->lease.owner, s->lease.host.s, s->lease.verb);
 }
 
+int lease_refuse_unread(struct sr *sr, const struct uuid *lock)
+{
+	hint(sr->ctx, "sm lock break %s --sr %s --force, when that is not so", lock->s, sr->uuid.s);
+	return fail_say(sr->ctx, -E_LOCKED, "lock %s cannot be read, and may be of a disk that another host reads",
+			lock->s);
+}
+
+/* The lock of a disk by its name, or the SR's own, is nobody's who reads. */
+static int refuse_damaged(struct sr *sr, const struct uuid *lock)
+{
+	struct uuid collector;
+	struct vdi there;
+
+	lease_key(&sr->uuid, &sr->uuid, LEASE_COLLECTOR, &collector);
+	if (uuid_equal(lock, &sr->uuid) || uuid_equal(lock, &collector) ||
+	    sr->type->layout->find(sr, lock, &there) != -E_VDI_MISSING) {
+		fail_clear(sr->ctx);
+		return 0;
+	}
+	return lease_refuse_unread(sr, lock);
+}
+
 int lease_must_be_unread(struct run *r)
 {
-	struct lease_list l;
+	struct seen_all all;
 	struct seen s;
-	size_t i = 0;
-	int err = lease_list_of(&r->sr, &l);
+	int err = seen_all(&r->sr, &all);
 
-	while (!err && (err = seen_next_elsewhere(&r->sr, &l, &i, &s)) > 0)
-		err = s.lease.of.s[0] && uuid_equal(&s.lease.of, &r->vdi.uuid) ? refuse_read(r, &s) : 0;
+	while (!err && (err = seen_next_elsewhere(&r->sr, &all, &s)) > 0)
+		err = s.damaged ? refuse_damaged(&r->sr, &s.lease.vdi) :
+			s.lease.of.s[0] && uuid_equal(&s.lease.of, &r->vdi.uuid) ? refuse_read(r, &s) : 0;
 	return err;
 }
 
@@ -71,7 +94,8 @@ int lease_start_reading(struct run *r)
 
 	uname(&name);
 	if (!err)
-		err = lease_fill_in(&as, &l, LEASE_BOOT, name.nodename, 0);
+		err = lease_fill_in(&as, &l, LEASE_BOOT, "", 0);
+	snprintf(l.owner, sizeof(l.owner), "%s", name.nodename);
 	l.of = r->vdi.uuid;
 	if (!err)
 		err = lease_replace(&as, &l, may_read);
@@ -83,9 +107,5 @@ int lease_start_reading(struct run *r)
 	}
 	if (!err)
 		err = seen_look(r, &s);
-	if (!err && seen_is_elsewhere(&s)) {
-		lease_stop_reading(r);
-		err = seen_refuse(r, -E_VDI_IN_USE, &s);
-	}
-	return err;
+	return !err && seen_is_elsewhere(&s) ? seen_refuse(r, -E_VDI_IN_USE, &s) : err;
 }

@@ -22,7 +22,7 @@ static int again(struct run *r, const struct seen *s, struct lease *new)
 
 	if (held.kind != LEASE_MARK)
 		return 0;			/* attached: it does not run out */
-	if (!s->here)
+	if (!s->known.here)
 		return 1;
 	held.term = new->term;
 	err = leases(r)->renew(&r->sr, &r->vdi, &held);
@@ -53,14 +53,14 @@ int do_vdi_lock(struct run *r)
 
 static int may_unlock(struct run *r, const struct seen *s, struct lease *new)
 {
-	if (s->verdict == LEASE_IS_FREE)
+	if (s->known.verdict == LEASE_IS_FREE)
 		return fail_say(r->ctx, -E_NOT_LOCKED, "VDI %s is not locked", r->vdi.uuid.s);
 	if (!r->rq->force && !is_owner(r, s))
 		return seen_refuse(r, -E_NOT_LOCKED, s);
 	if (!r->rq->force && s->lease.kind == LEASE_BOOT) {
 		hint(r->ctx, "sm vdi detach %s", r->vdi.uuid.s);
 		return fail_say(r->ctx, -E_VDI_IN_USE, "VDI %s is attached to %s%s", r->vdi.uuid.s,
-				s->here ? "this host" : "host ", s->here ? "" : s->lease.host.s);
+				s->known.here ? "this host" : "host ", s->known.here ? "" : s->lease.host.s);
 	}
 	return 1;
 }
@@ -89,8 +89,8 @@ static void report(struct run *r, const struct seen *s, const struct uuid *vdi, 
 	rp->locks = arena_grow(a, rp->locks, rp->n_locks, rp->n_locks + 1, sizeof(*rp->locks));
 	i = &rp->locks[rp->n_locks++];
 	*i = (struct lock_info){
-		.vdi = *vdi, .sr = *sr, .here = s->here, .damaged = s->damaged,
-		.dead = s->verdict == LEASE_IS_DEAD, .why = arena_strdup(a, s->why),
+		.vdi = *vdi, .sr = *sr, .here = s->known.here, .damaged = s->damaged,
+		.dead = s->known.verdict == LEASE_IS_DEAD, .why = arena_strdup(a, s->known.why),
 		.lease = arena_copy(a, &s->lease, sizeof(s->lease)),
 	};
 }
@@ -114,7 +114,7 @@ static int add_forgotten(struct sr *sr, struct seen *s, const struct uuid *vdi)
 	int err = is_forgotten(sr, s, vdi, &forgotten);
 
 	if (!err && forgotten)
-		snprintf(s->why, sizeof(s->why), "it is not attached here any more, or not yet");
+		snprintf(s->known.why, sizeof(s->known.why), "it is not attached here any more, or not yet");
 	return err;
 }
 
@@ -126,7 +126,7 @@ int do_lock_show(struct run *r)
 	r->rp->kind = REPLY_LOCK;
 	if (!err)
 		err = add_forgotten(&r->sr, &s, &r->vdi.uuid);
-	if (!err && s.verdict != LEASE_IS_FREE)
+	if (!err && s.known.verdict != LEASE_IS_FREE)
 		report(r, &s, &r->vdi.uuid, &r->sr.uuid);
 	return err;
 }
@@ -134,25 +134,19 @@ int do_lock_show(struct run *r)
 static int list_sr(struct run *r)
 {
 	struct sr *sr = &r->sr;
-	struct lease_list l = { 0 };
+	struct seen_all all;
+	struct seen s;
 	int err = sr_open(sr, false);
 
-	if (!err && sr->type->layout->leases)
-		err = sr->type->layout->leases->list(sr, &l);
-	for (size_t i = 0; !err && i < l.n; i++) {
-		struct seen s = {
-			.lease = l.v[i].lease, .damaged = l.v[i].err, .verdict = LEASE_LIVES,
-			.why = "its record cannot be read",
-		};
+	if (!err)
+		err = seen_all(sr, &all);
+	while (!err && (err = seen_next(sr, &all, &s)) > 0) {
+		const struct uuid *vdi = seen_disk(&s);
 
-		const struct uuid *vdi = s.lease.of.s[0] ? &s.lease.of : &s.lease.vdi;
-
-		if (uuid_equal(vdi, &sr->uuid))
+		err = 0;
+		if (uuid_equal(vdi, &sr->uuid) && !s.damaged)
 			continue;		/* the SR's own: a verb at work */
-		if (!s.damaged)
-			err = seen_judge(sr, &s, l.v[i].age);
-		if (!err)
-			err = add_forgotten(sr, &s, vdi);
+		err = add_forgotten(sr, &s, vdi);
 		if (!err)
 			report(r, &s, vdi, &sr->uuid);
 	}
@@ -170,14 +164,14 @@ static int may_break(struct run *r, const struct seen *s, struct lease *new)
 	bool forgotten;
 	int err = is_forgotten(&r->sr, s, s->lease.of.s[0] ? &s->lease.of : &r->vdi.uuid, &forgotten);
 
-	if (err || s->verdict == LEASE_IS_FREE)
+	if (err || s->known.verdict == LEASE_IS_FREE)
 		return err;
 	/* We have the SR's lock, so nobody is about to attach it, or in the middle of a detach. */
-	if (s->verdict == LEASE_IS_DEAD || forgotten || r->rq->force)
+	if (s->known.verdict == LEASE_IS_DEAD || forgotten || r->rq->force)
 		return 1;
 	hint(r->ctx, "sm lock break %s --force, when you know that its holder is gone", r->vdi.uuid.s);
 	seen_refuse(r, -E_LOCKED, s);
-	return fail(r->ctx, -E_LOCKED, "not proven dead, %s", s->why);
+	return fail(r->ctx, -E_LOCKED, "not proven dead, %s", s->known.why);
 }
 
 /* Those of hosts that have read the disk, each by the same rules. */
@@ -218,7 +212,7 @@ bool lease_is_alone(struct run *r)
 
 	if (!given(r, &u) || !leases(r))
 		return false;
-	err = leases(r)->read(&r->sr, &u, &l, NULL);
+	err = leases(r)->read(&r->sr, &u, &l);
 	if (err ? err != -E_DAMAGED : l.state == LEASE_FREE)
 		return false;
 	fail_clear(r->ctx);
@@ -253,7 +247,7 @@ int do_lock_break(struct run *r)
 
 static int may_renew(struct run *r, const struct seen *s, struct lease *new)
 {
-	if (s->verdict == LEASE_IS_FREE)
+	if (s->known.verdict == LEASE_IS_FREE)
 		return fail_say(r->ctx, -E_NOT_LOCKED, "VDI %s is not locked", r->vdi.uuid.s);
 	if (!is_owner(r, s))
 		return seen_refuse(r, -E_NOT_LOCKED, s);
@@ -282,7 +276,7 @@ int lease_owners(struct run *r)
 
 	if (!leases(r))
 		return 0;
-	err = seen_read(r, &s, NULL);
+	err = seen_read(r, &s);
 	if (err || (!s.damaged && s.lease.state == LEASE_FREE))
 		return err;
 	vdi->owners = arena_alloc(&r->ctx->arena, sizeof(*vdi->owners));

@@ -22,6 +22,25 @@ uint64_t clock_now_mono(void)
 	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec + 1;
 }
 
+uint64_t clock_now_boot(void)
+{
+	struct timespec t = { 0 };
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec + 1;
+}
+
+/* A kernel without such timers has those of alarm(2), which do not see a suspension. */
+void clock_alarm(struct clock_alarm *a, unsigned int seconds)
+{
+	const struct itimerspec t = { .it_value = { .tv_sec = (time_t)seconds } };
+
+	if (!a->made && seconds)
+		a->made = !timer_create(CLOCK_BOOTTIME, NULL, &a->timer);
+	if (!a->made || timer_settime(a->timer, 0, &t, NULL))
+		alarm(seconds);
+}
+
 int64_t clock_now_real(uint32_t *ns)
 {
 	struct timespec t = { 0 };

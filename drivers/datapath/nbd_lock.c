@@ -17,7 +17,7 @@ int nbd_lock_check(struct nbd_disk *k, struct sr *sr)
 	if (!k->writable || !k->sr->shared || !leases)
 		return 0;
 	/* Where it cannot be read nobody has been seen to have it. */
-	if (leases->read(sr, &k->vdi->uuid, &l, NULL) || lease_who(sr->ctx, &me))
+	if (leases->read(sr, &k->vdi->uuid, &l) || lease_who(sr->ctx, &me))
 		return 0;
 	if (l.state == LEASE_HELD && l.kind == LEASE_BOOT && uuid_equal(&l.host, &me.host) &&
 	    uuid_equal(&l.boot, &me.boot))

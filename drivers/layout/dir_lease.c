@@ -31,13 +31,13 @@ static int failed(struct sr *sr, int err, const struct uuid *vdi)
 		fail(sr->ctx, err, "the lock of VDI %s", vdi->s) : err;
 }
 
-static int dir_lease_read(struct sr *sr, const struct uuid *vdi, struct lease *now, int64_t *age)
+static int dir_lease_read(struct sr *sr, const struct uuid *vdi, struct lease *now)
 {
 	struct lease_stem stem;
 	int err;
 
 	stem_of(&stem, vdi);
-	err = lease_file_read(sr->dir, &stem, now, age);
+	err = lease_file_read(sr->dir, &stem, now, NULL);
 	now->vdi = *vdi;
 	return failed(sr, err, vdi);
 }
@@ -113,9 +113,9 @@ static int dir_lease_list(struct sr *sr, struct lease_list *l)
 	if (errno)
 		return fail(sr->ctx, -errno, "read the directory");
 	for (size_t i = 0; i < l->n; i++) {
-		struct lease_seen s = { .age = -1 };
+		struct lease_seen s = { 0 };
 
-		s.err = dir_lease_read(sr, &l->v[i].lease.vdi, &s.lease, &s.age);
+		s.err = dir_lease_read(sr, &l->v[i].lease.vdi, &s.lease);
 		if (s.err)
 			fail_clear(sr->ctx);
 		if (s.err || s.lease.state != LEASE_FREE)

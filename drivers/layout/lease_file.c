@@ -11,7 +11,9 @@
 #include "drivers/layout/dir.h"
 #include "drivers/layout/lease_file.h"
 #include "drivers/lease.h"
+#include "lib/bytes.h"
 #include "lib/cleanup.h"
+#include "lib/crc32.h"
 #include "lib/err.h"
 #include "lib/file.h"
 #include "lib/io.h"
@@ -63,6 +65,16 @@ bool lease_file_is(const char *name, struct uuid *vdi, uint64_t *generation)
 static void record_name(char *to, const struct lease_stem *stem, uint64_t generation)
 {
 	snprintf(to, LEASE_NAME, "%s%016llx", stem->s, (unsigned long long)generation);
+}
+
+/* What a lock is noted by that is of no disk: lock-util has such. */
+static void name_lock(struct uuid *u, const struct lease_stem *stem)
+{
+	uint8_t b[16] = { 0 };
+	be32 sum = be32_put(crc32_zlib(0, stem->s, strlen(stem->s)));
+
+	memcpy(b, &sum, sizeof(sum));
+	uuid_from_bytes(u, b);
 }
 
 /* --- the directory ------------------------------------------------------------------ */
@@ -175,17 +187,17 @@ struct view_of_all {
 	bool damaged;
 	uint64_t top;			/* the highest generation of all */
 	struct lease wanted[MOST];	/* above the one that counts */
-	int64_t wanted_mtime[MOST];
+	uint64_t as_of;			/* all was read after that */
 	size_t n;
 };
 
 static int look_once(int dir, const struct lease_stem *stem, struct view_of_all *v)
 {
-	uint64_t g[MOST];
+	uint64_t g[MOST], as_of = clock_now_mono();
 	size_t n;
 	int err = find_all(dir, stem, g, &n);
 
-	*v = (struct view_of_all){ .top = !err && n ? g[0] : 0 };
+	*v = (struct view_of_all){ .top = !err && n ? g[0] : 0, .as_of = as_of };
 	for (size_t i = 0; i < n && !err; i++) {
 		struct lease l = { 0 };
 		int64_t mtime = 0;
@@ -194,7 +206,6 @@ static int look_once(int dir, const struct lease_stem *stem, struct view_of_all 
 		record_name(name, stem, g[i]);
 		err = read_record(dir, name, g[i], &l, &mtime);
 		if (!err && l.state == LEASE_WANTED) {
-			v->wanted_mtime[v->n] = mtime;
 			v->wanted[v->n++] = l;
 			continue;
 		}
@@ -309,19 +320,22 @@ static bool is_still(int dir, const char *name, const struct lease *l)
  * will not believe that he has it.
  */
 static int may_follow(struct ctx *ctx, int dir, const struct lease_stem *stem,
-		      const struct view_of_all *v, const struct lease *was, int64_t server)
+		      const struct view_of_all *v, const struct lease *was)
 {
-	char why[LEASE_WHY], name[LEASE_NAME];
+	char name[LEASE_NAME];
 
 	for (size_t i = 0; i < v->n; i++) {
-		int64_t age = age_of(server, v->wanted_mtime[i]);
-		enum lease_verdict verdict;
-		int err = lease_check(ctx, &v->wanted[i], age, &verdict, why);
+		struct lease l = v->wanted[i];
+		struct lease_known k;
+		int err;
 
+		if (!l.vdi.s[0])
+			name_lock(&l.vdi, stem);
+		err = lease_check(ctx, &l, v->as_of, &k);
 		if (err)
 			return err;
 		record_name(name, stem, v->wanted[i].generation);
-		if (verdict == LEASE_IS_DEAD && is_still(dir, name, &v->wanted[i]))
+		if (k.verdict == LEASE_IS_DEAD && is_still(dir, name, &v->wanted[i]))
 			unlinkat(dir, name, 0);
 	}
 	/* A damaged one has no stamp to know it by. */
@@ -353,13 +367,13 @@ static int write_record(int fd, const struct lease *l)
 /* Others may have taken us for dead. */
 static bool is_late(uint64_t start)
 {
-	return clock_now_mono() - start > LEASE_TERM * NS_PER_S;
+	return clock_now_boot() - start > LEASE_TERM * NS_PER_S;
 }
 
 int lease_file_swap(struct ctx *ctx, int dir, const struct lease_stem *stem, const char *name,
 		    const struct lease *was, struct lease *now)
 {
-	uint64_t start = clock_now_mono();
+	uint64_t start = clock_now_boot();
 	char new[LEASE_NAME], record[LEASE_NAME];
 	struct view_of_all before;
 	struct lease wanted;
@@ -371,7 +385,7 @@ int lease_file_swap(struct ctx *ctx, int dir, const struct lease_stem *stem, con
 		return err;
 	err = look_first(dir, stem, &before);
 	if (!err)
-		err = may_follow(ctx, dir, stem, &before, was, server);
+		err = may_follow(ctx, dir, stem, &before, was);
 	/* Who breaks what is damaged begins anew where there is no next one. */
 	if (!err && before.top >= LEASE_LAST) {
 		tidy(dir, stem, UINT64_MAX, server);
@@ -413,7 +427,6 @@ int lease_file_renew(struct ctx *ctx, int dir, const struct lease_stem *stem, st
 	char name[LEASE_NAME];
 	struct view_of_all v;
 	_close_ int fd = -1;
-	struct stat st;
 	int err;
 
 	record_name(name, stem, held->generation);
@@ -423,11 +436,11 @@ int lease_file_renew(struct ctx *ctx, int dir, const struct lease_stem *stem, st
 	random_bytes(&held->stamp, sizeof(held->stamp));
 	err = write_record(fd, held);
 	if (!err)
-		err = fstat(fd, &st) ? -errno : look(dir, stem, &v);
+		err = look(dir, stem, &v);
 	if (!err && v.counts.generation != held->generation)
 		err = -E_NOT_LOCKED;
 	if (!err)
-		err = may_follow(ctx, dir, stem, &v, held, st.st_mtime);
+		err = may_follow(ctx, dir, stem, &v, held);
 	return err == -ESTALE ? -E_NOT_LOCKED : err;
 }
 

@@ -22,10 +22,11 @@
  * Of two who come to 3, the one who linked later has read the directory after
  * the other had linked, has seen that, and is not at 3.  So nobody has to wait,
  * and nothing depends on how long a step takes, but for this: one who has died
- * between 1 and 3 is in the way until that is proven, by his process, or by the
- * server's clock after a term and the grace.  Therefore who needs longer than a
- * term from 1 to 3 takes his record away: that nobody believes in it but him
- * is the same as if he had not come to 3.
+ * between 1 and 3 is in the way until that is proven, by his process, or by who
+ * has seen his record unchanged for a term and the grace.  Therefore who needs
+ * longer than a term from 1 to 3 takes his record away: that nobody believes in
+ * it but him is the same as if he had not come to 3.  No clock of a server is in
+ * this: they are set, and what was renewed would look old at once.
  *
  * A sleeper who wakes up and links a generation that has long come and gone
  * sees the higher one in 2.  A late holder writes to the file of his own
@@ -58,8 +59,12 @@ struct lease_stem {
  */
 int lease_file_stem(struct lease_stem *stem, const char *name);
 
-/* As in struct lease_ops.  name is what to show it as. */
+/*
+ * As in struct lease_ops.  age, unless it is NULL: seconds since it was written,
+ * all by the server's clock, and -1 when that does not say; it proves nothing.
+ */
 int lease_file_read(int dir, const struct lease_stem *stem, struct lease *now, int64_t *age);
+/* name is what to show it as. */
 int lease_file_swap(struct ctx *ctx, int dir, const struct lease_stem *stem, const char *name,
 		    const struct lease *was, struct lease *now);
 /* -EAGAIN: somebody wants it, and it is not clear yet who has it. */

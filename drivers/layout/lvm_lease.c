@@ -34,9 +34,10 @@ struct place {
 	struct io *mgt;
 };
 
+/* A late one is late by this, also where the host slept. */
 static uint64_t now(void *arg)
 {
-	return clock_now_mono();
+	return clock_now_boot();
 }
 
 static uint64_t draw(void *arg)
@@ -55,11 +56,11 @@ static void wait_for(void *arg, uint64_t ns)
 static int dead(void *arg, const struct lease *l)
 {
 	struct sr *sr = arg;
-	enum lease_verdict verdict;
-	char why[LEASE_WHY];
-	int err = lease_check(sr->ctx, l, -1, &verdict, why);
+	struct lease_known k;
+	/* Step 2 reads it again, and it must still be so. */
+	int err = lease_check(sr->ctx, l, clock_now_mono(), &k);
 
-	return err ? err : verdict == LEASE_IS_DEAD;
+	return err ? err : k.verdict == LEASE_IS_DEAD;
 }
 
 static void let_go(struct place *p)
@@ -189,7 +190,7 @@ static int grow_mgt(struct sr *sr, const struct lease *me, uint64_t start)
 	if (!err)
 		err = lease_area_format(p.area.io, me);
 	let_go(&p);
-	if (!err && clock_now_mono() - start > LEASE_TERM * NS_PER_S)
+	if (!err && clock_now_boot() - start > LEASE_TERM * NS_PER_S)
 		err = -E_BUSY;			/* others may have gone on without us */
 	if (err)
 		return fail(sr->ctx, err, "make room for locks in MGT (%u MiB)",
@@ -218,7 +219,7 @@ static int make_area(struct sr *sr, const struct lease *me)
 		let_go(&p);
 		return fail(sr->ctx, err, "make room for locks in MGT");
 	}
-	start = clock_now_mono();
+	start = clock_now_boot();
 	/* As it is now that nobody else makes one. */
 	err = lvm_reload(sr);
 	if (!err) {
@@ -286,14 +287,12 @@ static int failed(struct sr *sr, int err, const struct uuid *vdi)
 	return fail(sr->ctx, err, "the lock of VDI %s", vdi->s);
 }
 
-static int lvm_lease_read(struct sr *sr, const struct uuid *vdi, struct lease *l, int64_t *age)
+static int lvm_lease_read(struct sr *sr, const struct uuid *vdi, struct lease *l)
 {
 	struct place p;
 	int err = get_area(sr, &p);
 
 	*l = (struct lease){ .vdi = *vdi };
-	if (age)
-		*age = -1;
 	if (!err)
 		err = lease_area_read(&p.area, vdi, l);
 	let_go(&p);
@@ -348,14 +347,18 @@ struct collect {
 	struct lease_list *l;
 };
 
-/* Of each disk that is there, what counts. */
-static void collect(void *arg, const struct lease *l)
+/* Of each disk that is there, what counts; and whatever cannot be read. */
+static void collect(void *arg, const struct lease *l, int err)
 {
 	struct collect *c = arg;
 	struct arena *a = &c->sr->ctx->arena;
 	const struct lvm_vg *vg = lvm_of(c->sr)->vg;
 	const char *disk = l->of.s[0] ? l->of.s : l->vdi.s;
 
+	if (err) {
+		*lease_list_add(c->sr, c->l) = (struct lease_seen){ .lease = *l, .err = err };
+		return;
+	}
 	if (l->state == LEASE_WANTED || (!lvm_lv_find(vg, arena_printf(a, "LV-%s", disk)) &&
 					 !lvm_lv_find(vg, arena_printf(a, "VHD-%s", disk))))
 		return;

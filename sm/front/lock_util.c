@@ -88,7 +88,7 @@ static int open_place(struct tool *t, const char *path)
 
 static int set_owner(struct tool *t, const char *holder)
 {
-	if (!*holder || utf8_good(holder, strlen(holder)) != strlen(holder))
+	if (!*holder || !lease_owner_good(holder))
 		return usage(t->ctx);
 	return snprintf(t->l.owner, sizeof(t->l.owner), "%s:w", holder) < (int)sizeof(t->l.owner) ?
 		0 : usage(t->ctx);

@@ -11,7 +11,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	uint8_t record[LEASE_BYTES] = { 0 }, out[LEASE_BYTES];
-	struct lease_look look = { .alive = -1, .age = -1, .watched = 40 };
+	struct lease_look look = { .alive = -1, .watched = 40 };
 	char why[LEASE_WHY];
 	struct lease l;
 	be32 sum;

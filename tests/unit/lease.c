@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/bytes.h"
@@ -53,6 +54,24 @@ TEST(lease_of_the_longest_words)
 	EQ(lease_decode(bytes, sizeof(bytes), &l), 0);
 	STR_EQ(l.owner, in.owner);
 	STR_EQ(l.verb, in.verb);
+}
+
+/* What comes from the name of a host, or from who calls us. */
+TEST(lease_with_text_that_is_none_can_be_read)
+{
+	uint8_t bytes[LEASE_BYTES];
+	struct lease l, in = full;
+
+	OK(lease_owner_good("host1:dom3 \xc3\xa9"));
+	OK(!lease_owner_good("a\tb"));
+	OK(!lease_owner_good("a\x7f"));
+	OK(!lease_owner_good("a\xff"));
+	snprintf(in.owner, sizeof(in.owner), "host\x01 \xff");
+	snprintf(in.verb, sizeof(in.verb), "a\nverb");
+	lease_encode(&in, bytes);
+	EQ(lease_decode(bytes, sizeof(bytes), &l), 0);
+	STR_EQ(l.owner, "host? ?");
+	STR_EQ(l.verb, "a?verb");
 }
 
 TEST(lease_any_flipped_bit_is_seen)
@@ -116,7 +135,7 @@ static enum lease_verdict judge(struct lease l, struct lease_look look)
 }
 
 static const struct lease_look nobody_knows = {
-	.host = HERE, .boot = BOOT1, .pid_space = 1, .alive = -1, .age = -1, .watched = -1,
+	.host = HERE, .boot = BOOT1, .pid_space = 1, .alive = -1, .watched = -1,
 };
 static const struct lease ours = {
 	.state = LEASE_HELD, .generation = 1, .host = HERE, .boot = BOOT1, .pid = 10, .pid_space = 1,
@@ -142,21 +161,21 @@ TEST(lease_of_a_boot_ends_with_it_on_that_host_only)
 	EQ(judge(HELD(l.kind = LEASE_BOOT), LOOK(k.alive = 0)), LEASE_LIVES);
 	EQ(judge(HELD(l.kind = LEASE_BOOT), LOOK(k.boot = boot2)), LEASE_IS_DEAD);
 	EQ(judge(HELD(l.kind = LEASE_BOOT, l.host = there), LOOK(k.boot = boot2)), LEASE_LIVES);
-	EQ(judge(HELD(l.kind = LEASE_BOOT, l.host = there), LOOK(k.age = 1000000)), LEASE_LIVES);
+	EQ(judge(HELD(l.kind = LEASE_BOOT, l.host = there), LOOK(k.watched = 1000000)), LEASE_LIVES);
 	EQ(judge(HELD(l.kind = LEASE_BOOT, l.host = (struct uuid){ "" }), LOOK(k.boot = boot2)), LEASE_LIVES);
 }
 
 TEST(lease_mark_ends_with_its_term_and_the_grace)
 {
-	EQ(judge(HELD(l.term = 30), LOOK(k.age = 35)), LEASE_LIVES);
-	EQ(judge(HELD(l.term = 30), LOOK(k.age = 36)), LEASE_IS_DEAD);
+	EQ(judge(HELD(l.term = 30), LOOK(k.watched = 35)), LEASE_LIVES);
+	EQ(judge(HELD(l.term = 30), LOOK(k.watched = 36)), LEASE_IS_DEAD);
 	EQ(judge(HELD(l.term = 30, l.host = there), LOOK(k.watched = 35)), LEASE_LIVES);
 	EQ(judge(HELD(l.term = 30, l.host = there), LOOK(k.watched = 36)), LEASE_IS_DEAD);
-	EQ(judge(HELD(l.term = 30), LOOK(k.age = -1)), LEASE_LIVES);
+	EQ(judge(HELD(l.term = 30), LOOK(k.watched = -1)), LEASE_LIVES);
 	/* The owner's word outlives the boot and the process that wrote it down. */
-	EQ(judge(HELD(l.term = 30), LOOK(k.boot = boot2, k.age = 1)), LEASE_LIVES);
-	EQ(judge(HELD(l.term = 30), LOOK(k.alive = 0, k.age = 1)), LEASE_LIVES);
-	EQ(judge(HELD(l.term = 0), LOOK(k.age = 1000000, k.watched = 1000000)), LEASE_LIVES);
+	EQ(judge(HELD(l.term = 30), LOOK(k.boot = boot2, k.watched = 1)), LEASE_LIVES);
+	EQ(judge(HELD(l.term = 30), LOOK(k.alive = 0, k.watched = 1)), LEASE_LIVES);
+	EQ(judge(HELD(l.term = 0), LOOK(k.watched = 1000000)), LEASE_LIVES);
 }
 
 TEST(lease_that_is_only_wanted)

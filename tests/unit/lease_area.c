@@ -548,3 +548,35 @@ TEST(lease_area_is_known_by_its_head_or_by_who_has_rows)
 	EQ(area[1].row, 1);
 	tear_down();
 }
+
+static struct lease unread;
+static int n_unread;
+
+static void each(void *arg, const struct lease *l, int err)
+{
+	if (err != -E_DAMAGED)
+		return;
+	unread = *l;
+	n_unread++;
+}
+
+TEST(lease_area_tells_of_what_cannot_be_read_and_of_a_name_to_break_it_by)
+{
+	for (uint32_t cell = 0; cell < LEASE_CELLS; cell += 13) {
+		struct lease was, is_free = { .state = LEASE_FREE };
+
+		set_up();
+		io_write(dev.base, ((uint64_t)LEASE_CELLS + cell) * LEASE_CELL, "junk", 4);
+		n_unread = 0;
+		EQ(lease_area_each(&area[1], each, NULL), 0);
+		EQ(n_unread, 1);
+		EQ(unread.state, LEASE_HELD);
+		EQ(lease_area_read(&area[1], &unread.vdi, &was), -E_DAMAGED);
+		is_free.vdi = unread.vdi;
+		EQ(lease_area_swap(&area[1], &was, &is_free), -EAGAIN);
+		EQ(lease_area_read(&area[1], &unread.vdi, &was), 0);
+		EQ(lease_area_each(&area[1], each, NULL), 0);
+		EQ(n_unread, 1);
+		tear_down();
+	}
+}
