@@ -74,12 +74,14 @@ family() {
 @test "batmaps" { family 'batmap*'; }
 @test "files too long, too short, cut" { family 'fi*'; }
 @test "parent locators" { family 'locator*'; }
+@test "each platform's locator alone, and the name in the header: none leads to a host file" { family 'alone*'; }
 @test "names of parents" { family 'parent*'; }
 @test "chains without an end" { family 'loop*' && family 'deep*'; }
 @test "journals" { family 'journal*'; }
 @test "what a guest writes into its raw disk" { family 'guest*'; }
-@test "QCOW2 headers" { family 'qcow2-[^bpl]*' && family 'qcow2-l1-[^e]*'; }
+@test "QCOW2 headers" { family 'qcow2-[^bdpl]*' && family 'qcow2-l1-[^e]*'; }
 @test "QCOW2 backing files" { family 'qcow2-b*'; }
+@test "QCOW2 images with data or keys elsewhere" { family 'qcow2-d*' && family 'qcow2-luks*'; }
 @test "QCOW2 tables and clusters" { family 'qcow2-p*' && family 'qcow2-l?-e*' && family 'qcow2-l2-is*'; }
 
 @test "every image has an answer, and every answer an image" {

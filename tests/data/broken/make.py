@@ -69,7 +69,7 @@ class Vhd:
         if parent is not None:
             self.foot['kind'] = 4
             self.head['parent_id'] = parent_id if parent_id is not None else bytes([ident + 1]) * 16
-            self.name_parent(names or {MACX: b'file://./' + parent, W2KU: wide('.\\' + parent.decode()),
+            self.name_parent(names if names is not None else {MACX: b'file://./' + parent, W2KU: wide('.\\' + parent.decode()),
                                        W2RU: wide('.\\' + parent.decode())}, parent.decode())
         for b in blocks:
             self.bat[b] = (self.end // 512) | 7
@@ -301,6 +301,44 @@ def parents():
     named('is-link', './link.vhd')
     named('is-fifo', './fifo.vhd')
     named('is-folder', './sub')
+    # Each platform's text alone, and the name in the header: none is trusted more than the others.
+    def alone(name, texts, header=b''):
+        child('alone-' + name, b'x', names=texts, sound=name.endswith('fine'),
+              change=lambda v: v.head.update(name=header))
+    path = os.path.join(os.path.abspath(OUT), 'base.vhd').encode()
+    up = '../%s/base.vhd' % os.path.basename(os.path.abspath(OUT))
+
+    def wide_be(text):
+        return text.encode('utf-16-be')
+    alone('macx-fine', {MACX: b'file://./base.vhd'})
+    alone('w2ru-fine', {W2RU: wide('.\\base.vhd')})
+    alone('w2ku-fine', {W2KU: wide('base.vhd')})
+    alone('header-fine', {}, wide_be('base.vhd'))
+    alone('macx-absolute', {MACX: b'file://' + path})
+    alone('macx-up', {MACX: b'file://' + up.encode()})
+    alone('macx-host', {MACX: b'file://localhost' + path})
+    alone('macx-escaped', {MACX: b'file://%2e%2e/secret'})
+    alone('macx-no-file', {MACX: b'smb://host/share/base.vhd'})
+    alone('w2ru-absolute', {W2RU: wide(path.decode().replace('/', '\\'))})
+    alone('w2ru-up', {W2RU: wide(up.replace('/', '\\'))})
+    alone('w2ru-slashes', {W2RU: wide(up)})
+    alone('w2ru-drive', {W2RU: wide('C:' + path.decode().replace('/', '\\'))})
+    alone('w2ru-share', {W2RU: wide('\\\\host\\share\\base.vhd')})
+    alone('w2ru-device', {W2RU: wide('\\\\.\\PhysicalDrive0')})
+    alone('w2ru-odd', {W2RU: wide('base.vhd') + b'x'})
+    alone('w2ku-absolute', {W2KU: wide(path.decode().replace('/', '\\'))})
+    alone('w2ku-up', {W2KU: wide(up.replace('/', '\\'))})
+    alone('w2ku-share', {W2KU: wide('\\\\host\\share\\base.vhd')})
+    alone('w2ku-link', {W2KU: wide('.\\link.vhd')})
+    alone('header-absolute', {}, wide_be(path.decode()))
+    alone('header-up', {}, wide_be(up))
+    for code in b'Wi2r', b'Wi2k', b'Mac ':		# of before Unicode: aliases and code pages
+        alone(code.decode().strip().lower(), {struct.unpack('>I', code)[0]: b'.\\base.vhd'})
+    # One that is fine is found behind others that are not.
+    v = Vhd(parent=b'x', names={MACX: b'file://' + path, W2KU: wide('..\\secret'), W2RU: wide('.\\base.vhd')})
+    v.head['name'] = wide_be('/etc/passwd')
+    write('alone-last-fine.vhd', v.bytes())
+    sums('alone-last-fine', v.content(base.content()))
     child('parent-time-future', sound=True, change=lambda v: v.head.update(parent_time=0xFFFFFFFF))
     child('parent-id-wrong', parent_id=b'\x99' * 16)
     child('parent-raw-is-secret', b'secret', parent_id=bytes(16))
@@ -366,8 +404,8 @@ class Q2:
             raw[i * C:i * C + len(d)] = d
         return bytes(raw)
 
-    def content(self):
-        disk = bytearray(SIZE)
+    def content(self, below=None):
+        disk = bytearray(below or SIZE)
         disk[0:C] = self.data[5]
         disk[3 * C:4 * C] = self.data[6]
         return bytes(disk)
@@ -382,8 +420,10 @@ def q2(change=None, backing=None, **fields):
 
 
 def qcow2s():
-    def make(name, sound=False, **how):
+    def make(name, sound=False, ext=None, **how):
         q = q2(**how)
+        if ext:
+            q.ext = b''.join(struct.pack('>II', t, len(d)) + d + bytes(-len(d) % 8) for t, d in ext) + bytes(8)
         write('qcow2-' + name + '.qcow2', q.bytes())
         if sound:
             sums('qcow2-' + name, q.content())
@@ -416,9 +456,28 @@ def qcow2s():
 
     # Names of other files.
     for what, name in (('json', b'json:{"driver":"raw"}'), ('nbd', b'nbd:localhost:10809'),
+                       ('json-file', b'json:{"driver":"raw","file":{"filename":"secret"}}'),
+                       ('json-blank', b' json:{"driver":"raw","file":{"filename":"secret"}}'),
+                       ('file', b'file:secret'), ('file-url', b'file:///etc/passwd'), ('nbd-url', b'nbd://localhost/x'),
+                       ('http', b'http://localhost/base.raw'), ('fat', b'fat:/etc'), ('blkdebug', b'blkdebug::secret'),
+                       ('device', b'/dev/zero'), ('folder', b'sub/base.vhd'), ('is-folder', b'sub'),
+                       ('is-link', b'link.raw'), ('is-fifo', b'fifo.vhd'), ('empty', b'\0'), ('nul', b'base.raw\0x'),
+                       ('dot', b'.'), ('dots', b'..'), ('secret', b'secret'),
                        ('absolute', b'/etc/passwd'), ('dot-dot', b'../secret'), ('control', b'a\nb'),
                        ('itself', b'qcow2-backing-itself.qcow2')):
         make('backing-' + what, backing=name)
+    # A format that the image claims for it: never raw but for a name that says so.
+    for what, name, fmt in (('raw-fine', b'base.raw', b'raw'), ('raw-secret', b'secret', b'raw'),
+                            ('raw-of-vhd', b'base.vhd', b'raw'), ('luks', b'base.raw', b'luks'),
+                            ('format-json', b'base.raw', b'json:{}')):
+        make('backing-' + what, backing=name, ext=((0xE2792ACA, fmt),))
+    sums('qcow2-backing-raw-fine', q2().content(pattern(7, SIZE)))
+    # Data and keys in other files, and words about them that no bit stands for.
+    make('data-file-named', incompatible=4, ext=((0x44415441, b'secret'),))
+    make('data-file-raw', incompatible=4, autoclear=2, ext=((0x44415441, b'/etc/passwd'),))
+    make('data-file-no-bit', True, ext=((0x44415441, b'/etc/passwd'),))
+    make('luks', crypt=2, ext=((0x0537BE77, struct.pack('>QQ', C, C)),))
+    make('luks-no-method', True, ext=((0x0537BE77, struct.pack('>QQ', C, C)),))
     make('backing-beyond-cluster', backing=b'x', backing_at=C - 1, backing_len=2)
     make('backing-long', backing=b'x', backing_len=1024)
     make('backing-in-header', backing=b'x', backing_at=8)
