@@ -3,10 +3,10 @@
 # sm cbt: logs of changed blocks of a file SR, written through sm vdi serve.  What they
 # say is compared with what really differs.  With mounts of its own: root only.
 load cli_helper
+load ns_helper
 
 setup() {
-	[ "$(id -u)" -eq 0 ] || skip "not root"
-	unshare -m true 2>/dev/null || skip "no mount namespaces here"
+	ns_root
 	cli_setup
 	export T=$BATS_TEST_TMPDIR S=$BATS_TEST_TMPDIR/s SM_GC=off
 	mkdir "$T/store"

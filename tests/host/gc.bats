@@ -4,26 +4,13 @@
 # its own, so it needs root and no lab.  Which steps: tests/unit/gc_plan.c.
 
 bats_require_minimum_version 1.5.0
+load ns_helper
 
 setup() {
-	[ "$(id -u)" -eq 0 ] || skip "not root"
-	unshare -m true 2>/dev/null || skip "no mount namespaces here"
-	sm=${SM:-$BATS_TEST_DIRNAME/../../build/bin/sm}
-	export PATH=${sm%/*}:$PATH
-	export T=$BATS_TEST_TMPDIR SM_ROOT=$BATS_TEST_TMPDIR/root SM_GC=off
-	export U=aaaaaaaa-0000-4000-8000-00000000000
-	mkdir -p "$SM_ROOT" "$T/sr"
-	cat >"$T/prelude" <<-'END'
-		set -eEu -o pipefail; [ -z "${TRACE-}" ] || set -x
-		trap 'echo "failed: line $LINENO: $BASH_COMMAND" >&2' ERR
+	ns_setup
+	ns_words <<-'END'
 		# RAM: where nothing waits for a disk.
 		[ -z "${RAM-}" ] || { mkdir "$T/ram"; mount -t tmpfs ram "$T/ram"; export T=$T/ram SM_ROOT=$T/ram/root; mkdir "$T/sr" "$SM_ROOT"; }
-		is() {
-			local filter=$1
-			shift
-			"$@" --json >"$T/doc" || [ $? -eq 7 ] || return
-			jq -e "$filter" "$T/doc" >/dev/null || { echo "not true: $filter" >&2; cat "$T/doc" >&2; return 1; }
-		}
 		# put VDI BYTE:AT…: a MiB of that byte at that MiB
 		put() {
 			local vdi=$1 at args=()
@@ -51,12 +38,6 @@ setup() {
 		sr=$(sm sr create S --type file --dconf location="$T/sr")
 		cd "$T/sr"
 	END
-}
-
-# ns: run the script on stdin in a mount namespace of its own, after the prelude.
-ns() {
-	cat "$T/prelude" - >"$T/script"
-	unshare -m bash "$T/script"
 }
 
 @test "a chain is merged where nothing branches off, and at last into one disk" {

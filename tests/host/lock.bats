@@ -7,6 +7,7 @@
 # Hosts that share a disk: ../lock.bats.
 
 bats_require_minimum_version 1.5.0
+load ns_helper
 
 SR=6f0c1a52-3b7e-4d0a-9a51-0d2c4b8f7e11
 VDI=2b1f7c90-0c3d-4a6f-8e55-1d0a9c7e4f21
@@ -19,26 +20,7 @@ setup() {
 	done
 	PATH=$T/bin:$PATH
 	echo "INSTALLATION_UUID='aaaaaaaa-0000-4000-8000-000000000001'" >"$SM_ROOT/etc/xensource-inventory"
-	cat >"$T/prelude" <<-'END'
-		set -eEu -o pipefail
-		trap 'echo "failed: line $LINENO: $BASH_COMMAND" >&2' ERR
-		# fails STATUS PATTERN CMD…: that status, and one line on stderr like the pattern
-		fails() {
-			local want=$1 pattern=$2 status=0
-			shift 2
-			"$@" >"$T/out" 2>"$T/err" || status=$?
-			[ "$status" -eq "$want" ] && [[ $(cat "$T/err") == $pattern ]] && return
-			echo "status $status of: $*" >&2
-			cat "$T/out" "$T/err" >&2
-			return 1
-		}
-		# is FILTER CMD…: does its document satisfy this jq expression?
-		is() {
-			local filter=$1
-			shift
-			"$@" --json >"$T/doc"
-			jq -e "$filter" "$T/doc" >/dev/null || { echo "not true: $filter" >&2; cat "$T/doc" >&2; return 1; }
-		}
+	ns_words <<-'END'
 		# other CMD…: as another host would
 		other() { SM_ROOT=$T/root2 "$@"; }
 		record() { echo "$T/disks/$SR"/.*.xenlk.0*; }
@@ -50,14 +32,6 @@ setup() {
 		sm vdi create root --sr S --size 1M --format raw --uuid $VDI >/dev/null
 		cd "$T/disks/$SR"
 	END
-}
-
-# ns: run the script on stdin in a mount namespace of its own, after the prelude.
-ns() {
-	[ "$(id -u)" -eq 0 ] || skip "not root"
-	unshare -m true 2>/dev/null || skip "no mount namespaces here"
-	cat "$T/prelude" - >"$T/script"
-	unshare -m bash "$T/script"
 }
 
 # second_host: SM_ROOT of a host with another name, which has the SR too.

@@ -3,27 +3,15 @@
 # What docs/security.md promises and no other file proves.
 
 bats_require_minimum_version 1.5.0
+load ns_helper
 
 setup() {
-	[ "$(id -u)" -eq 0 ] || skip "not root"
-	unshare -m true 2>/dev/null || skip "no mount namespaces here"
-	sm=${SM:-$BATS_TEST_DIRNAME/../../build/bin/sm}
-	export PATH=${sm%/*}:$PATH
-	export SM_GC=off T=$BATS_TEST_TMPDIR SM_ROOT=$BATS_TEST_TMPDIR/root
-	export U=aaaaaaaa-0000-4000-8000-00000000000
-	mkdir -p "$SM_ROOT" "$T/sr" "$T/host"
-	cat >"$T/prelude" <<-'END'
-		set -eEu -o pipefail
-		trap 'echo "failed: line $LINENO: $BASH_COMMAND" >&2' ERR
+	ns_setup
+	mkdir "$T/host"
+	ns_words <<-'END'
 		sr=$(sm sr create S --type file --dconf location="$T/sr")
 		cd "$T/sr"
 	END
-}
-
-# ns: run the script on stdin in a mount namespace of its own, after the prelude.
-ns() {
-	cat "$T/prelude" - >"$T/script"
-	unshare -m bash "$T/script"
 }
 
 @test "links in an SR's directory lead nowhere: no verb reads or changes what they point to" {

@@ -3,10 +3,10 @@
 # sm vdi serve: disks on a socket, with other people's NBD clients as judges.
 # With mounts of its own: root only.
 load cli_helper
+load ns_helper
 
 setup() {
-	[ "$(id -u)" -eq 0 ] || skip "not root"
-	unshare -m true 2>/dev/null || skip "no mount namespaces here"
+	ns_root
 	cli_setup
 	export T=$BATS_TEST_TMPDIR S=$BATS_TEST_TMPDIR/s
 	export U="nbd+unix:///?socket=$S"

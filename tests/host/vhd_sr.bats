@@ -5,46 +5,16 @@
 # Contents and deaths: tests/unit/dir_model.c, tests/sweep/sweep.c.
 
 bats_require_minimum_version 1.5.0
+load ns_helper
 
 setup() {
-	[ "$(id -u)" -eq 0 ] || skip "not root"
-	unshare -m true 2>/dev/null || skip "no mount namespaces here"
-	sm=${SM:-$BATS_TEST_DIRNAME/../../build/bin/sm}
-	export PATH=${sm%/*}:$PATH
-	export SM_GC=off T=$BATS_TEST_TMPDIR SM_ROOT=$BATS_TEST_TMPDIR/root
+	ns_setup
 	export VECTORS=$BATS_TEST_DIRNAME/../vectors/vhd
-	export U=aaaaaaaa-0000-4000-8000-00000000000
-	mkdir -p "$SM_ROOT" "$T/sr"
-	cat >"$T/prelude" <<-'END'
-		set -eEu -o pipefail
-		trap 'echo "failed: line $LINENO: $BASH_COMMAND" >&2' ERR
-		# fails STATUS PATTERN CMD…: that status, and one line on stderr like the pattern
-		fails() {
-			local want=$1 pattern=$2 status=0
-			shift 2
-			"$@" >"$T/out" 2>"$T/err" || status=$?
-			[ "$status" -eq "$want" ] && [[ $(cat "$T/err") == $pattern ]] && return
-			echo "status $status of: $*" >&2
-			cat "$T/out" "$T/err" >&2
-			return 1
-		}
-		# is FILTER CMD…: does its document satisfy this jq expression?
-		is() {
-			local filter=$1
-			shift
-			"$@" --json >"$T/doc" || [ $? -eq 7 ] || return
-			jq -e "$filter" "$T/doc" >/dev/null || { echo "not true: $filter" >&2; cat "$T/doc" >&2; return 1; }
-		}
+	ns_words <<-'END'
 		vector() { xz -dc "$VECTORS/$1.vhd.xz" >"$T/sr/$2.vhd"; }
 		sr=$(sm sr create S --type file --dconf location="$T/sr")
 		cd "$T/sr"
 	END
-}
-
-# ns: run the script on stdin in a mount namespace of its own, after the prelude.
-ns() {
-	cat "$T/prelude" - >"$T/script"
-	unshare -m bash "$T/script"
 }
 
 @test "a VHD disk: made, shown, grown" {
