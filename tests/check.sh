@@ -158,8 +158,8 @@ fi
 
 stage unit-musl unit musl
 stage unit-gcc unit gcc CC=gcc SAN=address,undefined
-needs unit-clang clang && stage unit-clang unit clang CC=clang SAN=address,undefined
-stage unit-ubsan unit ubsan SAN=undefined
+needs unit-clang clang && stage unit-clang unit clang CC=clang
+stage build-ubsan build ubsan SAN=undefined	# for the lab; its units ran under both sanitizers above
 stage fuzz tests/fuzz/replay.sh "$O/gcc"
 needs host bats && stage host host gcc tests/host/*.bats
 # The long ones first: none of them is left alone at the end.

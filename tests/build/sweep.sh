@@ -3,19 +3,20 @@
 # Every option alone off, every option alone on, all off, all on: each builds
 # without a warning, and the program starts.  sweep.sh O
 #
-# One build folder serves all configurations: what decides are lists and
-# IS_ENABLED(), so a step compiles the few files that ask, and links.  The
-# options that change compiler flags stay as they are in it; "all off" and
-# "all on" have folders of their own and turn those too.
+# Two build folders serve all configurations, one of those with nearly everything and
+# one of those with nearly nothing: what decides are lists and IS_ENABLED(), so a
+# step compiles the few files that ask, and links.  The options that change compiler
+# flags stay as they are in them; "all off" and "all on" have folders of their own and
+# turn those too.
 . "$(dirname "$0")/../tap.bash"
 O=$1
 mkdir -p "$O"
 flags=(STATIC OPTIMIZE_SPEED OPTIMIZE_SIZE STACK_PROTECTOR)
 steady=$'CONFIG_STATIC=y\nCONFIG_STACK_PROTECTOR=y\nCONFIG_OPTIMIZE_SPEED=y'
 
-# build FOLDER: W=1, and -O0 because we look for what does not fit together.
+# build FOLDER [JOBS]: W=1, and -O0 because we look for what does not fit together.
 build() {
-	make -s -C "$srctree" O="$O/$1" CFLAGS=-O0 W=1 -j"$jobs"
+	make -s -C "$srctree" O="$O/$1" CFLAGS=-O0 W=1 -j"${2:-1}"
 }
 
 # configure FOLDER allnoconfig|allyesconfig [LINE...]
@@ -59,21 +60,35 @@ options() {
 }
 
 alone_off() {
-	configure one allyesconfig "$steady" "# CONFIG_$1 is not set" && build one
+	configure most allyesconfig "$steady" "# CONFIG_$1 is not set" && build most
 }
 
 alone_on() {	# alone_on NAME DEPENDENCY...
-	configure one allnoconfig "$steady" $(printf 'CONFIG_%s=y ' "$@") && build one
+	configure least allnoconfig "$steady" $(printf 'CONFIG_%s=y ' "$@") && build least
 }
 
-all_off() { configure none allnoconfig && build none; }
-all_on() { configure every allyesconfig && build every; }
+all_off() { configure none allnoconfig && build none "$jobs"; }
+all_on() { configure every allyesconfig && build every "$jobs"; }
 
+each_off() {
+	while read -r name _; do
+		ok "$name alone off" alone_off "$name"
+	done
+}
+
+each_on() {
+	while read -r name deps; do
+		# shellcheck disable=SC2086 # a list of words
+		ok "$name alone on${deps:+, with $deps}" alone_on $name $deps
+	done
+}
+
+# Side by side, as most of a step is one process.
+options >"$O/options"
+(tap_n=0 tap_bad=0; each_on <"$O/options"; tap_end) >"$O/on" &
 ok "all off" all_off
 ok "all on" all_on
-while read -r name deps; do
-	ok "$name alone off" alone_off "$name"
-	# shellcheck disable=SC2086 # a list of words
-	ok "$name alone on${deps:+, with $deps}" alone_on $name $deps
-done < <(options)
+each_off <"$O/options"
+wait $! || tap_bad=1
+cat "$O/on"
 tap_end
