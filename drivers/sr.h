@@ -87,7 +87,7 @@ struct sr {
 	const char *name;		/* as the SR itself or smtab knows it; "" */
 	const char *description;
 	struct kvs dconf;
-	struct kvs sm_config;
+	struct kvs sm_config, other_config;
 	bool opened;			/* by sr_open(): transport and layout are bound */
 	bool write;			/* the verb may change something */
 	bool force;			/* create: a file system may be overwritten */

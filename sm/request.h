@@ -115,6 +115,7 @@ struct request {
 	const char *type;		/* name of the SR type; NULL = smtab knows it */
 	struct kvs dconf;
 	struct kvs sm_config;		/* vdi_sm_config or sr_sm_config */
+	struct kvs other_config;	/* sr_other_config */
 	struct kvs driver_params;
 
 	const char *name;		/* NULL = not given, "" = cleared */

@@ -97,6 +97,8 @@ int bind_sr(struct run *r)
 		err = bind_type(r, rq->type);
 		r->sr.dconf = rq->dconf;
 		r->sr.sm_config = rq->sm_config;
+		if (IS_ENABLED(CONFIG_TRANSPORT_NFS))
+			r->sr.other_config = rq->other_config;
 		if (!err)
 			err = fresh ? bind_new_uuid(r) : bind_given(r);
 	}

@@ -183,7 +183,8 @@ within() {
 	server start -N 3 -N 4.2 2
 	within 10 1 '*has NFS 4 to 4, not 3*nfsversion=4*' sm sr create n $(at 3 port=2049 | sed s/port/options=port/)
 	within 10 1 '*does not have NFS 4.2*' sm sr create n $(at 4.2)
-	guest_ok "sm sr create n $(at 4) && grep -q vers=4.1, /proc/mounts && sm sr destroy n"
+	guest_ok "sm sr create n $(at 4 options=hard nfs-timeout=70 nfs-retrans=3) &&
+		grep 'vers=4.1,.*hard,.*timeo=70,retrans=3,' /proc/mounts && sm sr destroy n" >/dev/null
 	server stop
 	server start 2
 }

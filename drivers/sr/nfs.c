@@ -42,6 +42,8 @@ static const struct sr_type nfs = {
 		  -E_DCONF_SERVERPATH },
 		{ "nfsversion", KEY_TEXT, "3 (the default), 4, 4.0, 4.1 or 4.2", 0 },
 		{ "options", KEY_TEXT, "more mount options, with commas: hard, ro, port=…", 0 },
+		{ "nfs-timeout", KEY_TEXT, "tenths of a second until a request is sent again (200)", 0 },
+		{ "nfs-retrans", KEY_TEXT, "how often, until the guest is told (4)", 0 },
 		{ "nosubdir", KEY_TEXT, "true: the SR is serverpath itself", 0 },
 		{ "subdir", KEY_TEXT, "false: the same", 0 },
 		{ "useUDP", KEY_TEXT, "not offered any more", 0 },

@@ -66,6 +66,7 @@ int nfs_call(struct ctx *ctx, const struct nfs_server *s, unsigned port, struct 
 struct nfs_options {
 	char version[8];		/* "3", "4", "4.1": asked for; "" = the default */
 	uint32_t port, mount_port;	/* of the options given; 0 = none */
+	uint32_t timeo, retrans;
 	unsigned long flags;		/* MS_ of mount(2) */
 	const char *rest;		/* what is for NFS itself, with a comma in front of each */
 };

@@ -13,6 +13,7 @@
 #include "lib/buf.h"
 #include "lib/bytes.h"
 #include "lib/err.h"
+#include "lib/num.h"
 
 /* --- options ------------------------------------------------------------------- */
 
@@ -62,6 +63,27 @@ static int take_port(struct sr *sr, const char *word, const char *text, uint32_t
 	return 0;
 }
 
+/*
+ * What else may be asked of the kernel's client, as far as it is about how it
+ * talks to the server and what it keeps; with "=" it has a number or a word.
+ */
+static const char known[] =
+	" hard soft softerr softreval nosoftreval intr nointr posix noposix cto nocto ac noac sharecache"
+	" nosharecache rdirplus nordirplus resvport noresvport acl noacl fsc nofsc migration nomigration"
+	" lock nolock acregmin= acregmax= acdirmin= acdirmax= actimeo= timeo= retrans= rsize= wsize= bsize="
+	" nconnect= max_connect= lookupcache= local_lock= sec= clientaddr= xprtsec= ";
+
+static bool is_known(struct ctx *ctx, const char *word)
+{
+	size_t key = strcspn(word, "="), n = strlen(word);
+
+	/* Nothing that could be taken for a second option, or for more than one name. */
+	if (!key || strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789_=.:-") != n ||
+	    strchr(word + key + !!word[key], '=') || (word[key] && !word[key + 1]))
+		return false;
+	return strstr(known, arena_printf(&ctx->arena, word[key] ? " %.*s= " : " %.*s ", (int)key, word));
+}
+
 static int take_option(struct sr *sr, struct nfs_options *o, struct buf *rest, const char *word)
 {
 	const char *s;
@@ -78,8 +100,30 @@ static int take_option(struct sr *sr, struct nfs_options *o, struct buf *rest, c
 	    value_of(word, "mountproto"))
 		return fail_say(sr->ctx, -E_DCONF_BAD, "dconf options: '%.64s' is not for you to set: "
 				"the server's address decides", word);
+	if (!is_known(sr->ctx, word)) {
+		hint(sr->ctx, "sm help types");
+		return fail_say(sr->ctx, -E_DCONF_BAD, "dconf options: '%.64s' is no option of NFS that is known here",
+				word);
+	}
 	buf_printf(rest, ",%s", word);
 	return 0;
+}
+
+/*
+ * As upstream, of SR.other_config too, where what makes no sense is passed over.
+ * What a person has set he is told of.
+ */
+static int take_number(struct sr *sr, const char *key, uint32_t least, uint32_t most, uint32_t *n)
+{
+	const char *d = kv_get(&sr->dconf, key), *s = d ? d : kv_get(&sr->other_config, key);
+	const char *end = s;
+	uint64_t v = 0;
+	bool good = s && num_take(&end, &v) && !*end && v >= least && v <= most;
+
+	if (good)
+		*n = (uint32_t)v;
+	return !d || good ? 0 : fail_say(sr->ctx, -E_DCONF_BAD, "dconf %s: '%.64s' is no number from %u to %u", key,
+					 d, least, most);
 }
 
 static int check_version(struct sr *sr, const char *v)
@@ -101,7 +145,7 @@ int nfs_options(struct sr *sr, struct nfs_options *o)
 	char *words = arena_strdup(&sr->ctx->arena, s ? s : ""), *next;
 	int err = 0;
 
-	*o = (struct nfs_options){ .flags = MS_NOSUID | MS_NODEV };
+	*o = (struct nfs_options){ .flags = MS_NOSUID | MS_NODEV, .timeo = 200, .retrans = 4 };
 	take_version(o, version && *version ? version : "3");
 	if (udp && !strcmp(udp, "true"))
 		return fail_say(sr->ctx, -E_DCONF_BAD, "NFS over UDP is not offered: kernels have it no more");
@@ -112,6 +156,10 @@ int nfs_options(struct sr *sr, struct nfs_options *o)
 		err = take_option(sr, o, &rest, word);
 	}
 	o->rest = arena_strdup(&sr->ctx->arena, buf_str(&rest));
+	if (!err)
+		err = take_number(sr, "nfs-timeout", 1, 6000, &o->timeo);
+	if (!err)
+		err = take_number(sr, "nfs-retrans", 0, 1000, &o->retrans);
 	return err ? err : check_version(sr, o->version);
 }
 
@@ -150,8 +198,8 @@ static char *data_of(struct sr *sr, const struct nfs_server *s, const struct nfs
 	const char *six = net_is_v6(&s->addr) ? "6" : "";
 	_buf_free_ struct buf b = { 0 };
 
-	buf_printf(&b, "soft,proto=tcp%s,vers=%s,acdirmin=0,acdirmax=0,timeo=200,retrans=4,port=%u",
-		   six, version, s->port);
+	buf_printf(&b, "soft,proto=tcp%s,vers=%s,acdirmin=0,acdirmax=0,timeo=%u,retrans=%u,port=%u",
+		   six, version, o->timeo, o->retrans, s->port);
 	if (s->version == 3)
 		buf_printf(&b, ",nolock,mountproto=tcp%s,mountport=%u", six, s->mount_port);
 	buf_printf(&b, "%s,addr=%s", o->rest, s->text);

@@ -207,6 +207,8 @@ static int read_configs(struct ctx *ctx, const struct xval *st, struct request *
 	if (!err)
 		err = get_kvs(ctx, st, makes_vdi ? "vdi_sm_config" : "sr_sm_config", &rq->sm_config);
 	if (!err)
+		err = get_kvs(ctx, st, "sr_other_config", &rq->other_config);
+	if (!err)
 		err = get_kvs(ctx, st, "driver_params", &rq->driver_params);
 	if (!err && makes_vdi)
 		rq->format = kv_get(&rq->sm_config, "type");

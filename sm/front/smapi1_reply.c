@@ -142,6 +142,8 @@ static void put_config(struct buf *b, const struct request *rq, const struct rep
 	put_call_member(b, "command", command);
 	if (rq->sm_config.n)
 		put_call_struct(b, "sr_sm_config", &rq->sm_config);
+	if (rq->other_config.n)
+		put_call_struct(b, "sr_other_config", &rq->other_config);
 	buf_puts(b, "</struct></value></param></params></methodCall>");
 }
 

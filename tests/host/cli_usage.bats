@@ -222,3 +222,23 @@ setup() {
 	[ "$status" -eq 2 ]
 	[[ "$stderr" == "sm: SM_ROOT is longer than 100 bytes"* ]]
 }
+
+@test "options of an NFS mount: those that are known, one by one, and nothing else" {
+	new=(sm sr create n --type nfs --dconf server=127.0.0.1 --dconf serverpath=/x --dconf nfsversion=4.1)
+	for bad in bogus=1 timeo=1=2 "hard rw" context=x source=/x timeo= =x "rw,hard " fscontext=a hard=1 \
+		   $'hard\nrw' 'nconnect=1;x' ha timeo; do
+		run --separate-stderr "${new[@]}" --dconf "options=$bad"
+		[ "$status" -eq 2 ]
+		[[ "$stderr" == *"options"* ]]
+	done
+	for bad in nfs-timeout=0 nfs-timeout=9999999999 nfs-retrans=-1 nfs-retrans=1x nfs-timeout=; do
+		run --separate-stderr "${new[@]}" --dconf "$bad"
+		[ "$status" -eq 2 ]
+		[[ "$stderr" == *"dconf ${bad%%=*}: "*" is no number from "* ]]
+	done
+	# What is good comes as far as to the server, which is not there.
+	for good in hard soft,,ro bg,noatime,rsize=65536,nconnect=4,lookupcache=none,sec=krb5:sys; do
+		run --separate-stderr "${new[@]}" --dconf "options=$good,port=1" --dconf nfs-timeout=50 --dconf nfs-retrans=0
+		[[ "$stderr" == *"nothing listens at port 1 "* ]]
+	done
+}
