@@ -81,6 +81,17 @@ int lease_who(struct ctx *ctx, struct lease_look *look)
 	return 0;
 }
 
+int lease_need_name(struct ctx *ctx)
+{
+	struct lease_look me;
+	int err = lease_who(ctx, &me);
+
+	if (err || !uuid_equal(&me.host, &me.boot))
+		return err;
+	hint(ctx, "systemd-machine-id-setup, or INSTALLATION_UUID in " INVENTORY);
+	return fail_say(ctx, -E_UNSUPPORTED, "this host has no name of its own to lock by");
+}
+
 int lease_sign(struct ctx *ctx, struct lease *l)
 {
 	struct lease_look me;

@@ -61,6 +61,11 @@ struct lease_seen *lease_list_add(struct sr *sr, struct lease_list *l);
 
 /* Who we are: host, boot, namespace of pids.  Nothing is known of others yet. */
 int lease_who(struct ctx *ctx, struct lease_look *look);
+/*
+ * Refuses a host that has no name of its own: it is another one after each boot,
+ * and of what it held then nobody could ever say that it is over.
+ */
+int lease_need_name(struct ctx *ctx);
 /* The fields that say who writes a record, and since when. */
 int lease_sign(struct ctx *ctx, struct lease *l);
 

@@ -127,7 +127,9 @@ int sr_enter(struct sr *sr)
 	if (!sr->shared || !sr->type->layout->leases || sr->lease)
 		return 0;
 	l = arena_alloc(&sr->ctx->arena, sizeof(*l));
-	err = fill_in(sr, l);
+	err = lease_need_name(sr->ctx);
+	if (!err)
+		err = fill_in(sr, l);
 	if (!err)
 		err = take(sr, l);
 	if (err == -E_SR_READ_ONLY) {

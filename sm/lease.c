@@ -125,16 +125,14 @@ int lease_before_replace(struct run *r, const struct lease *was)
 /* What has been said is what matters; the lock ends with us, or must be broken, anyway. */
 static void give_back(struct run *r, bool attached)
 {
-	char why[sizeof(r->ctx->why)], what[sizeof(r->ctx->hint)];
+	struct fail_words words;
 
-	memcpy(why, r->ctx->why, sizeof(why));
-	memcpy(what, r->ctx->hint, sizeof(what));
+	fail_keep(r->ctx, &words);
 	if (attached)
 		lease_detach(r);
 	else
 		lease_after_delete(r, -EAGAIN);		/* given back, and not forgotten */
-	memcpy(r->ctx->why, why, sizeof(why));
-	memcpy(r->ctx->hint, what, sizeof(what));
+	fail_again(r->ctx, &words);
 }
 
 void lease_after_replace(struct run *r)
@@ -202,6 +200,9 @@ int lease_attach(struct run *r, bool writable)
 		err = seen_look(r, &s);
 		return !err && seen_is_elsewhere(&s) ? seen_refuse(r, -E_VDI_IN_USE, &s) : err;
 	}
+	err = lease_need_name(r->ctx);
+	if (err)
+		return err;
 	err = writable ? start_writing(r) : lease_start_reading(r);
 	/* What could not be made sure of is not kept; but who attaches again has it already. */
 	if (err && !r->vdi.at.attached)
@@ -232,5 +233,6 @@ int lease_detach(struct run *r)
 	if (err || !leases(r))
 		return err;
 	err = lease_replace(r, &l, may_detach);
-	return err || !WITH_READERS || r->vdi.at.writable ? err : lease_stop_reading(r);
+	/* Of what was not attached it is not known for what it would have been. */
+	return err || !WITH_READERS || (r->vdi.at.attached && r->vdi.at.writable) ? err : lease_stop_reading(r);
 }

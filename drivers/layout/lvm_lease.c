@@ -243,7 +243,6 @@ static int make_area(struct sr *sr, const struct lease *me)
 static int get_row(struct sr *sr, struct place *p, bool make)
 {
 	struct lease me = { .state = LEASE_HELD };
-	struct lease_look who;
 	int err = lvm_vg_may_change(lvm_of(sr)->vg, true);
 	bool there;
 
@@ -254,11 +253,7 @@ static int get_row(struct sr *sr, struct place *p, bool make)
 	there = !err;
 	if (err && (err != -ENOENT || !make))	/* it takes no name to see that nothing was ever locked */
 		return err;
-	err = lease_who(sr->ctx, &who);
-	if (!err && uuid_equal(&who.host, &who.boot)) {
-		hint(sr->ctx, "systemd-machine-id-setup, or INSTALLATION_UUID in /etc/xensource-inventory");
-		err = fail_say(sr->ctx, -E_UNSUPPORTED, "this host has no name of its own to lock by");
-	}
+	err = lease_need_name(sr->ctx);
 	if (!err)
 		err = lease_sign(sr->ctx, &me);
 	if (!err && !there)
@@ -267,7 +262,7 @@ static int get_row(struct sr *sr, struct place *p, bool make)
 		err = get_area(sr, p);
 	if (err)
 		return err;
-	p->area.host = who.host;
+	p->area.host = me.host;
 	err = lease_area_join(&p->area, &me);
 	if (err == -ENOSPC) {
 		hint(sr->ctx, "sm lock list, and sm lock break for each of a host that is gone");

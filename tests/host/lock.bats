@@ -234,6 +234,22 @@ second_host() {
 	END
 }
 
+@test "a host without a name of its own does not share an SR" {
+	ns <<-'END'
+		rm "$SM_ROOT/etc/xensource-inventory"
+		sm vdi lock $VDI --owner me		# that is anybody's word
+		sm vdi unlock $VDI --owner me
+		fails 1 "*no name of its own to lock by*" sm vdi attach $VDI --shared
+		fails 1 "*no name of its own to lock by*" sm vdi attach $VDI --shared --read-only
+		sm sr forget S
+		sm sr introduce $SR --type file --dconf location="$T/disks/$SR" --dconf shared=true --name S >/dev/null || :
+		fails 1 "*no name of its own to lock by*systemd-machine-id-setup*" sm vdi create x --sr S --size 1M
+		sm vdi list --sr S --minimal | grep >/dev/null $VDI
+		echo 30000000000000000000000000000000 >"$SM_ROOT/etc/machine-id"
+		sm vdi create x --sr S --size 1M >/dev/null
+	END
+}
+
 @test "verbs of two hosts that change one SR take turns" {
 	second_host
 	ns <<-'END'
