@@ -50,6 +50,62 @@ setup() {
 	END
 }
 
+@test "links that come and go while verbs are at work lead nowhere either" {
+	cat >"$T/swap.py" <<-'END'
+		# In the SR's directory: a disk, a record and the folder of what is half done are one moment
+		# themselves, and the next a link to what the host keeps elsewhere; and at times a second name of it.
+		import os, sys
+		host, u = sys.argv[1], sys.argv[2]
+
+		def become(name, evil):
+		    os.link(name + ".own", "t1")
+		    os.symlink(evil, "t2")
+		    os.rename("t2", name)
+		    os.rename("t1", name)
+
+		for name, evil in ((u + ".vhd", "image.vhd"), (".sm/vdi/" + u, "file")):
+		    os.link(name, name + ".own")
+		open("../swapping", "w").close()
+		n = 0
+		while not os.path.exists("../stop"):
+		    try:
+		        become(u + ".vhd", host + "/image.vhd")
+		        become(".sm/vdi/" + u, host + "/file")
+		        os.rename(".sm/tmp", ".sm/t3")
+		        os.symlink(host + "/folder", ".sm/tmp")
+		        os.unlink(".sm/tmp")
+		        os.rename(".sm/t3", ".sm/tmp")
+		        n += 1
+		    except OSError:         # a verb was faster
+		        for t in ("t1", "t2"):
+		            if os.path.lexists(t):
+		                os.unlink(t)
+		sys.exit(n < 10)
+	END
+	ns <<-'END'
+		sm vdi create good --sr S --size 4M --format vhd --uuid ${U}1 >/dev/null
+		sm image create "$T/host/image.vhd" --size 4M >/dev/null
+		echo precious >"$T/host/file"
+		mkdir "$T/host/folder"
+		see() { (cd "$T/host" && find . -type f -exec sha256sum {} + | sort; ls -lR --time-style=full-iso); }
+		before=$(see | sed 's/^\([-d][rwx-]*\) [0-9]*/\1/')
+		python3 "$T/swap.py" "$T/host" ${U}1 &
+		until [ -e ../swapping ]; do kill -0 $!; done
+		for n in 1 2 3 4 5 6; do
+			sm vdi rename ${U}1 "name $n" --sr S || :
+			sm vdi resize ${U}1 $((4 + 2 * n))M --sr S || :
+			sm vdi snapshot ${U}1 "then $n" --sr S || :
+			sm vdi create "new $n" --sr S --size 4M --format vhd || :
+			sm vdi delete "new $n" --sr S || :
+			sm sr check S --repair || :
+		done >"$T/said" 2>&1
+		touch ../stop
+		wait $!
+		after=$(see | sed 's/^\([-d][rwx-]*\) [0-9]*/\1/')
+		[ "$before" = "$after" ] || { diff <(echo "$before") <(echo "$after"); exit 1; }
+	END
+}
+
 @test "images name no host file: a parent by path, by link or by way of another folder is not opened" {
 	ns <<-'END'
 		sm image create "$T/host/parent.vhd" --size 4M >/dev/null
@@ -94,6 +150,39 @@ setup() {
 	wait $pid || true
 	[ -s "$T/said" ]
 	run ! grep hunter2 "$T/said" "$T/seen"
+}
+
+@test "secrets in documents: in no argument and no environment while a verb waits, and in nothing that it says" {
+	local sr=${U}7 lock doc pids=() pid
+	lock=$SM_ROOT/var/lock/sm/$sr/sr
+	ln -s "$(realpath "$(command -v sm)")" "$T/DummySR"
+	mkdir -p "${lock%/*}" && chmod 700 "$SM_ROOT/var/lock/sm" "${lock%/*}"
+	mkfifo "$T/hold"
+	python3 -c 'import fcntl, sys
+f = open(sys.argv[1], "w")
+fcntl.lockf(f, fcntl.LOCK_EX)
+open(sys.argv[2], "w").close()
+sys.stdin.read()' "$lock" "$T/held" <"$T/hold" &
+	exec 6>"$T/hold"
+	until [ -e "$T/held" ]; do kill -0 $!; done
+	member() { echo "<member><name>$1</name><value>$2</value></member>"; }
+	doc="<methodCall><methodName>sr_attach</methodName><params><param><value><struct>$(member host_ref OpaqueRef:h1
+		member command sr_attach; member args "<array><data/></array>"; member sr_uuid $sr
+		member device_config "<struct>$(member chappassword hunter2; member cifspassword hunter2)</struct>")"
+	doc+="</struct></value></param></params></methodCall>"
+	"$T/DummySR" "$doc" >"$T/said.1" 2>&1 6>&- &
+	pids+=($!)
+	sm sr_attach -t dummy -d "<dconf><chappassword>hunter2</chappassword></dconf>" $sr >"$T/said.2" 2>&1 6>&- &
+	pids+=($!)
+	for pid in "${pids[@]}"; do
+		until find "/proc/$pid/fd" -lname "$lock" 2>/dev/null | grep >/dev/null .; do kill -0 "$pid"; done
+		tr '\0' '\n' <"/proc/$pid/cmdline" >>"$T/seen"
+		tr '\0' '\n' <"/proc/$pid/environ" >>"$T/seen"
+	done
+	grep sr_attach "$T/seen" >/dev/null && grep DummySR "$T/seen" >/dev/null
+	exec 6>&-
+	for pid in "${pids[@]}"; do wait "$pid" || true; done
+	run ! grep hunter2 "$T/seen" "$T"/said.*
 }
 
 @test "arguments as long as the kernel lets them be: one line, and an exit code of ours" {
