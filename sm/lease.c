@@ -58,6 +58,32 @@ int lease_admit(struct run *r)
 	return err;
 }
 
+int lease_before_destroy(struct run *r)
+{
+	struct arena *a = &r->ctx->arena;
+	struct lease_look me;
+	struct seen_all all;
+	struct seen s;
+	int err = seen_all(&r->sr, &all);
+
+	if (!err)
+		err = lease_who(r->ctx, &me);
+	while (!err && (err = seen_next(&r->sr, &all, &s)) > 0) {
+		const struct lease *l = &s.lease;
+		const struct problem p = {
+			.object = arena_printf(a, "lock %s", l->vdi.s), .severity = "warning",
+			.what = arena_printf(a, "%s: its file stays in the directory", s.damaged ? s.known.why :
+					     arena_printf(a, "held by '%s' (host %s)", l->owner, l->host.s)),
+		};
+
+		err = 0;
+		/* The SR's own is taken before it goes. */
+		if (!uuid_equal(&l->host, &me.host) && !uuid_equal(&l->vdi, &r->sr.uuid))
+			vdis_problem(a, &r->rp->vdis, &p);
+	}
+	return err;
+}
+
 static int may_take(struct run *r, const struct seen *s, struct lease *new)
 {
 	return seen_is_taken(s) ? seen_refuse(r, -E_VDI_IN_USE, s) : 1;

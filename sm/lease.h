@@ -51,6 +51,8 @@ bool lease_is_alone(struct run *r);
  * host has attached nobody changes or copies; what is locked is not cloned or deleted.
  */
 int lease_admit(struct run *r);
+/* The SR is about to go: which locks of other hosts stay where it was. */
+int lease_before_destroy(struct run *r);
 /* Nobody may lock what is about to go; and what is gone has no lock. */
 int lease_before_delete(struct run *r);
 int lease_after_delete(struct run *r, int err);

@@ -390,7 +390,11 @@ int do_sr_destroy(struct run *r)
 	}
 	if (r->ctx->dry_run)
 		return plan(r, 0, "detach SR %s and remove it from its storage", sr->uuid.s);
-	err = detach(r);
+	/* On LVM they go with the VG. */
+	if (IS_ENABLED(CONFIG_DIR_LOCKS) && sr->dir >= 0)
+		err = lease_before_destroy(r);
+	if (!err)
+		err = detach(r);
 	if (!err)
 		err = sr->type->layout->destroy(sr);
 	if (!err && IS_ENABLED(CONFIG_TRANSPORT_NFS) && sr->type->transport->discard)

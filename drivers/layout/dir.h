@@ -182,6 +182,8 @@ int dir_check(struct sr *sr, bool repair, struct vdis *found);
 /* --- dir_lease.c --- */
 
 extern const struct lease_ops dir_leases;
+/* The SR goes: so do all its locks but those that another host holds, or nobody knows who. */
+int dir_leases_end(struct sr *sr);
 
 /* --- dir_cbt.c --- */
 

@@ -93,13 +93,12 @@ static struct lease_seen *entry_of(struct lease_list *l, const struct uuid *u)
 	return NULL;
 }
 
-/* Which disks have locks; then each is read as always. */
-static int dir_lease_list(struct sr *sr, struct lease_list *l)
+/* Which locks have files, held or not. */
+static int all_names(struct sr *sr, struct lease_list *l)
 {
 	_closedir_ DIR *d = dir_entries(sr->dir);
 	struct dirent *e;
 	unsigned seen = 0;
-	size_t kept = 0;
 
 	if (!d)
 		return fail(sr->ctx, -errno, "read the directory");
@@ -110,8 +109,17 @@ static int dir_lease_list(struct sr *sr, struct lease_list *l)
 		if (lease_file_is(e->d_name, &u, &generation) && !entry_of(l, &u))
 			lease_list_add(sr, l)->lease.vdi = u;
 	}
-	if (errno)
-		return fail(sr->ctx, -errno, "read the directory");
+	return errno ? fail(sr->ctx, -errno, "read the directory") : 0;
+}
+
+/* Each is read as always. */
+static int dir_lease_list(struct sr *sr, struct lease_list *l)
+{
+	size_t kept = 0;
+	int err = all_names(sr, l);
+
+	if (err)
+		return err;
 	for (size_t i = 0; i < l->n; i++) {
 		struct lease_seen s = { 0 };
 
@@ -123,6 +131,26 @@ static int dir_lease_list(struct sr *sr, struct lease_list *l)
 	}
 	l->n = kept;
 	return 0;
+}
+
+int dir_leases_end(struct sr *sr)
+{
+	struct lease_list l = { 0 };
+	struct lease_look me;
+	int err = lease_who(sr->ctx, &me);
+
+	if (!err)
+		err = all_names(sr, &l);
+	for (size_t i = 0; i < l.n && !err; i++) {
+		const struct uuid *u = &l.v[i].lease.vdi;
+		struct lease now;
+
+		if (dir_lease_read(sr, u, &now))
+			fail_clear(sr->ctx);
+		else if (now.state == LEASE_FREE || uuid_equal(&now.host, &me.host))
+			err = dir_lease_forget(sr, u);
+	}
+	return err;
 }
 
 const struct lease_ops dir_leases = {

@@ -10,6 +10,7 @@
 #include "drivers/layout.h"
 #include "drivers/layout/dir.h"
 #include "drivers/layout/record.h"
+#include "drivers/lease.h"
 #include "drivers/sr.h"
 #include "lib/bytes.h"
 #include "lib/cleanup.h"
@@ -165,7 +166,10 @@ int dir_destroy(struct sr *sr)
 {
 	struct vdis l = { 0 };
 	_close_ int sm = -1;
-	int err = dir_list(sr, &l);
+	int err = IS_ENABLED(CONFIG_SHARED_SR) ? sr_enter(sr) : 0;
+
+	if (!err)
+		err = dir_list(sr, &l);
 
 	if (err)
 		return err;
@@ -186,6 +190,11 @@ int dir_destroy(struct sr *sr)
 	if (unlinkat(sm, "sr", 0) && errno != ENOENT)	/* commit */
 		return fail(sr->ctx, errno == EROFS ? -E_SR_READ_ONLY : -errno, "remove .sm/sr");
 	err = fs_sync_dir(sm);
+	/* A lock that is left by a death here is in nobody's way, but for a next SR in this directory. */
+	if (IS_ENABLED(CONFIG_SHARED_SR))
+		sr_leave(sr);
+	if (IS_ENABLED(CONFIG_DIR_LOCKS) && !err)
+		err = dir_leases_end(sr);
 	remove_empty(sr);
 	return err ? fail(sr->ctx, err, "remove .sm/sr") : 0;
 }

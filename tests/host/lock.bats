@@ -319,6 +319,33 @@ second_host() {
 	END
 }
 
+@test "with an SR its locks go, and those of other hosts are told of" {
+	second_host
+	declare -f plant >>"$T/prelude"
+	ns <<-'END'
+		shopt -s dotglob nullglob
+		left() { echo "$T/disks/$SR"/*; }
+		sm vdi lock $VDI --owner me
+		sm sr forget S
+		sm sr introduce $SR --type file --dconf location="$T/disks/$SR" --dconf shared=true --name S >/dev/null
+		sm vdi unlock $VDI --owner me
+		sm vdi delete $VDI
+		plant 77aa7c90-0c3d-4a6f-8e55-1d0a9c7e4f21 1
+		[ -e .$SR.xenlk.*2 ]
+		sm sr destroy S 2>"$T/err"
+		grep >/dev/null -x "sm: warning: lock 77aa7c90-.*: held by 'x' (host cccccccc-.*): its file stays in the directory" "$T/err"
+		[ "$(left)" = "$PWD/.77aa7c90-0c3d-4a6f-8e55-1d0a9c7e4f21.xenlk.0000000000000001" ]
+		rm .77aa*
+		sm sr create S --type file --dconf location="$PWD" --dconf shared=true --uuid $SR >/dev/null
+		# Another host at work on it.
+		plant $SR 0x30 30
+		fails 124 "*is being changed by 'x'*" sm --timeout 1 sr destroy S
+		waited
+		sm sr destroy S 2>"$T/err"
+		[ -z "$(left)" ] && [ ! -s "$T/err" ]
+	END
+}
+
 # plant LOCK GENERATION [TERM]: a record of a host that is not there; without a term it does not run out.
 plant() {
 	python3 - "$@" <<-'END'
