@@ -17,10 +17,10 @@ int sock_listen(const char *path, int *fd);
 int sock_signals(int *fd);
 
 /*
- * Wait for the next client, whose descriptor is *client.  -EINTR when a signal
- * came instead.
+ * Wait for the next client, whose descriptor is *client, for so many ms, or for
+ * ever (-1).  -EINTR when a signal came instead; -ETIMEDOUT.
  */
-int sock_accept(int fd, int signals, int *client);
+int sock_accept(int fd, int signals, int ms, int *client);
 
 /* -ENOENT or -ECONNREFUSED when nobody listens there. */
 int sock_connect(const char *path, int *fd);

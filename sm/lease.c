@@ -7,7 +7,7 @@
 #include "lib/err.h"
 #include "sm/lease_impl.h"
 
-static bool is_shared(const struct run *r)
+bool lease_is_shared(const struct run *r)
 {
 	const char *s = kv_get(&r->sr.dconf, "shared");
 
@@ -96,7 +96,7 @@ int lease_before_delete(struct run *r)
 	int err = leases(r) ? seen_look(r, &s) : 0;
 
 	/* What nobody ever locked nobody is about to lock, unless there are other hosts. */
-	if (err || !leases(r) || (!s.lease.generation && !is_shared(r)))
+	if (err || !leases(r) || (!s.lease.generation && !lease_is_shared(r)))
 		return err;
 	err = lease_fill_in(r, &l, LEASE_PROCESS, "", 0);
 	if (!err)
@@ -142,7 +142,7 @@ int lease_before_replace(struct run *r, const struct lease *was)
 	if (!err && leases(r) && l.generation != was->generation)
 		err = fail_say(r->ctx, -EAGAIN, "VDI %s has been locked by somebody", r->vdi.uuid.s);
 	/* A mark stays whose it is. */
-	if (err || !leases(r) || l.state != LEASE_FREE || (!l.generation && !is_shared(r)))
+	if (err || !leases(r) || l.state != LEASE_FREE || (!l.generation && !lease_is_shared(r)))
 		return err;
 	err = lease_fill_in(r, &l, LEASE_PROCESS, "", 0);
 	return err ? err : leases(r)->swap(&r->sr, &r->vdi, was, &l);
@@ -218,7 +218,7 @@ int lease_attach(struct run *r, bool writable)
 	struct seen s;
 	int err;
 
-	if (!is_shared(r))
+	if (!lease_is_shared(r))
 		return 0;
 	if (!leases(r))
 		return fail(r->ctx, -E_UNSUPPORTED, "locks on type %s", r->sr.type->names[0]);

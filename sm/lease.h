@@ -63,10 +63,17 @@ int lease_after_delete(struct run *r, int err);
 int lease_before_copy(struct run *r, struct lease *was);
 int lease_before_replace(struct run *r, const struct lease *was);
 void lease_after_replace(struct run *r);
+/*
+ * Without the SR: the disk was attached for writing, and its lock is another's
+ * now, or nobody's.  Where it cannot be read it is not known to be lost.
+ */
+bool lease_is_lost(struct run *r);
 /* The lock for an attachment, where the SR is shared; for reading: is there no writer elsewhere? */
 int lease_attach(struct run *r, bool writable);
 /* The SR is attached anew: what this host read before it was started anew it does not read now. */
 int lease_after_boot(struct run *r);
+/* By dconf, or by --shared. */
+bool lease_is_shared(const struct run *r);
 /* Give it back; nothing to do when it is not ours any more. */
 int lease_detach(struct run *r);
 /* A disk that another host has attached counts as attached: for who changes trees. */

@@ -70,18 +70,25 @@ static int write_again(struct run *r, struct lease_hold *h)
 	return err;
 }
 
-/* It is opened for that, in memory that is given back. */
+/* The same SR, to be opened in memory that is given back. */
+static struct run same_sr(const struct run *r, struct ctx *ctx)
+{
+	struct run own = *r;
+
+	own.ctx = ctx;
+	own.sr = (struct sr){
+		.ctx = ctx, .dir = -1, .type = r->sr.type, .uuid = r->sr.uuid, .name = "", .description = "",
+		.dconf = r->sr.dconf, .sm_config = r->sr.sm_config, .write = true,
+	};
+	return own;
+}
+
 static int open_and_write(struct run *r, struct lease_hold *h)
 {
 	struct ctx ctx = { .root = r->ctx->root, .deadline = clock_now_mono() + PATIENCE, .watched = r->ctx->watched };
-	struct run own = *r;
+	struct run own = same_sr(r, &ctx);
 	int lock = -1, err;
 
-	own.ctx = &ctx;
-	own.sr = (struct sr){
-		.ctx = &ctx, .dir = -1, .type = r->sr.type, .uuid = r->sr.uuid, .name = "", .description = "",
-		.dconf = r->sr.dconf, .sm_config = r->sr.sm_config, .write = true,
-	};
 	err = lock_host(&ctx, own.sr.uuid.s, "sr", &lock);
 	if (!err)
 		err = sr_open(&own.sr, false);
@@ -127,4 +134,17 @@ void lease_let_go(struct run *r, struct lease_hold *h)
 	else
 		open_and_write(r, h);
 	h->held = false;
+}
+
+bool lease_is_lost(struct run *r)
+{
+	struct ctx ctx = { .root = r->ctx->root, .dry_run = true };	/* it takes no lock */
+	struct run own = same_sr(r, &ctx);
+	struct seen s;
+	bool lost = leases(r) && !sr_open(&own.sr, false) && !seen_look(&own, &s) && !s.damaged &&
+		    !seen_is_ours(&s);
+
+	sr_close(&own.sr);
+	arena_free(&ctx.arena);
+	return lost;
 }

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arch/clock.h"
 #include "arch/lock.h"
 #include "arch/sock.h"
 #include "drivers/chain.h"
@@ -22,6 +23,7 @@
 #include "lib/cleanup.h"
 #include "lib/err.h"
 #include "lib/image.h"
+#include "lib/io.h"
 #include "lib/log.h"
 #include "lib/serve/disk.h"
 #include "lib/serve/server.h"
@@ -31,6 +33,8 @@
 #include "sm/locks.h"
 #include "sm/snapshot.h"
 #include "sm/state.h"
+
+#define LOOK_EVERY	(10 * NS_PER_S)		/* is the disk's lock still ours? */
 
 static int may_serve(struct run *r)
 {
@@ -61,17 +65,41 @@ static const char *whole_path(struct run *r, const char *path)
 	return arena_printf(&r->ctx->arena, "%s/%s", dir, path);
 }
 
-/* Clients come and go until somebody wants us to end. */
-static int answer_clients(struct run *r, struct server *s, int fd, int signals)
+/*
+ * Another host has broken the disk's lock and may write it: not another byte,
+ * not what a flush would write, and no word to the clients that they could take
+ * for an answer.
+ */
+static _Noreturn void give_up(struct run *r, const char *path)
 {
+	static const char text[] = "sm: vdi serve: the lock of the disk has been broken by another host: given up, "
+		"nothing more is written\n";
+
+	logf_err(r->ctx, "vdi serve: VDI %s: its lock has been broken by another host: given up", r->vdi.uuid.s);
+	unlink(path);
+	state_remove(&r->sr, &r->vdi.uuid);
+	_exit(write_all(STDERR_FILENO, text, sizeof(text) - 1) ? 4 : 3);
+}
+
+/* Clients come and go until somebody wants us to end. */
+static int answer_clients(struct run *r, struct server *s, int fd, int signals, const char *path)
+{
+	bool shared = IS_ENABLED(CONFIG_SHARED_SR) && lease_is_shared(r) && r->rq->writable;
+	uint64_t due = clock_now_mono() + LOOK_EVERY;
 	int client, err;
 
-	while (!(err = sock_accept(fd, signals, &client))) {
-		int bad = server_add(s, client, true);
-
-		if (bad)
-			logf_err(r->ctx, "vdi serve: a client was turned away: %s", err_text(bad));
-	}
+	do {
+		err = sock_accept(fd, signals, shared ? (int)(clock_left(due) / NS_PER_MS) + 1 : -1, &client);
+		if (!err && (err = server_add(s, client, true))) {
+			logf_err(r->ctx, "vdi serve: a client was turned away: %s", err_text(err));
+			err = 0;
+		}
+		if (!shared || clock_left(due))
+			continue;
+		if (lease_is_lost(r))
+			give_up(r, path);
+		due = clock_now_mono() + LOOK_EVERY;
+	} while (!err || err == -ETIMEDOUT);
 	return err == -EINTR ? 0 : fail(r->ctx, err, "wait for clients");
 }
 
@@ -94,7 +122,7 @@ static int serve(struct run *r, struct disk *d, const char *path, int signals)
 	if (!err) {
 		logf_info(r->ctx, "vdi serve: VDI %s on %s", r->vdi.uuid.s, path);
 		server_start(&s, d, r->vdi.uuid.s);
-		err = answer_clients(r, s, fd, signals);
+		err = answer_clients(r, s, fd, signals, path);
 		unlink(path);
 		server_stop(s);
 	}

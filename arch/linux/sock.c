@@ -82,13 +82,19 @@ int sock_signals(int *out)
 	return *out < 0 ? -errno : 0;
 }
 
-int sock_accept(int fd, int signals, int *client)
+int sock_accept(int fd, int signals, int ms, int *client)
 {
 	struct pollfd p[2] = { { .fd = signals, .events = POLLIN }, { .fd = fd, .events = POLLIN } };
 
 	for (;;) {
-		if (poll(p, 2, -1) < 0 && errno != EINTR)
+		int n = poll(p, 2, ms);
+
+		if (n < 0 && errno != EINTR)
 			return -errno;
+		if (!n)
+			return -ETIMEDOUT;
+		if (n < 0)
+			continue;
 		if (p[0].revents)
 			return -EINTR;
 		if (!p[1].revents)

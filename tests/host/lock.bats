@@ -163,6 +163,17 @@ second_host() {
 		kill $!
 		wait $! || :
 		is '.lock == null' sm lock show $VDI
+		# Broken by who takes this host for gone: within ten seconds it is.
+		sm vdi serve $VDI --socket "$T/s" 2>"$T/err" &
+		for ((i = 0; i < 200; i++)); do [ ! -S "$T/s" ] || break; sleep 0.05; done
+		other sm lock break $VDI --force
+		status=0
+		wait $! || status=$?
+		[ $status -eq 3 ]
+		grep >/dev/null "the lock of the disk has been broken by another host: given up" "$T/err"
+		[ ! -e "$T/s" ]
+		is '.vdi.attached == null' sm vdi show $VDI
+		sm vdi delete $VDI
 	END
 }
 
