@@ -149,6 +149,7 @@ if [ -n "${LONG:-}" ]; then
 	needs power bats && CUTS=1000 stage power lab musl tests/power.bats
 	needs turns bats && STEPS=2000 stage turns lab musl tests/lvm_turns.bats
 	needs ring bats && SECS=120 stage ring lab musl tests/lvm_ring.bats
+	needs hosts bats && TURNS=40 stage hosts lab musl tests/nfs_hosts.bats
 	needs trees bats && GC_STEPS=400 SM=$O/musl/bin/sm stage trees bats --tap -f "random trees" tests/host/gc.bats
 	needs trees-lvm bats && GC_STEPS=100 GC_DEPTH=24 GC_SECONDS=7200 stage trees-lvm lab musl tests/live.bats
 	needs coverage gcov && stage coverage tests/coverage.sh "$O/coverage"
@@ -163,12 +164,12 @@ stage build-ubsan build ubsan SAN=undefined	# for the lab; its units ran under b
 stage fuzz tests/fuzz/replay.sh "$O/gcc"
 needs host bats && stage host host gcc tests/host/*.bats
 # The long ones first: none of them is left alone at the end.
-lab_files() { printf 'tests/%s.bats\n' live nfs lvhd lvm_host sr lvm_take hybrid | cat - <(printf '%s\n' tests/*.bats) | awk '!seen[$0]++'; }
+lab_files() { printf 'tests/%s.bats\n' live nfs lvhd lvm_host sr nfs_hosts lvm_take hybrid | cat - <(printf '%s\n' tests/*.bats) | awk '!seen[$0]++'; }
 # shellcheck disable=SC2046 # names without blanks
 needs lab bats && stage lab lab musl $(lab_files)
 # UBSan looks at how we compute, not at when we die or what a table of the kernel's says: few of the sweeps' deaths, one door
 # (the others' have host's tests under it), and nothing of which others compute the same.
-plain='lab_|docs|hybrid|power|lvm_ring|lvm_take|dm'
+plain='lab_|docs|hybrid|power|lvm_ring|lvm_take|nfs_hosts|dm'
 # shellcheck disable=SC2046 # names without blanks
 needs lab-ubsan bats && LAB_DOORS=people STEPS=40 SWEEP_EVERY=1201 GC_STEPS=1 GC_DEPTH=2 stage lab-ubsan lab ubsan \
 	$(lab_files | grep -vE "/($plain)")

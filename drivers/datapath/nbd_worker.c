@@ -573,7 +573,9 @@ int nbd_work(struct nbd_disk *k, int *ends, size_t n_ends)
 		disk_flush(w.d);		/* a failure is kept, and told by all others */
 	if (!first)
 		start_opening(&w);
-	w.look = WITH_SHARED && k->sr->shared && k->writable ? clock_now_mono() : 0;
+	w.look = WITH_SHARED && k->sr->shared && k->writable ? clock_now_mono() + LOCK_EVERY : 0;
+	if (WITH_SHARED && w.look && first)
+		nbd_lock_look(k);	/* that it is ours; else nobody would see that it is so no more */
 	proc_guard();
 	server_start(&w.s, w.d, k->vdi->uuid.s);
 	server_tell_left(w.s, w.left);

@@ -103,11 +103,12 @@ _lab_sweep() {
 }
 
 # lab_start [-n NAME] [--mem SIZE] [--disk NAME:SIZE]... [--shared NAME:SIZE]...
-#           [--root small|host] [--mods LIST] [KERNEL-ARGUMENT...]
+#           [--root small|host] [--mods LIST] [--net] [KERNEL-ARGUMENT...]
 #
 # Start a guest and wait until it takes commands.  Disks are /dev/ubda, … and
 # /dev/lab/NAME in the order given, empty if new; what was written to one stays
 # until lab_stop of the last guest.  A --shared disk may be given to two guests.
+# With --net it has the interface vec0, in one network with all others that have.
 lab_start() {
 	local lab_name lab_limit lab_shift mem=256M root=small mods=$LAB_MODS tries
 	local dir name size n=0 args=() disks=() remove=() names uml
@@ -141,6 +142,12 @@ lab_start() {
 		--mem) mem=$2 ;;
 		--root) root=$2 ;;
 		--mods) mods=$2 ;;
+		--net)
+			[ -S "$LAB_DIR/hub" ] || "$LAB_TOOLS/bin/hub" "$LAB_DIR/hub" $$ || return
+			args+=("vec0:transport=bess,dst=$LAB_DIR/hub,depth=64")
+			shift
+			continue
+			;;
 		--disk | --shared)
 			name=${2%%:*} size=${2#*:}
 			[ -e "$LAB_DIR/disks/$name" ] || truncate -s "$size" "$LAB_DIR/disks/$name"
@@ -258,6 +265,15 @@ lab_kill() {
 # Start the guest again with the disks and arguments it had.
 lab_restart() {
 	_lab_power stop "$@" && _lab_power on "$@" && lab_wait "$@"
+}
+
+# The guest sleeps, its clock does not; nothing may be asked of it meanwhile.
+lab_freeze() {
+	_lab_power freeze "$@"
+}
+
+lab_thaw() {
+	_lab_power thaw "$@"
 }
 
 # Until the guest, started before, takes commands.

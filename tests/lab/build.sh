@@ -3,7 +3,7 @@
 #
 # build.sh DIR: make the lab in DIR, or bring it up to date (in 10 ms if it is).
 #
-#   DIR/bin     the lab's programs for the host: keeper, ask, leash
+#   DIR/bin     the lab's programs for the host: keeper, ask, leash, hub
 #   DIR/root    the guest's root directory: busybox, bash, guestd, judge …
 #
 # Needs musl-gcc, busybox-static, bash-static, user-mode-linux.
@@ -47,6 +47,7 @@ host_programs() {
 	cc "$lab/bin/keeper" "$here"/{keeper,host}.c
 	cc "$lab/bin/ask" "$here"/{ask,host}.c
 	cc "$lab/bin/leash" "$here"/{leash,host}.c
+	cc "$lab/bin/hub" "$here"/{hub,host}.c
 }
 
 guest_programs() {

@@ -10,7 +10,8 @@
  *	run	"TIMEOUT_MS MERGE LEN\n" + LEN bytes
  *			-> "ok STATUS OUT ERR\n" + output
  *			-> "gone WHY\n", if there is no guest to answer
- *	power	"on\n", "off\n" (a power cut), "stop\n" (a shutdown), "quit\n"
+ *	power	"on\n", "off\n" (a power cut), "stop\n" (a shutdown), "quit\n",
+ *		"freeze\n", "thaw\n" (its kernel sleeps, and wakes up)
  *			-> "ok 0 0 0\n"
  *	tty	passes bytes to and from the terminal line
  *
@@ -238,6 +239,21 @@ static void power_off(struct keeper *k, const char *why)
 	guest_gone(k, end_group(k->guest));
 }
 
+/* The kernel alone: what it traces must not be seen to stop. */
+static void signal_kernel(struct keeper *k, int signal)
+{
+	char path[64];
+	FILE *f;
+	int pid;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)k->guest, (int)k->guest);
+	f = fopen(path, "re");
+	if (f && k->phase != OFF && fscanf(f, "%d", &pid) == 1)
+		kill(pid, signal);
+	if (f)
+		fclose(f);
+}
+
 static void reap(struct keeper *k)
 {
 	int wstatus;
@@ -335,7 +351,9 @@ static void power(struct keeper *k)
 		k->stopper = peer;
 		return;
 	}
-	if (!strcmp(verb, "on"))
+	if (!strcmp(verb, "freeze") || !strcmp(verb, "thaw"))
+		signal_kernel(k, verb[0] == 'f' ? SIGSTOP : SIGCONT);
+	else if (!strcmp(verb, "on"))
 		power_on(k);
 	else
 		power_off(k, strcmp(verb, "off") ? "it was shut down" : "its power was cut");

@@ -6,7 +6,10 @@
 #	server.sh up DEVICE	XFS on it, exported as / (NFS 4) and /mnt/exp (NFS 3)
 #	server.sh export OPTIONS|none	how it is exported from now on
 #	server.sh start [ARG…]|stop	nfsd, its threads
+#	server.sh disk DEVICE	a file system on it, exported as /disk; it is called "disk"
+#	server.sh fails|works	every access to that device, or none
 #	server.sh silent|talk	drop what is sent to the client, or no longer
+#	server.sh hosts	other guests reach it by way of this one
 #	server.sh names	a name server: filer.lab, and store.lab, another name of it
 set -e
 in_srv() { ip netns exec srv "$@"; }
@@ -48,6 +51,27 @@ stop) in_srv bash -c 'mount -t nfsd nfsd /proc/fs/nfsd; rpc.nfsd 0' ;;
 names)
 	in_srv dnsmasq -C /dev/null -u root -x /run/dnsmasq.pid --no-resolv --no-hosts --local=/lab/ \
 		--host-record=filer.lab,10.77.0.2,fd77::2 --host-record=four.lab,10.77.0.2 --cname=store.lab,filer.lab
+	;;
+disk)
+	dmsetup --noudevsync create disk --table "0 $(blockdev --getsz "$2") linear $2 0"
+	dmsetup mknodes
+	mkfs.ext4 -qF -O ^has_journal /dev/mapper/disk
+	mkdir -p /mnt/exp/disk
+	mount /dev/mapper/disk /mnt/exp/disk
+	in_srv exportfs -o rw,no_root_squash,no_subtree_check,fsid=2,insecure '*:/mnt/exp/disk'
+	dmsetup table disk >/tmp/disk.table
+	;;
+fails | works)
+	[ "$1" = works ] || sync
+	if [ "$1" = works ]; then cat /tmp/disk.table; else sed 's/linear.*/error/' /tmp/disk.table; fi |
+		dmsetup --noudevsync load disk
+	dmsetup --noudevsync suspend --noflush --nolockfs disk
+	dmsetup --noudevsync resume disk
+	echo 3 >/proc/sys/vm/drop_caches
+	;;
+hosts)
+	echo 1 >/proc/sys/net/ipv4/ip_forward
+	in_srv ip route add default via 10.77.0.1
 	;;
 silent) in_srv ip route add blackhole 10.77.0.1/32 ;;
 talk) in_srv ip route del blackhole 10.77.0.1/32 ;;
