@@ -183,17 +183,28 @@ static int put_tab(struct run *r)
 	return smtab_put(r->ctx, &e);
 }
 
-/* Both or neither; what smtab said before comes back. */
-static int put_tab_and_attach(struct run *r)
+/* What smtab says of our SR; NULL: nothing. */
+static int in_smtab(struct run *r, const struct smtab_entry **e)
 {
-	const struct smtab_entry *old = NULL;
 	struct smtab tab;
 	int err = smtab_read(r->ctx, &tab);
 
+	*e = NULL;
+	if (!err && smtab_find(r->ctx, &tab, r->sr.uuid.s, e)) {
+		*e = NULL;
+		fail_clear(r->ctx);
+	}
+	return err;
+}
+
+/* Both or neither; what smtab said before comes back. */
+static int put_tab_and_attach(struct run *r)
+{
+	const struct smtab_entry *old;
+	int err = in_smtab(r, &old);
+
 	if (err)
 		return err;
-	if (smtab_find(r->ctx, &tab, r->sr.uuid.s, &old))
-		fail_clear(r->ctx);
 	err = put_tab(r);
 	if (!err)
 		err = r->sr.type->transport->attach(&r->sr);
@@ -207,17 +218,12 @@ static int put_tab_and_attach(struct run *r)
 static int must_be_new(struct run *r)
 {
 	const struct smtab_entry *e;
-	struct smtab tab;
-	int err = smtab_read(r->ctx, &tab);
+	int err = in_smtab(r, &e);
 
-	if (err)
+	if (err || !e)
 		return err;
-	if (!smtab_find(r->ctx, &tab, r->sr.uuid.s, &e)) {
-		hint(r->ctx, "sm sr forget %s", r->sr.uuid.s);
-		return fail_say(r->ctx, -E_SR_EXISTS, "SR %s is in smtab already", r->sr.uuid.s);
-	}
-	fail_clear(r->ctx);
-	return 0;
+	hint(r->ctx, "sm sr forget %s", r->sr.uuid.s);
+	return fail_say(r->ctx, -E_SR_EXISTS, "SR %s is in smtab already", r->sr.uuid.s);
 }
 
 /* Where creation writes to nothing but what it has to be sure of first, that can be asked before. */
@@ -422,15 +428,10 @@ int do_sr_forget(struct run *r)
 static int note_moved(struct run *r)
 {
 	const struct smtab_entry *e;
-	struct smtab tab;
-	int err = smtab_read(r->ctx, &tab);
+	int err = in_smtab(r, &e);
 
-	if (err)
+	if (err || !e)
 		return err;
-	if (smtab_find(r->ctx, &tab, r->sr.uuid.s, &e)) {
-		fail_clear(r->ctx);
-		return 0;
-	}
 	logf_info(r->ctx, "SR %s is not where smtab said it was", r->sr.uuid.s);
 	return put_tab(r);
 }
@@ -536,18 +537,15 @@ int do_sr_rename(struct run *r)
 		return plan(r, 0, "call SR %s '%s'", r->sr.uuid.s, r->rq->name);
 	err = r->sr.type->layout->rename(&r->sr, r->rq->name, r->rq->description);	/* commit */
 	if (!err) {
-		struct smtab tab;
 		const struct smtab_entry *e;
 
 		/* smtab has a copy of the name, if it has the SR. */
-		err = smtab_read(r->ctx, &tab);
-		if (!err && !smtab_find(r->ctx, &tab, r->sr.uuid.s, &e)) {
+		err = in_smtab(r, &e);
+		if (!err && e) {
 			struct smtab_entry new = *e;
 
 			new.name = r->rq->name;
 			err = smtab_put(r->ctx, &new);
-		} else if (!err) {
-			fail_clear(r->ctx);
 		}
 	}
 	return err ? err : reply_sr(r);

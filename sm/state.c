@@ -75,23 +75,33 @@ int state_get(struct sr *sr, const struct uuid *vdi, struct attachment *at)
 	return read_state(sr, dir, vdi, at);
 }
 
-int state_get_all(struct sr *sr, struct vdis *l)
+/* *d: to be closed by the caller; NULL where no disk has been attached yet, or on failure. */
+static int list_state(struct sr *sr, DIR **d)
 {
 	_close_ int dir = open_state(sr, false);
-	struct dirent *e;
-	DIR *d;
-	int err = 0;
 
-	for (size_t i = 0; i < l->n; i++)
-		set_link(sr, &l->v[i].uuid, &l->v[i].at);
+	*d = NULL;
 	if (dir == -ENOENT)
 		return 0;
 	if (dir < 0)
 		return fail(sr->ctx, dir, "open %s", state_dir(sr));
-	d = fdopendir(dir);
-	if (!d)
+	*d = fdopendir(dir);
+	if (!*d)
 		return fail(sr->ctx, -errno, "read %s", state_dir(sr));
 	take_fd(&dir);
+	return 0;
+}
+
+int state_get_all(struct sr *sr, struct vdis *l)
+{
+	struct dirent *e;
+	DIR *d;
+	int err = list_state(sr, &d);
+
+	for (size_t i = 0; i < l->n; i++)
+		set_link(sr, &l->v[i].uuid, &l->v[i].at);
+	if (!d)
+		return err;
 	while (!err && (errno = 0, e = readdir(d))) {
 		struct uuid u;
 		struct vdi *vdi;
@@ -133,20 +143,13 @@ int state_remove(struct sr *sr, const struct uuid *vdi)
 
 int state_any(struct sr *sr, struct uuid *vdi)
 {
-	_close_ int dir = open_state(sr, false);
 	struct dirent *e;
 	DIR *d;
-	int err = 0;
+	int err = list_state(sr, &d);
 
 	*vdi = (struct uuid){ "" };
-	if (dir == -ENOENT)
-		return 0;
-	if (dir < 0)
-		return fail(sr->ctx, dir, "open %s", state_dir(sr));
-	d = fdopendir(dir);
 	if (!d)
-		return fail(sr->ctx, -errno, "read %s", state_dir(sr));
-	take_fd(&dir);
+		return err;
 	while (!err && !vdi->s[0] && (errno = 0, e = readdir(d))) {
 		struct attachment at = { 0 };
 		struct uuid u;
