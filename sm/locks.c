@@ -10,10 +10,11 @@
 #include "lib/file.h"
 #include "sm/locks.h"
 
-/* Metadata is locked for milliseconds; who waits this long waits for something broken. */
+/* Metadata is locked for milliseconds; who has it for so long is broken. */
 #define PATIENCE	(30 * NS_PER_S)
 /* A disk may be locked for hours, by who copies it, and all of the SR waits with us. */
 #define PATIENCE_INNER	(5 * NS_PER_S)
+#define TURNS		10
 
 static bool is_ours(const struct stat *st)
 {
@@ -40,19 +41,39 @@ static int check_folder(struct ctx *ctx)
 	return fail_say(ctx, -EPERM, "%s belongs to somebody else", path);
 }
 
+/* In which second somebody got it last: each leaves the time, by "changing" the size of an empty file. */
+static time_t last_taken(const char *path)
+{
+	struct stat st = { 0 };
+
+	stat(path, &st);
+	return st.st_mtime;
+}
+
 static int take(struct ctx *ctx, const char *ns, const char *name, uint64_t longest, int *fd)
 {
 	const char *path = sm_path(ctx, "/var/lock/sm/%s/%s", ns ? ns : ".nil", name);
-	uint64_t patience = clock_now_mono() + longest;
-	bool own = ctx->deadline && ctx->deadline < patience;
 	pid_t pid = 0;
+	time_t taken;
+	bool own = false;
 	int err = check_folder(ctx);
 
 	if (err)
 		return err;
-	err = lock_take(fd, path, false, own ? ctx->deadline : patience);
-	if (!err)
+	/* As long as it goes round, there will be a turn for us. */
+	for (int i = 0; i < TURNS && !own; i++) {
+		uint64_t patience = clock_now_mono() + longest;
+
+		own = ctx->deadline && ctx->deadline < patience;
+		taken = last_taken(path);
+		err = lock_take(fd, path, false, own ? ctx->deadline : patience);
+		if (err != -ETIMEDOUT || taken == last_taken(path))
+			break;
+	}
+	if (!err) {
+		ftruncate(*fd, 0);	/* without it the others wait less */
 		return 0;
+	}
 	if (err != -ETIMEDOUT)
 		return fail(ctx, err, "lock %s", path);
 	lock_holder(path, &pid);

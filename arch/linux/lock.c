@@ -11,8 +11,12 @@
 #include "lib/cleanup.h"
 #include "lib/file.h"
 
-/* The kernel has no lock with a time limit: ask again, ever more rarely. */
+/*
+ * The kernel has no lock with a time limit: ask again, ever more rarely, and more often
+ * again the less time is left: who has come last is not to be served first.
+ */
 #define PAUSE_FIRST	(1 * NS_PER_MS)
+#define PAUSE_SHARE	600
 #define PAUSE_MOST	(50 * NS_PER_MS)
 /* Whoever unlinks the file that often under us does nothing else. */
 #define UNLINKED_MOST	1000
@@ -68,6 +72,8 @@ static int lock_until(int fd, short type, uint64_t deadline)
 			return -ETIMEDOUT;
 		clock_sleep(left < pause ? left : pause);
 		pause = pause * 2 < PAUSE_MOST ? pause * 2 : PAUSE_MOST;
+		if (pause > left / PAUSE_SHARE)
+			pause = left / PAUSE_SHARE + PAUSE_FIRST;
 	}
 }
 
