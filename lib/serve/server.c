@@ -16,6 +16,8 @@
 #define STACK		((size_t)64 << 10)
 #define PATIENCE	10	/* seconds for clients to take their last answers */
 #define OF_ONE		16u	/* threads of one connection, at most */
+#define LONE		16u	/* requests, each of which came when nothing was under way */
+#define LOOK_EVERY	8u	/* of those, whether another one waits meanwhile */
 
 struct client {
 	struct session session;
@@ -23,6 +25,7 @@ struct client {
 	bool hello;
 	unsigned int threads;	/* of its own; the last one to leave closes it */
 	unsigned int readers;	/* of those: who reads, and who waits for that */
+	unsigned int lone;	/* requests in turn that came alone */
 	struct client *next;
 };
 
@@ -90,8 +93,25 @@ static void leave(struct client *c)
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* Read one request in its turn; false when there are no more. */
-static bool take_turn(struct client *c, struct task *t)
+/*
+ * Does this client send one request at a time?  Then to let the next thread read is a
+ * switch back and forth for nothing, and so it is not done.  In is held, and the lock.
+ */
+static bool is_lone(struct client *c, const struct task *t)
+{
+	bool alone = session_is_alone(&c->session) && session_is_short(t);
+
+	c->lone = alone ? c->lone + 1 : 0;
+	if (c->lone > LONE && !(c->lone % LOOK_EVERY) && session_has_more(&c->session))
+		c->lone = 0;
+	return c->lone > LONE;
+}
+
+/*
+ * Read one request in its turn; false when there are no more.  *kept, at first
+ * false: nobody else reads until the next one is read.
+ */
+static bool take_turn(struct client *c, struct task *t, bool *kept)
 {
 	struct session *n = &c->session;
 	struct server *s = c->s;
@@ -101,17 +121,20 @@ static bool take_turn(struct client *c, struct task *t)
 	c->readers++;
 	pthread_mutex_unlock(&s->lock);
 
-	pthread_mutex_lock(&n->in);
+	if (!*kept)
+		pthread_mutex_lock(&n->in);
 	ok = !n->over && session_next(n, t);
 	n->over |= !ok;
-	pthread_mutex_unlock(&n->in);
 
 	/* Somebody should be reading while this thread works; without, we go on one by one. */
 	pthread_mutex_lock(&s->lock);
+	*kept = ok && is_lone(c, t);
 	c->readers--;
-	if (ok && !c->readers && c->threads < OF_ONE && s->threads < SERVER_THREADS && !s->stopping)
+	if (ok && !c->readers && !*kept && c->threads < OF_ONE && s->threads < SERVER_THREADS && !s->stopping)
 		spawn(c);
 	pthread_mutex_unlock(&s->lock);
+	if (!*kept)
+		pthread_mutex_unlock(&n->in);
 	return ok;
 }
 
@@ -119,6 +142,7 @@ static void *work(void *arg)
 {
 	struct client *c = arg;
 	struct task t = { 0 };
+	bool kept = false;
 	void *buf;
 
 	if (posix_memalign(&buf, 4096, SERVER_CHUNK)) {
@@ -131,7 +155,7 @@ static void *work(void *arg)
 		c->hello = false;
 		c->session.over = session_hello(&c->session) != 1;
 	}
-	while (take_turn(c, &t))
+	while (take_turn(c, &t, &kept))
 		if (!session_do(&c->session, &t))
 			shutdown(c->session.fd, SHUT_RDWR);
 	free(buf);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -184,6 +185,7 @@ bool session_next(struct session *s, struct task *t)
 	t->answered = false;
 	if (n > s->e->max_block)
 		return false;
+	__atomic_add_fetch(&s->busy, 1, __ATOMIC_RELAXED);
 	if (t->err)
 		return skip(s, t->buf, n);
 	if (n > SERVER_CHUNK)
@@ -191,11 +193,36 @@ bool session_next(struct session *s, struct task *t)
 	return read_all(s, t->buf, n);
 }
 
+bool session_is_alone(const struct session *s)
+{
+	return s->n == s->at && __atomic_load_n(&s->busy, __ATOMIC_ACQUIRE) == 1;
+}
+
+bool session_has_more(const struct session *s)
+{
+	int n = 0;
+
+	return s->n > s->at || (!ioctl(s->fd, FIONREAD, &n) && n > 0);
+}
+
+bool session_is_short(const struct task *t)
+{
+	return (t->rq.type == NBD_READ || t->rq.type == NBD_WRITE) && !(t->rq.flags & NBD_FUA) &&
+	       t->rq.len <= SERVER_CHUNK;
+}
+
+/* Once for each request, before the client can know: it may send the next one at once. */
+static void is_done(struct session *s)
+{
+	__atomic_sub_fetch(&s->busy, 1, __ATOMIC_RELEASE);
+}
+
 static bool answer(struct session *s, const struct nbd_request *rq, int err)
 {
 	struct nbd_reply_disk r;
 	struct nbd_chunk c;
 
+	is_done(s);
 	/* The one reply that has to be structured is that to a read; an error may be. */
 	if (s->terms.structured && (rq->type == NBD_READ || rq->type == NBD_BLOCK_STATUS)) {
 		nbd_chunk_end(&c, rq, err);
@@ -219,6 +246,8 @@ static bool read_chunks(struct session *s, struct task *t)
 		if (err)
 			return answer(s, &t->rq, err);
 		nbd_chunk_data(&c, &t->rq, at, n, n == left);
+		if (n == left)
+			is_done(s);
 		if (!send_one(s, &c.d, c.n, t->buf, n))
 			return false;
 		at += n;
@@ -242,6 +271,7 @@ static bool read_plain(struct session *s, struct task *t)
 	if (err)
 		return answer(s, &t->rq, err);
 	nbd_reply_encode(&r, &t->rq, 0);
+	is_done(s);
 	pthread_mutex_lock(&s->out);
 	ok = send_all(s, &r, sizeof(r), t->buf, n);
 	while (ok && (left -= n)) {
@@ -270,6 +300,7 @@ static bool block_status(struct session *s, struct task *t)
 					  (runs[i].zero ? NBD_STATE_ZERO : 0)),
 		};
 	nbd_chunk_status(&c, &t->rq, (uint32_t)n);
+	is_done(s);
 	return send_one(s, &c.d, c.n, d, (size_t)n * sizeof(*d));
 }
 

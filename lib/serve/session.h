@@ -22,6 +22,7 @@ struct session {
 	bool over;		/* nothing more will be read; set under in */
 
 	pthread_mutex_t out;	/* held by the thread that writes an answer */
+	unsigned int busy;	/* requests that were read and whose answer has not begun */
 };
 
 /* Talk about the options; 1 when requests follow, 0 when the client has left. */
@@ -40,6 +41,12 @@ struct task {
  * client has left, or what it sends makes no sense.
  */
 bool session_next(struct session *s, struct task *t);
+/* When this one was read, had all before been answered, and did no other one come with it? */
+bool session_is_alone(const struct session *s);
+/* Has another one come since, or the beginning of it?  The kernel is asked. */
+bool session_has_more(const struct session *s);
+/* It takes no longer than its data do: no flush, no large range. */
+bool session_is_short(const struct task *t);
 /* Do it and answer.  False when the answer cannot be sent: the connection is over. */
 bool session_do(struct session *s, struct task *t);
 

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # nbd.sh BUILD: a VHD with all its blocks, served by us and by qemu-nbd, and the raw
-# disk as the limit; fio, whose requests are in the same order for each.  In turns,
-# the median of RUNS of SECS seconds.
+# disk as the limit; fio, whose requests are in the same order for each.  RUNS times in
+# turns, to and fro, for SECS seconds; shown are medians.  What counts is the median of
+# the ratios of neighbours: on a machine that others use as well each pair has the same of it.
 #
 # First behind the kernel's nbd in a guest, where a system call costs a hundred times
 # what it does on a processor of its own: only the pairs count.  Then on a socket of
@@ -14,7 +15,7 @@
 . "$(dirname "$0")/common.bash"
 # shellcheck source=tests/helpers/lab.bash
 . "$bench/../helpers/lab.bash"
-rounds=${RUNS:-3} secs=${SECS:-2} mib=${MIB:-256}
+rounds=${RUNS:-7} secs=${SECS:-1} mib=${MIB:-256}
 
 # Patterns: what of fio's, how many requests at once, how many times as fast as qemu-nbd.
 patterns='read 128k 1 1
@@ -32,28 +33,31 @@ speed() { awk -F';' '/^3;fio/ { print $7 + $48 }'; }
 median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 x() { awk "BEGIN { printf \"%.2f\", $1 / ($2 > 0 ? $2 : 1) }"; }
 
+# ratios OURS THEIRS: line by line.
+ratios() { paste "$1" "$2" | awk '{ printf "%.3f\n", $1 / ($2 > 0 ? $2 : 1) }'; }
+
 # table WHERE RUN NAME…: RUN NAME RW BS DEPTH prints KiB/s; the first is ours, the second qemu's.
 table() {
-	local run=$2 rw bs depth want name i mark
+	local run=$2 rw bs depth want name i mark order
 
 	printf '\n%-34s' "$1, MiB/s"
 	printf ' %9s' "${@:3}" times; printf ' %6s\n' wanted
 	while read -r rw bs depth want <&3; do
 		for ((i = 0; i < rounds; i++)); do
-			for name in "${@:3}"; do
-				"$run" "$name" "$rw" "$bs" "$depth" >>"$tmp/$rw-$bs-$depth.$name"
+			order=$(printf '%s\n' "${@:3}")
+			[ $((i % 2)) -eq 0 ] || order=$(tac <<<"$order")
+			for name in $order; do
+				"$run" "$name" "$rw" "$bs" "$depth" >>"$tmp/speed.$name"
 			done
 		done
 		printf '%-34s' "$rw $bs, depth $depth"
 		for name in "${@:3}"; do
-			i=$(median <"$tmp/$rw-$bs-$depth.$name")
-			printf ' %9s' "$(x "$i" 1024)"
-			echo "$i" >"$tmp/median.$name"
-			rm "$tmp/$rw-$bs-$depth.$name"
+			printf ' %9s' "$(x "$(median <"$tmp/speed.$name")" 1024)"
 		done
-		i=$(x "$(cat "$tmp/median.$3")" "$(cat "$tmp/median.$4")") mark=
+		i=$(ratios "$tmp/speed.$3" "$tmp/speed.$4" | median) mark=
+		rm "$tmp"/speed.*
 		awk "BEGIN { exit !($i < $want) }" && mark=' <' missed=$((missed + 1))
-		printf ' %9s %6s%s\n' "$i" "$want" "$mark"
+		printf ' %9.2f %6s%s\n' "$i" "$want" "$mark"
 	done 3<<<"$patterns"
 }
 

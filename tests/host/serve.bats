@@ -121,6 +121,29 @@ each_format() {
 		sm image check "$(image)"'
 }
 
+@test "vdi serve: one request at a time costs no switch between threads, and two are done at once again" {
+	in_sr '
+		calls() { awk -v name="$1" "\$NF == name { print \$4 }" "$T/calls"; }
+		traced() {	# traced COMMAND...: and how often the server called what meanwhile
+			strace -f -q -c -e trace=futex,pwrite64 -o "$T/calls" -p $pid & t=$!
+			until grep >/dev/null "^TracerPid:.*[1-9]" /proc/$pid/status; do kill -0 $t; sleep 0.02; done
+			"$@" >"$T/said" || { cat "$T/said"; false; }
+			kill -INT $t; wait $t || :
+		}
+		load() {
+			fio --name=x --ioengine=nbd --uri="$U" --size=16M --rw=randwrite --bs=4k --iodepth=$1 --number_ios=$2 \
+				--verify=crc32c --verify_fatal=1 --verify_state_save=0 --do_verify=1
+		}
+		sm vdi create disk --sr disks --size 64M --format vhd >/dev/null
+		serve disk
+		head -c 16M /dev/zero | tr "\\0" x | nbdcopy -- - "$U"
+		traced load 1 1000
+		cat "$T/calls"; [ "$(calls pwrite64)" -ge 1000 ]; [ "$(calls futex)" -lt 400 ]
+		load 8 1000 >"$T/said" || { cat "$T/said"; false; }
+		load 2 1000 >"$T/said" || { cat "$T/said"; false; }
+		stop; sm image check "$(image)"'
+}
+
 @test "vdi serve: killed while it writes, what was flushed is there and the image is sound" {
 	each_format '
 		for round in 1 2 3; do
