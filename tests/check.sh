@@ -150,6 +150,7 @@ if [ -n "${LONG:-}" ]; then
 	needs turns bats && STEPS=2000 stage turns lab musl tests/lvm_turns.bats
 	needs ring bats && SECS=120 stage ring lab musl tests/lvm_ring.bats
 	needs hosts bats && TURNS=40 stage hosts lab musl tests/nfs_hosts.bats
+	needs churn bats && CHURN_STEPS=40 CHURN_OPS=3000 stage churn lab musl tests/churn.bats
 	needs trees bats && GC_STEPS=400 SM=$O/musl/bin/sm stage trees bats --tap -f "random trees" tests/host/gc.bats
 	needs trees-lvm bats && GC_STEPS=100 GC_DEPTH=24 GC_SECONDS=7200 stage trees-lvm lab musl tests/live.bats
 	needs coverage gcov && stage coverage tests/coverage.sh "$O/coverage"
@@ -169,7 +170,7 @@ lab_files() { printf 'tests/%s.bats\n' live nfs lvhd lvm_host sr nfs_hosts lvm_t
 needs lab bats && stage lab lab musl $(lab_files)
 # UBSan looks at how we compute, not at when we die or what a table of the kernel's says: few of the sweeps' deaths, one door
 # (the others' have host's tests under it), and nothing of which others compute the same.
-plain='lab_|docs|hybrid|power|lvm_ring|lvm_take|nfs_hosts|dm'
+plain='lab_|docs|hybrid|power|lvm_ring|lvm_take|nfs_hosts|dm|churn'
 # shellcheck disable=SC2046 # names without blanks
 needs lab-ubsan bats && LAB_DOORS=people STEPS=40 SWEEP_EVERY=1201 GC_STEPS=1 GC_DEPTH=2 stage lab-ubsan lab ubsan \
 	$(lab_files | grep -vE "/($plain)")

@@ -15,9 +15,9 @@ mkdir -p "${out%/*}"
 exec 9>"$out.lock"
 flock 9
 mapfile -t objects < <(find "$build/obj/arch" "$build/obj/lib" -name '*.o' ! -path '*/fault/*')
-if [ ! -e "$out" ] || [ -n "$(find "$here/$2.c" "${objects[@]}" -newer "$out" -print -quit)" ]; then
+if [ ! -e "$out" ] || [ -n "$(find "$here/$2.c" "$here"/*.h "${objects[@]}" -newer "$out" -print -quit)" ]; then
 	musl-gcc -static -no-pie -O1 -g -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wno-unused-parameter \
-		-Werror -I"$top" -I"$build/include" -Wl,--gc-sections -o "$out.new" "$here/$2.c" "${objects[@]}"
+		-Werror -I"$top" -I"$build/include" -idirafter "$build/uapi" -Wl,--gc-sections -o "$out.new" "$here/$2.c" "${objects[@]}"
 	mv "$out.new" "$out"
 fi
 echo "$out"

@@ -1,0 +1,48 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Disks under random I/O and all that may be done to a disk in use, or cut off at any write, against a
+# model (lab/tools/churn.h).  CHURN_STEPS: how many changes, CHURN_OPS: how much is written before
+# the cuts, CHURN_EVERY: of how many writes one is followed by a cut; SEED: from where.
+
+setup_file() {
+	load helpers/lab
+	load helpers/dm
+	lab_start --disk a:1G --disk b:1G
+	dm_tool churn
+	dm_tool churnlog
+	guest_put "$BATS_TEST_DIRNAME/nbd/guest.bash" /tmp/nbd.bash
+	guest_put "$BATS_TEST_DIRNAME/nbd/churn.bash" /tmp/churn.bash
+}
+
+teardown_file() {
+	load helpers/lab
+	lab_stop
+}
+
+setup() {
+	load helpers/lab
+	needs SR_LVM DATAPATH_NBD SNAPSHOTS FRONT_CLI
+	STEPS=${CHURN_STEPS:-6} SEED=${SEED:-$RANDOM}
+	echo "SEED=$SEED"
+}
+
+in_guest() {
+	guest_ok -t $((STEPS * 60 + 300)) "steps=$STEPS seed=$SEED; . /tmp/nbd.bash; . /tmp/churn.bash; $1"
+}
+
+teardown() {
+	guest 'for v in $(sm vdi list --minimal | tr , " "); do sm vdi detach $v; done
+		for i in 1 2 3 4 5; do for v in $(sm vdi list --minimal | tr , " "); do sm vdi delete $v; done; done
+		for s in $(sm sr list --minimal | tr , " "); do sm sr destroy $s; done
+		rm -rf /etc/smtab /run/sm /dev/sm /tmp/made.* /tmp/n.*' >/dev/null 2>&1 || true
+	guest '. /tmp/nbd.bash; nothing_left; ls /dev/mapper'
+	[ "$output" = control ]
+}
+
+@test "lvm: snapshots, clones, growth and merges under random I/O: each copy is one moment of the disk" {
+	in_guest 'sm sr create disks --type lvm --dconf device=/dev/ubdb >/dev/null; churned $steps $seed vhd'
+}
+
+@test "the power fails after any write to a VHD: it is sound, and has what was flushed" {
+	in_guest 'sm sr create disks --type lvm --dconf device=/dev/ubda >/dev/null; logged $seed '"${CHURN_OPS:-150} ${CHURN_EVERY:-40}"
+}
