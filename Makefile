@@ -113,7 +113,7 @@ ccflags += -fsanitize=$(SAN) -fno-omit-frame-pointer -O1 \
 ldflags += $(if $(musl),,-fsanitize=$(SAN))
 endif
 ifdef COV
-ccflags += --coverage -O0 -DOWN_CALLS
+ccflags += --coverage -O1 -DOWN_CALLS
 ldflags += --coverage
 endif
 

@@ -97,6 +97,14 @@ unit() {
 	cat "$O/$1"/unit.[0-9]
 	return $status
 }
+# The lines that were run are counted, where it costs least.
+covered() {
+	local status=0
+
+	unit "$@" COV=1 || status=1
+	tests/coverage.sh "$O/$1" || status=1
+	return $status
+}
 # The doors under ASan; no kernel device is needed.
 host() {	# host FOLDER FILE...
 	local status=0 tap=$O/host
@@ -132,7 +140,7 @@ result() {
 	[ ${#logs[@]} -eq 0 ] || tests/sweep/table.sh "${logs[@]}"
 	echo
 	printf '%s\n' "${table[@]}"
-	! wanted coverage || [ ! -e "$O/coverage.log" ] || grep '^# lib/' "$O/coverage.log"
+	! wanted unit-clang || [ ! -e "$O/unit-clang.log" ] || grep '^# lib/' "$O/unit-clang.log"
 	printf '%-14s %5d s\n\n' "in all" $SECONDS
 	echo "$passed passed, $failed failed, $skipped skipped"
 	[ $failed -eq 0 ]
@@ -153,14 +161,13 @@ if [ -n "${LONG:-}" ]; then
 	needs churn bats && CHURN_STEPS=40 CHURN_OPS=3000 stage churn lab musl tests/churn.bats
 	needs trees bats && GC_STEPS=400 SM=$O/musl/bin/sm stage trees bats --tap -f "random trees" tests/host/gc.bats
 	needs trees-lvm bats && GC_STEPS=100 GC_DEPTH=24 GC_SECONDS=7200 stage trees-lvm lab musl tests/live.bats
-	needs coverage gcov && stage coverage tests/coverage.sh "$O/coverage"
 	needs fuzz clang && stage fuzz tests/fuzz/fuzz.sh "$O/fuzz" "${FUZZ_SECONDS:-120}"
 	result
 fi
 
 stage unit-musl unit musl
 stage unit-gcc unit gcc CC=gcc SAN=address,undefined
-needs unit-clang clang && stage unit-clang unit clang CC=clang
+needs unit-clang clang llvm-cov && stage unit-clang covered clang CC=clang
 stage build-ubsan build ubsan SAN=undefined	# for the lab; its units ran under both sanitizers above
 stage fuzz tests/fuzz/replay.sh "$O/gcc"
 needs host bats && stage host host gcc tests/host/*.bats

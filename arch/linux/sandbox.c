@@ -20,7 +20,7 @@
 #include "arch/sandbox.h"
 #include "lib/bytes.h"
 
-#if defined(__has_feature)
+#if defined(__has_feature) && !defined(OWN_CALLS)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
 #define OWN_CALLS
 #endif
