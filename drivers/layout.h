@@ -276,7 +276,7 @@ struct layout {
 	int (*check)(struct sr *sr, bool repair, struct vdis *found);
 	/* Locks that live with the storage (drivers/lease.h); NULL = it can keep none. */
 	const struct lease_ops *leases;
-	/* Who reads it takes locks that are files, and so cannot do without making any. */
+	/* Who reads it takes locks that are files and may have to be made; open() calls sr_confine(). */
 	bool reads_locked;
 	/* Logs of changed blocks (drivers/cbt.h); NULL = it keeps none. */
 	const struct cbt_store *logs;

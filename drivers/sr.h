@@ -91,6 +91,7 @@ struct sr {
 	bool opened;			/* by sr_open(): transport and layout are bound */
 	bool write;			/* the verb may change something */
 	bool force;			/* create: a file system may be overwritten */
+	bool confine;			/* give up rights before anything of it is read: sr_confine() */
 	bool shared;			/* other hosts change it too: dconf shared=true */
 	const char *verb;		/* what to tell them that we do */
 	struct lease *lease;		/* the SR's, while we have it (drivers/lease.h) */
@@ -141,6 +142,11 @@ const struct datapath *sr_datapath_at(const struct sr_type *t, size_t i);
 const struct format *sr_format_default(const struct sr_type *t);
 /* Open an attached SR, and finish what a dead process left when recover is set: locked. */
 int sr_open(struct sr *sr, bool recover);
+/*
+ * Into the sandbox (arch/sandbox.h), when sr->confine says so.  sr_open() does it as
+ * soon as the transport is there; a layout that reads_locked, once it has its locks.
+ */
+int sr_confine(struct sr *sr);
 /* The struct may be opened again. */
 void sr_close(struct sr *sr);
 

@@ -2,6 +2,8 @@
 /* Opening an attached SR: for the core, and for servers that look again where their disk is. */
 #include <unistd.h>
 
+#include "arch/dm.h"
+#include "arch/sandbox.h"
 #include "drivers/layout.h"
 #include "drivers/lease.h"
 #include "drivers/sr.h"
@@ -26,6 +28,20 @@ void sr_close(struct sr *sr)
 	sr->opened = false;
 }
 
+int sr_confine(struct sr *sr)
+{
+	int err, control;
+
+	if (!IS_ENABLED(CONFIG_SECCOMP_SANDBOX) || !sr->confine)
+		return 0;
+	sr->confine = false;
+	control = dm_open();		/* its node may have to be made */
+	if (control >= 0)
+		close(control);
+	err = sandbox_enter(true);
+	return err ? fail(sr->ctx, err, "give up rights") : 0;
+}
+
 int sr_open(struct sr *sr, bool recover)
 {
 	int err;
@@ -37,6 +53,8 @@ int sr_open(struct sr *sr, bool recover)
 		hint(sr->ctx, "sm sr attach %s", sr->uuid.s);
 		return fail_say(sr->ctx, err, "%s", err_text(err));
 	}
+	if (!err && !sr->type->layout->reads_locked)
+		err = sr_confine(sr);
 	if (!err && sr->type->layout->open)
 		err = sr->type->layout->open(sr, recover);
 	sr->opened = !err;		/* what is half open sr_close() undoes all the same */

@@ -2,10 +2,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "arch/clock.h"
-#include "arch/dm.h"
 #include "arch/lock.h"
 #include "arch/proc.h"
 #include "arch/sandbox.h"
@@ -318,8 +316,8 @@ int be_watched(struct run *r)
 }
 
 /*
- * Who reads an lvm SR makes lvm2's lock files, and who reads one on a server speaks
- * to that first.
+ * Who reads an lvm SR takes lvm2's lock, whose file may have to be made, and who reads
+ * one on a server speaks to that first.
  */
 static bool type_needs_more(const struct sr_type *t)
 {
@@ -345,22 +343,22 @@ static bool needs_more(struct run *r)
 /*
  * From here on a verb that only looks can do no more than that, whatever the
  * bytes make of it that it reads.  The core's own children were born before.
+ * One SR that needs a lock first gives that up itself, before its bytes are read;
+ * where there may be several there is no such moment.
  */
 static int confine(struct run *r)
 {
 	bool of_sr = r->row->flags & NEEDS_SR || r->rq->op == OP_SR_LIST || is_of_all(r->rq->op);
-	int err, control;
+	int err;
 
 	if (!IS_ENABLED(CONFIG_SECCOMP_SANDBOX) || !(r->row->flags & INSPECTS) || r->confined ||
 	    r->rq->goes_on)
 		return 0;
-	r->confined = true;
-	if (of_sr && needs_more(r))
-		return 0;
-	control = of_sr ? dm_open() : -1;	/* its node may have to be made */
-	if (control >= 0)
-		close(control);
-	err = sandbox_enter(of_sr);
+	r->confined = !of_sr || !needs_more(r);
+	r->sr.confine = of_sr && (r->confined || (r->sr.type && !may_hang(r->sr.type)));
+	if (r->confined && of_sr)
+		return sr_confine(&r->sr);
+	err = r->confined ? sandbox_enter(false) : 0;
 	return err ? fail(r->ctx, err, "give up rights") : 0;
 }
 

@@ -163,3 +163,19 @@ judged() {
 	guest_ok "judge lvchange --addtag ours $four/MGT && sm vg check $loop && sm sr check k && sm vdi snapshot other s && for v in \$(sm vdi list --sr k --minimal | tr , ' '); do sm vdi delete \$v || exit; done
 		sm sr destroy k && judge losetup -d $loop && rm /mnt/4k.img" >/dev/null
 }
+
+@test "verbs that only look at one SR do so in a sandbox, once they have lvm2's lock" {
+	needs SECCOMP_SANDBOX
+	guest_ok 'sm vdi create raw --sr disks --format raw --size 8M && sm vdi create tree --sr disks --format vhd --size 8M &&
+		sm vdi snapshot tree then && sm vdi attach tree' >/dev/null
+	[[ $output =~ /dev/mapper/sm-([0-9a-f-]+) ]]
+	for verb in "sr show disks" "vdi show raw --sr disks" "vdi show tree" "vdi list --sr disks" "vdi tree disks" "gc plan disks"; do
+		guest_ok "sm $verb" >/dev/null
+		plain=$output
+		# shellcheck disable=SC2086 # words
+		confined sm $verb
+		[ "$output" = "$plain" ] || { echo "$verb: $output, not: $plain"; false; }
+	done
+	# Nothing was made that stays, and the lock is free again.
+	guest_ok 'sm vdi rename raw other && ! ls /run/lock/lvm/V_* 2>/dev/null && judge vgck '"$VG"
+}

@@ -43,6 +43,8 @@ static int lvm_open(struct sr *sr, bool recover)
 	int err = sr->ctx->dry_run ? 0 : lvm_lock(sr, l, !recover);
 
 	if (!err)
+		err = sr_confine(sr);
+	if (!err)
 		err = lvm_find(sr, l, name);
 	if (!err)
 		err = lvm_get(sr, l);

@@ -46,6 +46,29 @@ fails() {
 	[ "$(wc -l <"$LAB_ERR")" -eq 1 ]
 }
 
+# confined CMD…: the verb's answer, once the kernel has said that the verb is in its sandbox.  It cannot end before,
+# since nobody reads: the pipe is full.  Where the storage may go away, a child does the work.
+confined() {
+	# shellcheck disable=SC2016 # all of it is the guest's
+	guest_ok -t 60 '
+		is_in() {
+			while read -r key value; do
+				[ "$key $value" != "Seccomp: 2" ] || return 0
+			done 2>/dev/null <"/proc/$1/status"
+			return 1
+		}
+		rm -f /tmp/answer && mkfifo /tmp/answer && exec 5<>/tmp/answer && head -c 65536 /dev/zero >&5 || exit
+		"$@" >&5 &
+		pid=$! n=0
+		until is_in $pid || { read -r child rest </proc/$pid/task/$pid/children; is_in ${child:-$pid}; }; do
+			[ $((n += 1)) -lt 100 ] && kill -0 $pid && sleep 0.02 || { kill $pid; echo "not in the sandbox"; exit 1; }
+		done
+		head -c 65536 <&5 >/dev/null
+		wait $pid || exit
+		echo /end >&5
+		while IFS= read -r line <&5 && [ "$line" != /end ]; do echo "$line"; done' "$@" >/dev/null
+}
+
 # nothing_left: no attachment, mount, loop or mapped device of ours.
 nothing_left() {
 	guest_ok '! grep -q /run/sr-mount /proc/mounts &&
