@@ -6,6 +6,7 @@
  *	kill	SIGKILL before the call
  *	EIO	the call fails, once (or ENOSPC, EINTR, EMFILE: any of the names below)
  *	EIO+	this call and all behind it fail
+ *	short	a read or write does half of what it was asked for
  *
  * After each, with no step by hand: the verb is given again, the SR must check
  * clean, its disk must be what it was or what it was to become, and when disk
@@ -111,6 +112,7 @@ static char sr[40], vdi[40], copy[40];
 static char out[16384], why[512];
 static const char *where = "";
 static int n_at, bad, bad_before;
+static bool cut;
 
 static void complain(const char *what, const char *more)
 {
@@ -199,6 +201,24 @@ static bool is_spared(long nr)
 }
 
 /*
+ * Half of it, in whole sectors: one that goes around the cache cannot be less.  A short
+ * count is no failure, and the program has to ask for the rest.
+ */
+static bool shorten(struct user_regs_struct *r)
+{
+	switch (r->orig_rax) {
+	case SYS_read: case SYS_write: case SYS_pread64: case SYS_pwrite64:
+		break;
+	default:
+		return false;
+	}
+	if (r->rdx < 2 || r->rdx == 512)
+		return false;
+	r->rdx = r->rdx > 512 ? (r->rdx / 2 + 511) / 512 * 512 : r->rdx / 2;
+	return true;
+}
+
+/*
  * Disturb the n-th system call after exec.  *hit tells whether there was one.
  * err: 0 = kill.
  */
@@ -240,7 +260,11 @@ static int run_disturbed(const char *verb, int n, int err, bool on, bool *hit)
 		if (in && (count == n || (on && count > n))) {
 			ptrace(PTRACE_GETREGS, pid, 0, &r);
 			*hit = true;
-			if (!err) {
+			if (cut) {
+				if (shorten(&r))
+					ptrace(PTRACE_SETREGS, pid, 0, &r);
+				snprintf(why, sizeof(why), "system call %lld", (long long)r.orig_rax);
+			} else if (!err) {
 				kill(pid, SIGKILL);
 			} else if (!is_spared((long)r.orig_rax)) {
 				broken = true;
@@ -546,7 +570,7 @@ static void sweep(const struct example *x, const char *how, int err, int every, 
 {
 	bool on = how[strlen(how) - 1] == '+', hit = true;
 	int tried = 0, refused = 0;
-	char name[80];
+	char name[80], text[1200];
 
 	snprintf(name, sizeof(name), "%s, %s%s", x->name, how, again ? ", and again" : "");
 	where = name;
@@ -562,7 +586,11 @@ static void sweep(const struct example *x, const char *how, int err, int every, 
 		half_made = (!err || on) && !again;
 		if (err && !on && status && !x->downhill)
 			compare();
-		if (status > 128 && err) {
+		if (cut && status) {
+			snprintf(text, sizeof(text), "%s: %.600s", why, out);
+			complain("a short read or write is an error", text);
+		}
+		if (status > 128 && (err || cut)) {
 			snprintf(out, sizeof(out), "it died of signal %d (%s)", status - 128, why);
 			complain(out, "");
 		}
@@ -575,7 +603,7 @@ static void sweep(const struct example *x, const char *how, int err, int every, 
 	printf("# sweep file ");
 	for (const char *s = x->name; *s; s++)
 		putchar(*s == ' ' ? '_' : *s);
-	printf(" %s=%d bad=%d\n", err ? "failed" : "killed", tried, bad - bad_before);
+	printf(" %s=%d bad=%d\n", err || cut ? "failed" : "killed", tried, bad - bad_before);
 	fflush(stdout);
 }
 
@@ -585,12 +613,13 @@ int main(int argc, char **argv)
 	char root[PATH_MAX];
 
 	if (argc < 4 || every < 1 || first < 1)
-		return fprintf(stderr, "usage: sweep SM DIR kill|EIO|EIO+|… [EVERY [FIRST [CASE]]]\n"), 2;
+		return fprintf(stderr, "usage: sweep SM DIR kill|EIO|EIO+|short|… [EVERY [FIRST [CASE]]]\n"), 2;
 	sm = argv[1];
 	dir = argv[2];
 	for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++)
 		if (!strncmp(argv[3], errors[i].name, strlen(errors[i].name)))
 			err = errors[i].err;
+	cut = !strcmp(argv[3], "short");
 	snprintf(root, sizeof(root), "%s/root", dir);
 	setenv("SM_ROOT", root, 1);
 	snprintf(sr, sizeof(sr), "5e5e0000-0000-4000-8000-%012d", getpid());
