@@ -343,7 +343,7 @@ static bool needs_more(struct run *r)
 /*
  * From here on a verb that only looks can do no more than that, whatever the
  * bytes make of it that it reads.  The core's own children were born before.
- * One SR that needs a lock first gives that up itself, before its bytes are read;
+ * One SR that needs more first gives that up itself, before its bytes are read;
  * where there may be several there is no such moment.
  */
 static int confine(struct run *r)
@@ -355,7 +355,7 @@ static int confine(struct run *r)
 	    r->rq->goes_on)
 		return 0;
 	r->confined = !of_sr || !needs_more(r);
-	r->sr.confine = of_sr && (r->confined || (r->sr.type && !may_hang(r->sr.type)));
+	r->sr.confine = of_sr && (r->confined || r->sr.type);
 	if (r->confined && of_sr)
 		return sr_confine(&r->sr);
 	err = r->confined ? sandbox_enter(false) : 0;
