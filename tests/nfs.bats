@@ -223,7 +223,7 @@ within() {
 	guest_ok 'sm sr scan n && sm sr check n && dev=$(sm vdi attach d) && head -c 5 $dev; sm vdi detach d'
 	[[ $output == *hello* ]]
 	guest_ok 'for v in $(sm vdi list --sr n --minimal | tr , " "); do sm vdi delete $v; done; sm sr destroy n
-		umount /mnt/exp/disk; judge dmsetup remove disk; losetup -d /dev/loop7; rm /tmp/disk'
+		umount /mnt/exp/disk; judge dmsetup remove disk; rm -f /dev/mapper/disk /tmp/disk; losetup -d /dev/loop7'
 }
 
 @test "a server that is silent, and comes back" {
@@ -416,16 +416,17 @@ came() {
 	guest_ok 'sm sr attach n && sm vdi show d && sm vdi delete d && sm sr destroy n' >/dev/null
 }
 
-# Some calls of some verbs, others each day; SWEEP_EVERY=1 tries all of all.
+# Some calls of some verbs, others each day; SWEEP_EVERY=1 tries all of all, or of SWEEP_VERBS.
 @test "killed before any system call, by mount and umount too: nothing stays mounted, and the next verb goes on" {
-	local every=${SWEEP_EVERY:-211} verbs=("sr-create sr-attach" "sr-detach vdi-create" "sr-destroy vdi-attach" "vdi-detach vdi-delete")
+	local every=${SWEEP_EVERY:-211} verbs=("sr-create sr-attach" "sr-detach vdi-create" "sr-destroy vdi-attach" "vdi-detach vdi-delete"
+		"vdi-resize vdi-lock" "vdi-unlock vdi-create")
 	local day=$(($(date +%-j)))
 
 	first=${SWEEP_FIRST:-$((day * 7 % every + 1))}
 	echo "SWEEP_FIRST=$first SWEEP_EVERY=$every"
 	[ "$every" -gt 1 ] || verbs=("")
 	guest_put tests/sweep/nfs.sh /tmp/sweep.sh
-	guest_ok -t $((every > 1 ? 600 : 86400)) "bash /tmp/sweep.sh $every $first ${verbs[day % ${#verbs[@]}]}"
+	guest_ok -t $((every > 1 ? 600 : 86400)) "bash /tmp/sweep.sh $every $first ${SWEEP_VERBS-${verbs[day % ${#verbs[@]}]}}"
 	grep '^# sweep' <<<"$output" >&3
 }
 

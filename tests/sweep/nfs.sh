@@ -44,6 +44,7 @@ before() {
 	esac
 	case $verb in
 	vdi-detach | vdi-resize) sm vdi attach one >/dev/null || exit 1 ;;
+	vdi-unlock) sm vdi lock one --owner x || exit 1 ;;
 	esac
 }
 
@@ -53,6 +54,7 @@ run() {
 	sr-*) set -- sr "${verb#sr-}" deaths ;;
 	vdi-create) set -- vdi create one --sr deaths --uuid $one --size 8M --format raw ;;
 	vdi-resize) set -- vdi resize one 8M ;;
+	vdi-*lock) set -- vdi "${verb#vdi-}" one --owner x ;;
 	*) set -- vdi "${verb#vdi-}" one ;;
 	esac
 	dieall "$n" "$(command -v sm)" "$@" >/dev/null 2>&1
@@ -68,6 +70,9 @@ after() {
 	sr-detach) must 0 sr detach deaths && must 0 sr attach deaths ;;
 	vdi-create) must "0 1" vdi create one --sr deaths --uuid $one --size 8M --format raw ;;
 	vdi-resize) must 0 vdi resize one 8M ;;
+	# Whoever has died wanting it is proven dead; he may also have got it.
+	vdi-lock) must "0 3" vdi lock one --owner x && must 0 vdi unlock one --owner x ;;
+	vdi-unlock) [ -z "$(sm lock list --minimal)" ] || must 0 vdi unlock one --owner x ;;
 	vdi-attach | vdi-detach) must 0 vdi "${verb#*-}" one ;;
 	esac
 	must 0 sr check $sr
@@ -80,7 +85,7 @@ after() {
 }
 
 shift 2
-[ $# -gt 0 ] || set -- sr-create sr-destroy sr-attach sr-detach vdi-create vdi-resize vdi-attach vdi-detach vdi-delete
+[ $# -gt 0 ] || set -- sr-create sr-destroy sr-attach sr-detach vdi-create vdi-resize vdi-attach vdi-detach vdi-delete vdi-lock vdi-unlock
 for verb; do
 	tried=0 bad_before=$bad
 	for ((n = first; ; n += every)); do
