@@ -150,10 +150,10 @@ result() {
 # LONG=1, make check-long: more of what looks for the unexpected, for hours nobody
 # waits.  Each stage is a test of the others with its own measure of length.
 if [ -n "${LONG:-}" ]; then
-	export SWEEP_EVERY=1 SWEEP_FIRST=1
+	export SWEEP_EVERY=1 SWEEP_FIRST=1 SWEEP_WAYS='ENOSPC EINTR short' WRITELOG_EVERY=1 WRITELOG_FIRST=0
 	stage unit-musl unit musl
 	needs host bats && stage host host musl tests/host/{sweep,image_crash,gc,lock}.bats
-	needs lab bats && stage lab lab musl tests/{sweep,lvm_host,lvhd,nfs}.bats
+	needs lab bats && stage lab lab musl tests/{sweep,lvm_host,lvhd,nfs,writelog}.bats
 	needs power bats && CUTS=1000 stage power lab musl tests/power.bats
 	needs turns bats && STEPS=2000 stage turns lab musl tests/lvm_turns.bats
 	needs ring bats && SECS=120 stage ring lab musl tests/lvm_ring.bats
@@ -177,7 +177,7 @@ lab_files() { printf 'tests/%s.bats\n' live nfs lvhd lvm_host sr nfs_hosts lvm_t
 needs lab bats && stage lab lab musl $(lab_files)
 # UBSan looks at how we compute, not at when we die or what a table of the kernel's says: few of the sweeps' deaths, one door
 # (the others' have host's tests under it), and nothing of which others compute the same.
-plain='lab_|docs|hybrid|power|lvm_ring|lvm_take|nfs_hosts|dm|churn'
+plain='lab_|docs|hybrid|power|writelog|lvm_ring|lvm_take|nfs_hosts|dm|churn'
 # shellcheck disable=SC2046 # names without blanks
 needs lab-ubsan bats && LAB_DOORS=people STEPS=40 SWEEP_EVERY=1201 GC_STEPS=1 GC_DEPTH=2 stage lab-ubsan lab ubsan \
 	$(lab_files | grep -vE "/($plain)")

@@ -14,6 +14,8 @@
  *	- all but one, or one alone;
  *	- if they are at most MOST (6 without), any choice of them.
  *
+ * Where they are more than 16, only some of them, evenly, are the one that is torn, last or alone.
+ *
  * A write that went around the cache (FUA) is there with all that stands before
  * it as soon as anything is that stands behind it: the log does not tell what
  * was under way at the time.  What was discarded reads as zeroes.
@@ -186,11 +188,12 @@ static void torn(struct state *s, size_t last)
 static void group(size_t number, size_t from, size_t to, unsigned most)
 {
 	struct state s = { number, from, to, SIZE_MAX, 0, calloc(to - from + 1, 1) };
-	size_t *w = calloc(to - from + 1, sizeof(*w)), n = 0;
+	size_t *w = calloc(to - from + 1, sizeof(*w)), n = 0, step;
 
 	for (size_t i = from; i < to; i++)
 		if (items[i].e.sectors && !(items[i].e.flags & MARK))
 			w[n++] = i;
+	step = n / 16 + 1;
 	if (n <= most) {
 		for (unsigned long bits = 0; bits + 1 < 1UL << n; bits++) {
 			for (size_t i = 0; i < n; i++)
@@ -200,7 +203,7 @@ static void group(size_t number, size_t from, size_t to, unsigned most)
 		for (size_t i = 0; i < n; i++)
 			s.has[w[i] - from] = true;
 	} else {
-		for (size_t i = 0; i < n; i++) {
+		for (size_t i = 0; i < n; i += step) {
 			memset(s.has, 0, to - from);
 			s.has[w[i] - from] = true;
 			emit_legal(&s);
@@ -210,7 +213,8 @@ static void group(size_t number, size_t from, size_t to, unsigned most)
 		}
 		memset(s.has, 0, to - from);
 		for (size_t i = 0; i < n; i++) {
-			emit(&s);
+			if (i % step == 0)
+				emit(&s);
 			s.has[w[i] - from] = true;
 		}
 	}
@@ -218,7 +222,8 @@ static void group(size_t number, size_t from, size_t to, unsigned most)
 	memset(s.has, 0, to - from);
 	for (size_t i = 0; i < n; i++) {
 		s.has[w[i] - from] = true;
-		torn(&s, w[i]);
+		if (i % step == 0)
+			torn(&s, w[i]);
 	}
 	free(s.has);
 	free(w);

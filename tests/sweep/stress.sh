@@ -25,7 +25,7 @@ may() {
 	said=$(sm "$@" 2>&1)
 	status=$?
 	took=$(((${EPOCHREALTIME/./} - from) / 1000))
-	[ $took -le $longest ] || { longest=$took; echo "$took ms: sm $*" >"$d/took/$me"; }
+	[ "$took" -le "$longest" ] || { longest=$took; echo "$took ms: sm $*" >"$d/took/$me"; }
 	case " $want " in
 	*" $status "*) return $status ;;
 	esac
@@ -84,7 +84,9 @@ worker() {
 			[ ${#mine[@]} -gt 1 ] && [ ${#mine[@]} -lt "$most" ] && [ "${kind[${mine[-1]}]}" = vhd ] && make "${mine[-1]}"
 			;;
 		11)
-			[ ${#mine[@]} -gt 1 ] && v=${mine[-1]} && [ "${kind[$v]}" != snapshot ] && [ "${size[$v]}" -lt 12582912 ] || continue
+			[ ${#mine[@]} -gt 1 ] || continue
+			v=${mine[-1]}
+			if [ "${kind[$v]}" = snapshot ] || [ "${size[$v]}" -ge 12582912 ]; then continue; fi
 			may 0 vdi resize "$v" $((size[$v] + 4194304)) --sr "$sr" && size[$v]=$((size[$v] + 4194304))
 			;;
 		esac

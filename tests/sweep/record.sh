@@ -1,0 +1,74 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# record.sh lvm|file DISK LOG: in the lab, do the verbs that change an SR, with all that reaches
+# DISK noted in LOG by dm-log-writes.  Three marks for each verb: STEP.from, STEP.done as
+# soon as it has answered, and STEP.end when the rest is flushed, too.  Then replay.sh.
+# FEW=1 leaves out those that change little.
+set -eu
+
+type=$1 disk=$2 log=$3
+one=11111111-0000-4000-8000-000000000001
+two=11111111-0000-4000-8000-000000000002
+raw=11111111-0000-4000-8000-000000000003
+export SM_GC=off
+
+mark() { judge dmsetup message logged 0 mark "$1"; }
+
+settle() {
+	[ "$type" = lvm ] || sync
+	dd if=/dev/null of=/dev/mapper/logged conv=fsync,notrunc 2>/dev/null
+}
+
+# step NAME SM-ARGUMENT…
+step() {
+	case ${FEW-}$1 in 1raw_* | 1cbt_* | 1rename) return ;; esac
+	settle
+	mark "$1.from"
+	sm "${@:2}" >/dev/null
+	mark "$1.done"
+	settle
+	mark "$1.end"
+}
+
+# put DISK [SECTOR BYTE]…: eight sectors of it
+put() {
+	local disk=$1 dev
+
+	dev=$(sm vdi attach "$disk")
+	while shift; [ $# -gt 0 ]; do
+		head -c 4096 /dev/zero | tr '\0' "\\$2" | dd of="$dev" bs=512 seek="$1" conv=fsync,notrunc 2>/dev/null
+		shift
+	done
+	sm vdi detach "$disk"
+}
+
+# A path of it, so that nobody takes DISK for a second device with the same bytes.
+judge dmsetup --noudevsync create -u mpath-logged logged --table "0 $(blockdev --getsz "$disk") log-writes $disk $log"
+case $type in
+lvm) at=(--type lvm --dconf device=/dev/mapper/logged) ;;
+file)
+	judge mkfs.ext4 -q -E lazy_itable_init=0,lazy_journal_init=0 /dev/mapper/logged
+	mkdir -p /srv/logged
+	mount /dev/mapper/logged /srv/logged
+	at=(--type file --dconf location=/srv/logged/sr)
+	;;
+esac
+step sr_create sr create s --uuid 6f0c1a52-3b7e-4d0a-9a51-0d2c4b8f7e11 "${at[@]}"
+step vhd_create vdi create one --sr s --size 4M --format vhd --uuid $one
+step raw_create vdi create raw --sr s --size 4M --format raw --uuid $raw
+put one 0 101 4096 102
+step snapshot vdi snapshot one two --uuid $two
+[ -n "${FEW-}" ] || put one 0 104
+step vhd_resize vdi resize one 6M
+step raw_resize vdi resize raw 8M
+step rename vdi rename raw new
+step cbt_enable cbt enable one
+step delete vdi delete two
+step gc gc run s
+step raw_delete vdi delete new
+step clone vdi clone one two --uuid $two
+step cbt_disable cbt disable one
+sm sr detach s
+[ "$type" = lvm ] || umount /srv/logged
+judge dmsetup --noudevsync remove logged
