@@ -12,12 +12,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include <time.h>
 
 #include "lib/uuid.h"
 
 struct clock_alarm {
-	timer_t timer;
+	int timer;		/* the kernel's number */
 	bool made;
 };
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/random.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,14 +31,21 @@ uint64_t clock_now_boot(void)
 	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec + 1;
 }
 
-/* A kernel without such timers has those of alarm(2), which do not see a suspension. */
+#ifndef SYS_timer_settime64	/* where time_t never had 32 bits */
+#define SYS_timer_settime64	SYS_timer_settime
+#endif
+
+/*
+ * The C library's timers bring their threads along.  A kernel without such timers
+ * has those of alarm(2), which do not see a suspension.
+ */
 void clock_alarm(struct clock_alarm *a, unsigned int seconds)
 {
 	const struct itimerspec t = { .it_value = { .tv_sec = (time_t)seconds } };
 
 	if (!a->made && seconds)
-		a->made = !timer_create(CLOCK_BOOTTIME, NULL, &a->timer);
-	if (!a->made || timer_settime(a->timer, 0, &t, NULL))
+		a->made = !syscall(SYS_timer_create, CLOCK_BOOTTIME, NULL, &a->timer);
+	if (!a->made || syscall(SYS_timer_settime64, a->timer, 0, &t, NULL))
 		alarm(seconds);
 }
 
