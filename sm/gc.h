@@ -83,6 +83,7 @@ struct gc {
 	struct lease_hold hold;	/* the collector's among hosts */
 	bool open;		/* the SR is, while data is copied */
 	bool detached;		/* nobody waits for us */
+	bool signalled;		/* to stop */
 	uint64_t cap;		/* bytes a second; 0 = as the disk can */
 	struct gc_status st;
 	uint64_t told;		/* when the status was written last */

@@ -126,8 +126,10 @@ int gc_must_stop(struct gc *g)
 	sigset_t set;
 
 	signals(&set);
-	if (sigtimedwait(&set, NULL, &now) > 0)
+	if (g->signalled || sigtimedwait(&set, NULL, &now) > 0) {
+		g->signalled = true;	/* whoever asks next is to hear of it, too */
 		return fail_say(ctx, -EINTR, "interrupted");
+	}
 	if (!access(flag_path(ctx, &g->r->sr.uuid), F_OK))
 		return fail_say(ctx, -EINTR, "asked to stop");
 	if (!clock_left(ctx->deadline))
