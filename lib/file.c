@@ -13,7 +13,7 @@
 #include "lib/file.h"
 #include "lib/io.h"
 
-int file_write_new(int dir, const char *name, const void *data, size_t len, mode_t mode)
+static int write_new(int dir, const char *name, const void *data, size_t len, mode_t mode, bool keep)
 {
 	_close_ int fd = -1;
 	int err = unlink_quiet(dir, name);
@@ -26,7 +26,7 @@ int file_write_new(int dir, const char *name, const void *data, size_t len, mode
 	err = write_all(fd, data, len);
 	if (!err && mode != 0600 && fchmod(fd, mode))
 		err = -errno;
-	if (!err && fsync(fd))
+	if (!err && keep && fsync(fd))
 		err = -errno;
 	/* NFS may report a failed write here and nowhere else. */
 	if (close(take_fd(&fd)) && !err)
@@ -36,14 +36,19 @@ int file_write_new(int dir, const char *name, const void *data, size_t len, mode
 	return err;
 }
 
-int file_replace(int dir, const char *name, const void *data, size_t len, mode_t mode)
+int file_write_new(int dir, const char *name, const void *data, size_t len, mode_t mode)
+{
+	return write_new(dir, name, data, len, mode, true);
+}
+
+static int replace(int dir, const char *name, const void *data, size_t len, mode_t mode, bool keep)
 {
 	char tmp[NAME_MAX + 1];
 	int err;
 
 	if (snprintf(tmp, sizeof(tmp), ".%s.new", name) >= (int)sizeof(tmp))
 		return -ENAMETOOLONG;
-	err = file_write_new(dir, tmp, data, len, mode);
+	err = write_new(dir, tmp, data, len, mode, keep);
 	if (err)
 		return err;
 	if (renameat(dir, tmp, dir, name)) {	/* commit */
@@ -51,7 +56,17 @@ int file_replace(int dir, const char *name, const void *data, size_t len, mode_t
 		unlinkat(dir, tmp, 0);		/* harmless if it stays */
 		return err;
 	}
-	return fsync(dir) && errno != EINVAL ? -errno : 0;	/* as fs_sync_dir() */
+	return keep && fsync(dir) && errno != EINVAL ? -errno : 0;	/* as fs_sync_dir() */
+}
+
+int file_replace(int dir, const char *name, const void *data, size_t len, mode_t mode)
+{
+	return replace(dir, name, data, len, mode, true);
+}
+
+int file_show(int dir, const char *name, const void *data, size_t len, mode_t mode)
+{
+	return replace(dir, name, data, len, mode, false);
 }
 
 /* Read to the end, which a file of /proc does not announce by its size. */

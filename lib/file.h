@@ -23,6 +23,8 @@ struct arena;
  * new file is called ".NAME.new", and one left behind by a death is replaced.
  */
 int file_replace(int dir, const char *name, const void *data, size_t len, mode_t mode);
+/* The same for what ends with the boot, below /run: whole for who reads it, and not flushed. */
+int file_show(int dir, const char *name, const void *data, size_t len, mode_t mode);
 
 /*
  * The first half of that: a new file with all its bytes on the disk, in place of

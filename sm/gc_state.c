@@ -190,7 +190,7 @@ void gc_tell(struct gc *g, const char *state)
 	print(&g->st, &b);
 	dir = open_state(g->r->ctx, &g->r->sr.uuid, true);
 	if (dir >= 0)
-		file_replace(dir, "status", b.p, b.n, 0644);
+		file_show(dir, "status", b.p, b.n, 0644);
 }
 
 static uint64_t number(const char *s)
@@ -257,7 +257,7 @@ int gc_mark(struct gc *g, const struct uuid *vdi)
 {
 	struct ctx *ctx = g->r->ctx;
 	_close_ int dir = open_state(ctx, &g->r->sr.uuid, true);
-	int err = dir < 0 ? dir : file_replace(dir, vdi->s, "", 0, 0600);
+	int err = dir < 0 ? dir : file_show(dir, vdi->s, "", 0, 0600);
 
 	return err ? fail(ctx, err, "write %s/%s", state_dir(ctx, &g->r->sr.uuid), vdi->s) : 0;
 }
