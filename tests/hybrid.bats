@@ -6,7 +6,9 @@
 setup_file() {
 	load helpers/lab
 	load helpers/sm
+	load helpers/dm
 	lab_start --disk a:1G --disk b:512M
+	dm_tool dieat
 	guest_put "$BATS_TEST_DIRNAME/nbd/guest.bash" /tmp/nbd.bash
 }
 
@@ -117,4 +119,22 @@ each_type() {
 		kill -9 $w; wait_worker $w; timeout 15 dd if=$D of=/dev/null bs=1M count=1 iflag=direct status=none
 		wait $p; check 2 4 1; sm vdi resize v 82M; pattern 3 80 2; check 3 80 2
 		sm vdi detach v; nothing_left; image_is_sound' 90
+}
+
+@test "who grows a disk dies at any system call: the disk goes on, and so does the next server" {
+	local every=${GROW_EVERY:-149}
+
+	new_sr file
+	in_guest "every=$every first=$(($(date +%-j) * 7 % every + 1))"'
+		sm vdi attach v; pattern 5 0 8; judge sync $D; full 4; size=64 died=0
+		for ((n = first; ; n += every)); do
+			s=0; dieat $n sm vdi resize v $((size += 2))M >/dev/null 2>&1 || s=$?
+			check 5 0 8; pattern 6 32 2; check 6 32 2
+			[ $s = 137 ] || break
+			died=$((died + 1))
+		done
+		[ $s = 0 ]; [ $died -gt 2 ]
+		w=$(worker); kill -9 $w; wait_worker $w; check 5 0 8; check 6 32 2
+		[ "$(blockdev --getsize64 $D)" = $((size << 20)) ]; pattern 7 $((size - 2)) 2; check 7 $((size - 2)) 2
+		sm vdi detach v; nothing_left; image_is_sound' 120
 }

@@ -117,7 +117,7 @@ static int find_port(struct arena *a, int ctl, const struct uuid *vdi, dev_t *po
 
 /* --- for the verbs ---------------------------------------------------------------- */
 
-/* One that is there already may be full of blocks: it is left as it is, if its size is right. */
+/* One that is there already, of the right size, is left to its server, with what that has made of it. */
 static bool is_made(int ctl, const struct dm_device *d, uint64_t sectors, dev_t *dev)
 {
 	char path[DM_PATH_MAX];
@@ -133,23 +133,28 @@ static bool is_made(int ctl, const struct dm_device *d, uint64_t sectors, dev_t 
 }
 
 static int make_below(struct sr *sr, int ctl, const struct vdi *vdi, dev_t nbd, uint64_t sectors,
-		      dev_t *dev)
+		      bool anew, dev_t *dev)
 {
 	struct arena *a = &sr->ctx->arena;
 	struct dm_target all = linear(a, 0, sectors, nbd, 0);
 	struct dm_table t = { .target = &all, .n = 1 };
 	struct dm_device d;
-
 	int err;
 
 	describe(a, &vdi->uuid, &d);
-	if (is_made(ctl, &d, sectors, dev))
+	if (!anew && is_made(ctl, &d, sectors, dev))
 		return 0;
 	d.table = &t;
 	err = dm_activate(ctl, &d, dev);
 	return err ? err : 1;
 }
 
+/*
+ * A new switch takes its ways in turn until it is settled, and who was to do that may
+ * die before.  So below it must be one piece then, which leads to the server as the
+ * other way does: what goes through it waits for nothing else.  The server adds no
+ * others before the port has its size (promote()).
+ */
 int hybrid_table(struct sr *sr, const struct vdi *vdi, dev_t nbd, uint64_t size, struct dm_table *t)
 {
 	struct arena *a = &sr->ctx->arena;
@@ -157,11 +162,13 @@ int hybrid_table(struct sr *sr, const struct vdi *vdi, dev_t nbd, uint64_t size,
 	_close_ int ctl = dm_open();
 	uint64_t end = 0;
 	dev_t below, port;
+	bool fresh;
 	int made;
 
 	if (ctl < 0 || !last)
 		return -EOPNOTSUPP;
-	made = make_below(sr, ctl, vdi, nbd, sectors, &below);
+	fresh = find_port(a, ctl, &vdi->uuid, &port, &end) <= 0 || end != last;
+	made = make_below(sr, ctl, vdi, nbd, sectors, fresh, &below);
 	if (made < 0) {
 		logf_info(sr->ctx, "VDI %s is served without short cuts: %s", vdi->uuid.s, err_text(made));
 		return -EOPNOTSUPP;
@@ -174,8 +181,7 @@ int hybrid_table(struct sr *sr, const struct vdi *vdi, dev_t nbd, uint64_t size,
 				       major(below), minor(below)),
 	};
 	t->target[1] = linear(a, last, sectors, nbd, last);
-	/* What its server has made meanwhile may be there, and the port still be smaller. */
-	return made || find_port(a, ctl, &vdi->uuid, &port, &end) <= 0 || end != last;
+	return made || fresh;
 }
 
 /* At first a switch takes its ways in turn. */
@@ -375,14 +381,19 @@ static int promote(struct hybrid *h, struct ctx *ctx, int n)
 		err = find_port(a, ctl, h->vdi, &port, &to);
 	if (err <= 0)
 		return err ? err : off(h, ctx, "its device is of one piece");
+	if (to != regions(disk_size(h->disk)) * BLOCK)
+		return -EAGAIN;			/* it is about to grow */
 	err = nbd_info(n, &nbd);
 	if (!err)
 		err = open_below(h, ctx, &b);
 	if (err)
 		return err;
 	make_table(h, a, nbd.dev, &b, &p);
-	/* Where there is no room for all, some lose their piece: nothing may be on its way there. */
-	if (p.t.n + 3 > HYBRID_PIECES)
+	/*
+	 * Where there is no room for all, some lose their piece: nothing may be on its way
+	 * there.  And the first time nobody may have settled the switch.
+	 */
+	if (p.t.n + 3 > HYBRID_PIECES || !h->done)
 		err = map_none(ctl, port, disk_size(h->disk));
 	if (!err)
 		err = swap(ctl, dev, &p.t);
@@ -404,6 +415,8 @@ void hybrid_tick(struct hybrid *h, struct ctx *ctx, int n)
 	if (!quiet && full - h->done < (h->done / 8 > BATCH ? h->done / 8 : BATCH))
 		return;
 	err = promote(h, ctx, n);
+	if (err == -EAGAIN)
+		return;
 	h->done = full;
 	/* A large table takes its time: most of the time is left to others. */
 	h->next = clock_now_mono() + 16 * (clock_now_mono() - now);
