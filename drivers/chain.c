@@ -160,6 +160,26 @@ int chain_new_top(struct sr *sr, const struct vdi *vdi, const struct vdi *base, 
 	return err;
 }
 
+int chain_all(struct sr *sr, const struct vdi *vdi, bool writable, struct chain *c)
+{
+	const struct layout *l = sr->type->layout;
+	int how = CHAIN_HURRY | (writable ? CHAIN_WRITE : 0);
+	struct uuid at = vdi->uuid;
+	struct vdi v;
+	int err = 0;
+
+	for (c->all = true; !err && at.s[0]; at = v.parent, how &= ~CHAIN_WRITE) {
+		err = l->find(sr, &at, &v);
+		if (!err && (c->n == CHAIN_SENT || (how & CHAIN_WRITE && v.hidden)))
+			err = c->n ? -E_IMAGE_DEEP : -E_VDI_HIDDEN;
+		if (!err && how & CHAIN_WRITE && l->volume_inflate)
+			err = l->volume_inflate(sr, &v);
+		if (!err)
+			err = add_level(sr, &v, how, c);
+	}
+	return err;
+}
+
 int chain_keep(const struct image *im, bool writable, struct chain *c)
 {
 	*c = (struct chain){ .writable = writable };
@@ -203,7 +223,7 @@ static int take_level(struct again *a, int flags, struct io **io, enum image_for
 		return -errno;
 	*f = a->c->level[a->next].format;
 	a->next++;
-	return io_from_fd(io, fd, flags | (how & O_DIRECT ? IO_DIRECT : 0));
+	return io_from_fd(io, fd, flags | (how & O_DIRECT || a->c->all ? IO_DIRECT : 0));
 }
 
 static int next_parent(void *arg, const struct image_parent *want, struct io **io,
@@ -219,5 +239,11 @@ int chain_again(const struct chain *c, struct image **im)
 	enum image_format f;
 	int err = take_level(&a, c->writable ? IO_RDWR : IO_RDONLY, &io, &f);
 
-	return err ? err : image_open(im, io, f, c->writable ? IMAGE_RDWR : 0, next_parent, &a);
+	if (!err)
+		err = image_open(im, io, f, c->writable ? IMAGE_RDWR : 0, next_parent, &a);
+	if (!err && c->all && c->writable && !is_aligned(*im)) {
+		image_close(*im);
+		return -EINVAL;		/* as chain_open() finds, and then does without */
+	}
+	return err;
 }

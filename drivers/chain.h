@@ -48,9 +48,11 @@ int chain_lv_close(struct sr *sr, const struct vdi *vdi);
  * The same images for another process: descriptors that a child inherits, and
  * what they hold.  Fds are -1 from n on.
  */
+#define CHAIN_SENT	32u	/* levels at most that a server is told (drivers/control.h) */
 struct chain {
 	size_t n;
 	bool writable;
+	bool all;		/* the disk's images, the leaf first; else as of chain_new_top() */
 	struct {
 		int fd;
 		enum image_format format;
@@ -63,6 +65,9 @@ struct chain {
  */
 int chain_new_top(struct sr *sr, const struct vdi *vdi, const struct vdi *base, bool writable,
 		  struct chain *c);
+
+/* And of a server that has closed them: all that the disk is now.  It bypasses the page cache. */
+int chain_all(struct sr *sr, const struct vdi *vdi, bool writable, struct chain *c);
 
 /* Copies of the descriptors of an open image. */
 int chain_keep(const struct image *im, bool writable, struct chain *c);

@@ -17,7 +17,6 @@
 #include "lib/num.h"
 
 #define PAUSE_MS	10000	/* a change takes milliseconds; the kernel asks again after 30 s */
-#define LEVELS		2u	/* of "go" */
 #define RESUME_MS	60000	/* others may have the lock first */
 
 const char *control_path(struct sr *sr, const struct uuid *vdi)
@@ -36,7 +35,7 @@ static void take_fds(struct msghdr *m, struct chain *c)
 		int fd;
 
 		memcpy(&fd, CMSG_DATA(h) + i * sizeof(fd), sizeof(fd));
-		if (c->n < LEVELS)
+		if (c->n < CHAIN_SENT)
 			c->level[c->n++].fd = fd;
 		else
 			close(fd);
@@ -45,7 +44,7 @@ static void take_fds(struct msghdr *m, struct chain *c)
 
 static ssize_t receive(int fd, char *to, size_t room, struct chain *c)
 {
-	union { struct cmsghdr align; char buf[CMSG_SPACE(LEVELS * sizeof(int))]; } u;
+	union { struct cmsghdr align; char buf[CMSG_SPACE(CHAIN_SENT * sizeof(int))]; } u;
 	struct iovec iov = { to, room };
 	struct msghdr m = {
 		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = c ? u.buf : NULL,
@@ -95,11 +94,14 @@ int control_hear(int fd, char line[CONTROL_LINE], int ms)
 int control_hear_go(int fd, char line[CONTROL_LINE], int ms, struct chain *c)
 {
 	int err = hear(fd, line, ms, c);
-	bool fits = !err && !strncmp(line, "go ", 3) && c->n == LEVELS && strlen(line) == 3 + LEVELS;
+	const char *p = err ? NULL : !strncmp(line, "go ", 3) ? line + 3 :
+		!strncmp(line, "all ", 4) ? line + 4 : NULL;
+	bool fits = p && c->n && strlen(p) == c->n;
 
-	for (size_t i = 0; fits && i < LEVELS; i++) {
-		fits = line[3 + i] == 'v' || line[3 + i] == 'r';
-		c->level[i].format = line[3 + i] == 'v' ? IMAGE_VHD : IMAGE_RAW;
+	c->all = p == line + 4;
+	for (size_t i = 0; fits && i < c->n; i++) {
+		fits = p[i] == 'v' || p[i] == 'r';
+		c->level[i].format = p[i] == 'v' ? IMAGE_VHD : IMAGE_RAW;
 	}
 	if (!fits)
 		chain_drop(c);
@@ -197,35 +199,45 @@ int control_hold(struct sr *sr, const struct uuid *vdi, int *hold)
 
 static int send_go(int fd, const struct chain *c)
 {
-	union { struct cmsghdr align; char buf[CMSG_SPACE(LEVELS * sizeof(int))]; } u = { 0 };
-	char line[] = "go vv\n";
-	struct iovec iov = { line, sizeof(line) - 1 };
+	union { struct cmsghdr align; char buf[CMSG_SPACE(CHAIN_SENT * sizeof(int))]; } u = { 0 };
+	char line[CONTROL_LINE];
+	int n = snprintf(line, sizeof(line), c->all ? "all " : "go ");
+	struct iovec iov = { line, (size_t)n + c->n + 1 };
 	struct msghdr m = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf, .msg_controllen = sizeof(u.buf),
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf, .msg_controllen = CMSG_SPACE(c->n * sizeof(int)),
 	};
 
 	if (!c->n)
 		return control_say(fd, "go");
 	*CMSG_FIRSTHDR(&m) = (struct cmsghdr){
-		.cmsg_len = CMSG_LEN(LEVELS * sizeof(int)), .cmsg_level = SOL_SOCKET,
+		.cmsg_len = CMSG_LEN(c->n * sizeof(int)), .cmsg_level = SOL_SOCKET,
 		.cmsg_type = SCM_RIGHTS,
 	};
-	for (size_t i = 0; i < LEVELS; i++) {
+	for (size_t i = 0; i < c->n; i++) {
 		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&m)) + i * sizeof(int), &c->level[i].fd, sizeof(int));
-		line[3 + i] = c->level[i].format == IMAGE_VHD ? 'v' : 'r';
+		line[(size_t)n + i] = c->level[i].format == IMAGE_VHD ? 'v' : 'r';
 	}
+	line[(size_t)n + c->n] = '\n';
 	return sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)iov.iov_len ? 0 : -EPIPE;
 }
 
-int control_go(struct sr *sr, const struct uuid *vdi, const struct chain *c, int *hold)
+/* "running SIZE" */
+static int take_size(struct sr *sr, const char *line, uint64_t *size)
+{
+	const char *s = after(line, "running");
+
+	return !s ? refused(sr, line) : num_take(&s, size) && !*s ? 0 : -EPROTO;
+}
+
+int control_go(struct sr *sr, const struct uuid *vdi, const struct chain *c, int *hold, uint64_t *size)
 {
 	char line[CONTROL_LINE];
 	int err = send_go(*hold, c);
 
 	if (!err)
 		err = control_hear(*hold, line, PAUSE_MS);
-	if (!err && !after(line, "running"))
-		err = refused(sr, line);
+	if (!err)
+		err = take_size(sr, line, size);
 	if (err)
 		return fail(sr->ctx, err, "let the server of VDI %s go on", vdi->s);
 	close(take_fd(hold));
@@ -235,7 +247,6 @@ int control_go(struct sr *sr, const struct uuid *vdi, const struct chain *c, int
 static int resume_it(struct sr *sr, int fd, uint64_t *size)
 {
 	char line[CONTROL_LINE];
-	const char *s;
 	int err = control_say(fd, "resume");
 
 	if (!err)
@@ -243,10 +254,7 @@ static int resume_it(struct sr *sr, int fd, uint64_t *size)
 	if (err)
 		return fail_say(sr->ctx, err == -ETIMEDOUT ? -E_BUSY : -EIO,
 				err == -ETIMEDOUT ? "it does not answer" : "it has died");
-	if (after(line, "later"))
-		return 0;
-	s = after(line, "running");
-	return !s ? refused(sr, line) : num_take(&s, size) && !*s ? 0 : -EPROTO;
+	return after(line, "later") ? 0 : take_size(sr, line, size);
 }
 
 int control_resume(struct sr *sr, const struct uuid *vdi, int *hold, uint64_t *size)

@@ -13,7 +13,9 @@
  *							the disk by its uuid, opens its
  *	  ◀─────────────────────── "running SIZE"	images, lets the requests go on
  *
- * There is one way on, whoever asks for it and whoever died: under the lock, by
+ * A commander who still has the lock when all that the disk needs is done can say what
+ * its images are ("all"): then it goes on at once, and need not look.  Otherwise
+ * there is one way on, whoever asks for it and whoever died: under the lock, by
  * what the SR says is the disk now.  So a server never writes to an image that
  * has become another's parent: whoever makes it one holds the lock from the
  * pause on, and a commander who dies lets go of both.  One who stays longer than
@@ -29,8 +31,10 @@
  *	hold MS		as pause, but its images stay open
  *	go		after that: nothing has changed, or,
  *	go BASE LEAF	a letter and a descriptor each: the old image, which is a parent
- *			now and only read, and the disk's new one upon it.  "running",
- *			or "error WHY", and it is as if nothing had been said
+ *			now and only read, and the disk's new one upon it.
+ *			"running SIZE", or "error WHY", and it stays paused
+ *	all LEAF ...	after either, and with the lock: likewise all its images, the leaf
+ *			first.  The same answers
  *	state		"running", "paused", "opening" or "failed"
  *	log		"logged": the log of changed blocks has all that was written so far
  *
@@ -62,13 +66,15 @@ int control_pause(struct sr *sr, const struct uuid *vdi, int *hold);
 int control_resume(struct sr *sr, const struct uuid *vdi, int *hold, uint64_t *size);
 
 /*
- * The short way, for who makes a parent of a disk's image and has a new one: he
- * has the lock all the time, and nobody needs to look what the disk is.  If
- * control_go() fails *hold stays, and control_resume() is the way on; there too
- * the server forgets its images first.  No levels: all is as it was.
+ * The short way: who has the lock all the time says what the disk's images are, and
+ * nobody needs to look.  A hold is for who makes a parent of its image and has a new
+ * one upon it; after that, no levels: all is as it was.  If control_go() fails *hold
+ * stays, and control_resume() is the way on; there the server forgets its images
+ * first.  *size is the disk's now.
  */
 int control_hold(struct sr *sr, const struct uuid *vdi, int *hold);
-int control_go(struct sr *sr, const struct uuid *vdi, const struct chain *c, int *hold);
+int control_go(struct sr *sr, const struct uuid *vdi, const struct chain *c, int *hold,
+	       uint64_t *size);
 
 /* Ask for the log of changed blocks; no lock is needed.  -E_BUSY, or it could not. */
 int control_log(struct sr *sr, const struct uuid *vdi);

@@ -57,9 +57,10 @@ struct datapath {
 	int (*pause)(struct sr *sr, const struct vdi *vdi, int *hold);
 	int (*resume)(struct sr *sr, const struct vdi *vdi, int *hold);
 	/*
-	 * The short way, for a disk whose image becomes another's parent: it is held
-	 * with nothing made inactive, and goes on under the SR's lock with the two that
-	 * it is told, or as it was.  When that fails, resume() does it.  NULL = the long one.
+	 * The short way.  A disk whose image becomes another's parent is held with
+	 * nothing made inactive.  After that or a pause, go() lets it go on under the SR's
+	 * lock with the images that it is told, or as it was, and shows a new size.  When
+	 * that fails and *hold is still open, resume() does it.  NULL = the long one.
 	 */
 	int (*hold)(struct sr *sr, const struct vdi *vdi, int *hold);
 	int (*go)(struct sr *sr, const struct vdi *vdi, const struct chain *c, int *hold);

@@ -229,14 +229,16 @@ struct layout {
 	 *	  ...
 	 *	merge_leaf()	the parent takes the leaf's place, name and record
 	 *			(commit), under upstream's journal where it takes several
-	 *			writes; open() with recover finishes or undoes it
+	 *			writes; open() with recover finishes or undoes it.  Once it
+	 *			has, and a guest that waits may write it, go() (or NULL)
 	 *
 	 * more: bytes by which the parent's image may grow.
 	 */
 	int (*merge_begin)(struct sr *sr, const struct vdi *vdi, struct vdi *parent, uint64_t more);
 	int (*merge_copied)(struct sr *sr, const struct vdi *vdi);
 	int (*merge_end)(struct sr *sr, const struct vdi *vdi, const struct vdi *parent);
-	int (*merge_leaf)(struct sr *sr, const struct vdi *leaf, const struct vdi *parent);
+	int (*merge_leaf)(struct sr *sr, const struct vdi *leaf, const struct vdi *parent,
+			  void (*go)(void *arg), void *arg);
 	/* All journals of that kind, and removing those of one VDI, which may be gone. */
 	int (*merge_journals)(struct sr *sr, struct merge_journal **v, size_t *n);
 	int (*merge_forget)(struct sr *sr, const struct uuid *vdi);

@@ -5,6 +5,7 @@
  *	gc.c		the verbs, and the loop: look, take the first step, again
  *	gc_look.c	the trees of an SR, and what is known of them
  *	gc_step.c	one step
+ *	gc_live.c	disks in use meanwhile
  *	gc_state.c	who collects here, who wants him to stop, how far he is
  *	gc_plan.c	which steps
  *
@@ -125,6 +126,20 @@ void gc_forget(struct gc *g, const struct uuid *vdi);
 
 /* The SR is open and locked by the look, and let go of when this returns. */
 int gc_step(struct gc_look *k, const struct gc_step *s);
+
+/*
+ * What is attached in the subtree of a VDI waits, until gc_go_on() says what it is
+ * now, or the look is over; of two images in use nobody has anything open then.
+ */
+int gc_hold_below(struct gc_look *k, const struct vdi *top);
+int gc_hold_pair(struct gc_look *k, const struct vdi *vdi, const struct vdi *parent);
+/* Nor what holds this volume active. */
+int gc_hold_not(struct gc_look *k, const struct vdi *vdi);
+void gc_go_on(void *look);
+/* Is there too much in a disk in use to merge it while it waits?  1, 0, or an error. */
+int gc_too_much(struct gc_look *k, const struct vdi *vdi, uint64_t *data);
+/* Then a new image on top of it. */
+int gc_split(struct gc_look *k, const struct vdi *vdi, uint64_t data);
 
 int gc_begin(struct gc *g);
 void gc_end(struct gc *g, int err);

@@ -23,14 +23,12 @@
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/log.h"
-#include "lib/text/size.h"
 #include "sm/gc.h"
 #include "sm/lease.h"
 #include "sm/live.h"
-#include "sm/snapshot.h"
 #include "sm/tree.h"
 
-#define RELINK_MOST	8u	/* children in one go: each is a few flushes */
+#define RELINK_MOST	8u	/* children in one go, each a few flushes, with the lock */
 
 static const struct layout *layout_of(const struct gc_look *k)
 {
@@ -67,45 +65,16 @@ static int delete(struct gc_look *k, const struct vdi *vdi)
 	return err;
 }
 
-/* Those that are attached in the subtree of a VDI wait until the look is over. */
-static int hold_below(struct gc_look *k, const struct vdi *top)
-{
-	int err = 0;
-
-	for (size_t i = 0; IS_ENABLED(CONFIG_SERVE) && !err && i < k->l.n; i++) {
-		const struct vdi *v = &k->l.v[i], *at = v;
-
-		while (at && at != top)
-			at = tree_parent(&k->l, at);
-		if (at && v->at.active)
-			err = live_hold(&k->run, v);
-	}
-	return err;
-}
-
-static int let_go(struct gc_look *k, const struct vdi *vdi)
-{
-	return IS_ENABLED(CONFIG_SERVE) ? live_release(&k->run, vdi) : 0;
-}
-
-/* And nobody has the two images open, nor what holds them active. */
-static int hold_pair(struct gc_look *k, const struct vdi *vdi, const struct vdi *parent)
-{
-	int err = hold_below(k, vdi);
-
-	if (!err)
-		err = let_go(k, vdi);
-	return err ? err : let_go(k, parent);
-}
-
 /* The parent shows nothing of its own; once nobody stands on it, it is garbage. */
 static int unstack(struct gc_look *k, const struct vdi *vdi, const struct vdi *parent)
 {
 	const struct vdi *grand = tree_parent(&k->l, parent);
-	int err = hold_pair(k, vdi, parent);
+	int err = gc_hold_pair(k, vdi, parent);
 
 	if (!err)
 		err = layout_of(k)->volume_compose(&k->run.sr, vdi, grand);	/* commit */
+	if (!err)
+		gc_go_on(k);
 	if (!err)
 		err = remove_node(k, parent);
 	if (!err)
@@ -116,21 +85,42 @@ static int unstack(struct gc_look *k, const struct vdi *vdi, const struct vdi *p
 
 /* --- children on their new parent --------------------------------------------------- */
 
+/* Only what stands on this child waits for it. */
+static int relink_one(struct gc_look *k, const struct vdi *child, const struct vdi *parent)
+{
+	int err = gc_hold_below(k, child);
+
+	if (!err)
+		err = gc_hold_not(k, child);
+	return err ? err : layout_of(k)->volume_compose(&k->run.sr, child, parent);
+}
+
+/* A volume gives back its room while nobody has it active. */
+static int end_merge(struct gc_look *k, const struct vdi *vdi, const struct vdi *parent)
+{
+	int err = layout_of(k)->unit ? gc_hold_pair(k, vdi, parent) : 0;
+
+	if (!err)
+		err = layout_of(k)->merge_end(&k->run.sr, vdi, parent);
+	if (!err)
+		gc_go_on(k);
+	return err;
+}
+
+/* The last one of volumes goes on when the merge has ended, too. */
 static int relink(struct gc_look *k, const struct vdi *vdi, const struct vdi *parent)
 {
 	size_t n = vdi->n_children < RELINK_MOST ? vdi->n_children : RELINK_MOST;
-	int err = hold_pair(k, vdi, parent);
+	int err = 0;
 
 	for (size_t i = 0; !err && i < n; i++) {
-		const struct vdi *child = tree_find(&k->l, &vdi->children[i]);
-
-		err = let_go(k, child);
-		if (!err)
-			err = layout_of(k)->volume_compose(&k->run.sr, child, parent);
+		err = relink_one(k, tree_find(&k->l, &vdi->children[i]), parent);
+		if (!err && !(layout_of(k)->unit && i + 1 == vdi->n_children))
+			gc_go_on(k);
 	}
 	if (err || n < vdi->n_children)
 		return err;
-	err = layout_of(k)->merge_end(&k->run.sr, vdi, parent);
+	err = end_merge(k, vdi, parent);
 	if (!err)
 		err = remove_node(k, vdi);
 	if (!err)
@@ -146,7 +136,7 @@ struct merge {
 	struct gc *g;
 	struct uuid vdi, parent;
 	bool leaf;
-	uint64_t size;
+	uint64_t size, more;	/* bytes: of the disk, and by which the parent may grow */
 	struct image_merge im;
 	struct stat was;
 	struct lease lease;	/* of the disk, as it was then */
@@ -218,29 +208,43 @@ static bool is_same(const struct stat *a, const struct stat *b)
 	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-/* Room in the parent, the journal, and both images open. */
-static int open_pair(struct gc_look *k, struct merge *m, const struct vdi *vdi, struct vdi *parent)
+static void close_pair(struct merge *m)
+{
+	io_close(m->im.child);
+	io_close(m->im.parent);
+	m->im.child = m->im.parent = NULL;
+}
+
+/* How much may the parent grow?  Of two that nobody writes this can be asked before anybody waits. */
+static int look_at_pair(struct gc_look *k, struct merge *m, const struct vdi *vdi, struct vdi *parent)
 {
 	const struct layout *layout = layout_of(k);
 	const struct format *f = sr_format(k->run.sr.type, vdi->format);
-	uint64_t more = 0;
-	int err = layout->volume_io(&k->run.sr, vdi, vdi->hidden, &m->im.child);
+	int err = layout->volume_io(&k->run.sr, vdi, false, &m->im.child);
 
-	m->im.forgets = vdi->hidden;
 	m->im.parent_format = sr_format(k->run.sr.type, parent->format);
 	if (!err)
 		err = layout->volume_io(&k->run.sr, parent, false, &m->im.parent);
 	if (!err)
-		err = f->merge_space(&k->ctx, &m->im, &more);
-	io_close(m->im.parent);
-	m->im.parent = NULL;
+		err = f->merge_space(&k->ctx, &m->im, &m->more);
+	close_pair(m);
+	return err;
+}
+
+/* Room in the parent, the journal, and both images open. */
+static int open_pair(struct gc_look *k, struct merge *m, const struct vdi *vdi, struct vdi *parent)
+{
+	const struct layout *layout = layout_of(k);
+	int err = layout->volume_io(&k->run.sr, vdi, vdi->hidden, &m->im.child);
+
+	m->im.forgets = vdi->hidden;
 	if (!err && m->leaf)
 		err = gc_mark(m->g, &vdi->uuid);
 	k->run.vdi = *vdi;
 	if (WITH_LOCKS && !err && m->leaf)
 		err = lease_before_copy(&k->run, &m->lease);
 	if (!err)
-		err = layout->merge_begin(&k->run.sr, vdi, parent, more);
+		err = layout->merge_begin(&k->run.sr, vdi, parent, m->more);
 	if (!err)
 		err = layout->volume_io(&k->run.sr, parent, true, &m->im.parent);
 	return err ? err : stat_of(m->im.child, &m->was);
@@ -304,7 +308,7 @@ static int finish(struct gc_look *k, const struct merge *m)
 	err = WITH_LOCKS ? lease_before_replace(&k->run, &m->lease) : 0;
 	if (err)
 		return err;
-	err = layout_of(k)->merge_leaf(&k->run.sr, vdi, parent);		/* commit */
+	err = layout_of(k)->merge_leaf(&k->run.sr, vdi, parent, NULL, NULL);	/* commit */
 	if (WITH_LOCKS)
 		lease_after_replace(&k->run);
 	if (!err)
@@ -334,72 +338,25 @@ static void give_up(struct gc *g, const struct merge *m)
 
 /* --- a disk in use ----------------------------------------------------------------------- */
 
-/*
- * It waits while it is merged, so there must be little of it.  If there is more, a
- * new, empty image takes its place; what it had is then a hidden one that can be
- * merged while the disk goes on, and this comes to an end if the disk is written
- * more slowly than that.
- */
-#define LIVE_MOST	(4 * MiB)
-#define SCATTERED	4u		/* so many times as long takes what lies about in many blocks */
-#define ROUNDS_MOST	20u
-#define IDLE_MOST	3u
-
-static struct gc_round *round_of(struct gc *g, const struct uuid *vdi)
-{
-	size_t i = 0;
-
-	while (i < g->n_rounds && !uuid_equal(&g->rounds[i].vdi, vdi))
-		i++;
-	if (i == g->n_rounds) {
-		g->rounds = arena_grow(&g->r->ctx->arena, g->rounds, i, i + 1, sizeof(*g->rounds));
-		g->rounds[g->n_rounds++] = (struct gc_round){ .vdi = *vdi, .least = UINT64_MAX };
-	}
-	return &g->rounds[i];
-}
-
-static int split(struct gc_look *k, const struct vdi *vdi, uint64_t data)
-{
-	struct gc_round *round = round_of(k->g, &vdi->uuid);
-	struct vdi base = { .name = "base copy", .description = "", .type = vdi->type };
-	struct volume_split s = {
-		.leaf = vdi, .format = child_format(k->run.sr.type), .base = &base, .leaf_active = true,
-	};
-
-	round->idle = data < round->least ? 0 : round->idle + 1;
-	round->least = data < round->least ? data : round->least;
-	if (round->n++ >= ROUNDS_MOST || round->idle >= IDLE_MOST)
-		return fail_say(&k->ctx, -E_UNSUPPORTED, "VDI %s is written faster than it can be merged: "
-				"%s after %u rounds", vdi->uuid.s, SIZE_STR(data), round->n - 1);
-	if (tree_depth(&k->l, vdi) >= TREE_DEPTH_MAX)
-		return fail(&k->ctx, -E_VDI_DEEP, "VDI %s", vdi->uuid.s);
-	random_uuid(&base.uuid);
-	return layout_of(k)->volume_split(&k->run.sr, &s);
-}
-
-static int data_of(struct gc_look *k, const struct vdi *vdi, uint64_t *data)
-{
-	struct image_use use = { .count = true };
-	struct io *io = NULL;
-	int err = layout_of(k)->volume_io(&k->run.sr, vdi, false, &io);
-
-	if (!err)
-		err = sr_format(k->run.sr.type, vdi->format)->use(&k->ctx, io, &use);
-	io_close(io);
-	*data = use.counted * SCATTERED < use.data ? use.counted * SCATTERED : use.data;
-	return err;
-}
-
 /* All under the SR's lock, while the disk waits: some milliseconds for each MiB. */
 static int merge_live(struct gc_look *k, struct merge *m, const struct vdi *vdi, struct vdi *parent)
 {
 	uint64_t data, cap = m->g->cap;
-	int err = hold_pair(k, vdi, parent);
+	int err = gc_too_much(k, vdi, &data);
 
+	/* It may say something odd while it is written. */
+	if (err < 0)
+		fail_clear(&k->ctx);
+	if (err <= 0)
+		err = gc_hold_pair(k, vdi, parent);
 	if (!err)
-		err = data_of(k, vdi, &data);
-	if (err || data > LIVE_MOST)
-		return err ? err : split(k, vdi, data);
+		err = gc_too_much(k, vdi, &data);
+	if (err > 0)
+		return gc_split(k, vdi, data);
+	if (!err)
+		err = look_at_pair(k, m, vdi, parent);
+	if (err)
+		return err;
 	m->leaf = false;			/* nothing can happen to it meanwhile */
 	m->g->cap = 0;				/* somebody waits */
 	m->g->open = true;
@@ -407,7 +364,7 @@ static int merge_live(struct gc_look *k, struct merge *m, const struct vdi *vdi,
 	if (!err)
 		err = run_merge(&k->ctx, m, sr_format(k->run.sr.type, vdi->format));
 	if (!err)
-		err = layout_of(k)->merge_leaf(&k->run.sr, vdi, parent);	/* commit */
+		err = layout_of(k)->merge_leaf(&k->run.sr, vdi, parent, gc_go_on, k);	/* commit */
 	if (!err)
 		logf_info(&k->ctx, "gc: VDI %s, in use: its parent %s has taken its place", vdi->uuid.s,
 			  parent->uuid.s);
@@ -428,11 +385,15 @@ static int merge(struct gc_look *k, const struct gc_step *s)
 	bool live = m.leaf && (vdi->at.attached || vdi->at.active);
 	int err = 0;
 
+	if (!live)
+		err = look_at_pair(k, &m, vdi, parent);
 	/* Its blocks may move when it grows, and servers have its table in memory; a volume gets room. */
-	if (!live && (layout_of(k)->unit || parent->virtual_size < vdi->virtual_size))
-		err = hold_pair(k, vdi, parent);
+	if (!err && !live && (layout_of(k)->unit || parent->virtual_size < vdi->virtual_size))
+		err = gc_hold_pair(k, vdi, parent);
 	if (!err)
 		err = live ? merge_live(k, &m, vdi, parent) : open_pair(k, &m, vdi, parent);
+	if (!err)
+		gc_go_on(k);
 	if (!err && !live) {
 		gc_look_unlock(k);
 		if (IS_ENABLED(CONFIG_SERVE) && live_go(&k->run))
@@ -441,8 +402,7 @@ static int merge(struct gc_look *k, const struct gc_step *s)
 	}
 	gc_forget(m.g, &m.vdi);
 	gc_forget(m.g, &m.parent);
-	io_close(m.im.child);
-	io_close(m.im.parent);
+	close_pair(&m);
 	err = gc_look_close(k, err);
 	if (live)
 		return err;

@@ -28,6 +28,9 @@ static int hold(struct run *r, const struct vdi *vdi, bool split)
 
 	if (err || !vdi->at.active)
 		return err;
+	for (h = r->held; h; h = h->next)
+		if (uuid_equal(&h->vdi.uuid, &vdi->uuid))
+			return 0;
 	h = arena_alloc(&r->ctx->arena, sizeof(*h));
 	*h = (struct held){ .d = datapath_now(&r->sr, vdi), .vdi = *vdi, .fd = -1, .next = r->held };
 	h->whole = split && h->d->hold;
@@ -47,6 +50,44 @@ int live_hold_split(struct run *r, const struct vdi *vdi)
 	return hold(r, vdi, true);
 }
 
+/* With these images, under the SR's lock.  If that cannot be, as others do. */
+static int go_now(struct run *r, struct held **at, struct chain *c, int err)
+{
+	struct held *h = *at;
+
+	if (!err)
+		err = h->d->go(&r->sr, &h->vdi, c, &h->fd);
+	chain_drop(c);
+	if (h->fd < 0) {
+		*at = h->next;
+		return err;
+	}
+	logf_warn(r->ctx, "VDI %s goes on later: %s", h->vdi.uuid.s,
+		  r->ctx->why[0] ? r->ctx->why : err_text(err));
+	fail_clear(r->ctx);
+	return 0;
+}
+
+int live_go_all(struct run *r)
+{
+	struct held **at = &r->held, *h;
+	int err, first = 0;
+
+	while ((h = *at)) {
+		struct chain *c = arena_alloc(&r->ctx->arena, sizeof(*c));
+
+		/* Of its log of changed blocks only who opens it anew knows. */
+		if (h->d->go && !h->vdi.cbt) {
+			err = chain_all(&r->sr, &h->vdi, h->vdi.at.writable, c);
+			err = go_now(r, at, c, err);
+			first = first ? first : err;
+		}
+		if (*at == h)
+			at = &h->next;
+	}
+	return first;
+}
+
 void live_go_on(struct run *r, const struct vdi *vdi, const struct vdi *base)
 {
 	struct chain *c = arena_alloc(&r->ctx->arena, sizeof(*c));
@@ -59,13 +100,7 @@ void live_go_on(struct run *r, const struct vdi *vdi, const struct vdi *base)
 		return;
 	if (base)
 		err = chain_new_top(&r->sr, vdi, base, h->vdi.at.writable, c);
-	if (!err)
-		err = h->d->go(&r->sr, vdi, c, &h->fd);
-	chain_drop(c);
-	if (!err)
-		*at = h->next;
-	else
-		logf_warn(r->ctx, "VDI %s goes on later: %s", vdi->uuid.s, r->ctx->why);
+	go_now(r, at, c, err);
 	fail_clear(r->ctx);
 }
 

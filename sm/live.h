@@ -6,7 +6,8 @@
  *	...					change it, as one that is not
  *
  * The disk goes on once the verb is over and its locks are dropped, however it
- * ended: sm_run() sees to that, and a death does.
+ * ended: sm_run() sees to that, and a death does.  With live_go_all() it does so as soon
+ * as it can, while the verb does the rest.
  */
 #ifndef SM_LIVE_H
 #define SM_LIVE_H
@@ -40,6 +41,12 @@ int live_hold_split(struct run *r, const struct vdi *vdi);
 void live_go_on(struct run *r, const struct vdi *vdi, const struct vdi *base);
 /* A disk that nobody writes shows the same when its image is another's parent. */
 int live_can_split(struct run *r, const struct vdi *vdi);
+/*
+ * What all of them are now is on the storage, and nothing of that will be changed: they go
+ * on at once, or if that cannot be, as others do.  The first that goes on but does not
+ * show its new size.
+ */
+int live_go_all(struct run *r);
 /* All go on.  The first error, or 0; ctx->why keeps what was said before. */
 int live_go(struct run *r);
 

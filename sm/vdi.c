@@ -358,6 +358,7 @@ int do_vdi_resize(struct run *r)
 	const struct datapath *d = datapath_now(&r->sr, &r->vdi);
 	const struct format *f = sr_format(r->sr.type, r->vdi.format);
 	struct vdi *vdi = &r->vdi;
+	bool held = false;
 	uint64_t size;
 	int err;
 
@@ -391,10 +392,13 @@ int do_vdi_resize(struct run *r)
 			err = r->sr.type->layout->volume_resize(&r->sr, vdi, size);
 		if (err)
 			return fail(r->ctx, err, "VDI %s", vdi->uuid.s);
-		err = vdi_complete(&r->sr, vdi);
+		held = r->held;
+		err = IS_ENABLED(CONFIG_SERVE) && held ? live_go_all(r) : 0;
+		if (!err)
+			err = vdi_complete(&r->sr, vdi);
 	}
 	/* Also when the size was right already: a death may have come before this. */
-	if (!err && vdi->at.active && d && d->refresh && !r->held)
+	if (!err && vdi->at.active && d && d->refresh && !held)
 		err = d->refresh(&r->sr, vdi, &vdi->at);
 	return err ? err : reply_vdi(r, REPLY_VDI);
 }

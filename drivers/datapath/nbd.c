@@ -267,11 +267,6 @@ static int hold_disk(struct sr *sr, const struct vdi *vdi, int *hold)
 	return control_hold(sr, &vdi->uuid, hold);
 }
 
-static int go_on(struct sr *sr, const struct vdi *vdi, const struct chain *c, int *hold)
-{
-	return control_go(sr, &vdi->uuid, c, hold);
-}
-
 /* Somebody may have detached it meanwhile: then there is nothing to show it on. */
 static int show_size(struct sr *sr, const struct vdi *vdi, uint64_t size)
 {
@@ -293,6 +288,14 @@ static int resume_disk(struct sr *sr, const struct vdi *vdi, int *hold)
 {
 	uint64_t size;
 	int err = control_resume(sr, &vdi->uuid, hold, &size);
+
+	return err || size <= vdi->virtual_size ? err : show_size(sr, vdi, size);
+}
+
+static int go_on(struct sr *sr, const struct vdi *vdi, const struct chain *c, int *hold)
+{
+	uint64_t size;
+	int err = control_go(sr, &vdi->uuid, c, hold, &size);
 
 	return err || size <= vdi->virtual_size ? err : show_size(sr, vdi, size);
 }

@@ -218,10 +218,28 @@ static int use_top(struct worker *w, struct chain *c)
 	return err ? (io_close(top.base), err) : disk_push(w->d, &top);
 }
 
-static void goes_at_once(struct worker *w, struct chain *c, bool new_top)
+static int use_all(struct worker *w, struct chain *c)
+{
+	struct image *im;
+	int err;
+
+	if (w->kept)
+		disk_forget(w->d);
+	w->kept = false;
+	c->writable = w->k->writable;
+	err = chain_again(c, &im);
+	if (err)
+		return err;
+	track(w->k, w->d);
+	return disk_resume(w->d, im, w->k->writable ? &w->k->shared->notes : NULL);
+}
+
+static void goes_at_once(struct worker *w, struct chain *c, const char *line)
 {
 	struct ctx ctx = { .root = w->k->sr->ctx->root };
-	int err = w->state != PAUSED || !w->kept ? -EBUSY : !new_top ? 0 : c->n ? use_top(w, c) : -EPROTO;
+	bool as_it_was = !strcmp(line, "go");
+	int err = w->state != PAUSED || (!w->kept && !c->all) ? -EBUSY : as_it_was ? 0 :
+		c->all && c->n ? use_all(w, c) : c->n == 2 ? use_top(w, c) : -EPROTO;
 
 	if (err) {
 		control_say(w->boss, "error %s", err_text(err));
@@ -426,9 +444,9 @@ static void hear_boss(struct worker *w)
 
 	*c = (struct chain){ 0 };
 	err = control_hear_go(w->boss, line, HEAR_MS, c);
-	go = !err && !strncmp(line, "go", 2);
+	go = !err && (!strncmp(line, "go", 2) || !strncmp(line, "all ", 4));
 	if (go)
-		goes_at_once(w, c, line[2]);
+		goes_at_once(w, c, line);
 	chain_drop(c);
 	free(c);
 	if (go)

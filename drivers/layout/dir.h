@@ -165,7 +165,8 @@ int dir_read_journal(struct sr *sr, const char *name, struct uuid *value);
 int dir_merge_begin(struct sr *sr, const struct vdi *vdi, struct vdi *parent, uint64_t more);
 int dir_merge_copied(struct sr *sr, const struct vdi *vdi);
 int dir_merge_end(struct sr *sr, const struct vdi *vdi, const struct vdi *parent);
-int dir_merge_leaf(struct sr *sr, const struct vdi *leaf, const struct vdi *parent);
+int dir_merge_leaf(struct sr *sr, const struct vdi *leaf, const struct vdi *parent,
+		   void (*go)(void *arg), void *arg);
 int dir_merge_journals(struct sr *sr, struct merge_journal **v, size_t *n);
 int dir_merge_forget(struct sr *sr, const struct uuid *vdi);
 /* Finish or undo what the journal of that name says of a leaf. */

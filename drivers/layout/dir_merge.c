@@ -186,7 +186,8 @@ static int finish(struct sr *sr, const struct uuid *leaf, const struct uuid *par
 	return err ? err : sync_dir(sr);
 }
 
-int dir_merge_leaf(struct sr *sr, const struct vdi *leaf, const struct vdi *parent)
+int dir_merge_leaf(struct sr *sr, const struct vdi *leaf, const struct vdi *parent,
+		   void (*go)(void *arg), void *arg)
 {
 	const char *to = name_of(sr, "", &leaf->uuid, parent->format);
 	bool same = !strcmp(leaf->format, parent->format);
@@ -205,6 +206,8 @@ int dir_merge_leaf(struct sr *sr, const struct vdi *leaf, const struct vdi *pare
 		err = move(sr, parent->volume, to, same);	/* commit */
 	if (!err && old)
 		err = remove_name(sr, old);			/* commit */
+	if (!err && go)
+		go(arg);
 	return err ? err : finish(sr, &leaf->uuid, &parent->uuid);
 }
 

@@ -58,7 +58,8 @@ int lvhd_volume_hide(struct sr *sr, const struct vdi *vdi, bool hidden);
 int lvhd_merge_begin(struct sr *sr, const struct vdi *vdi, struct vdi *parent, uint64_t more);
 int lvhd_merge_copied(struct sr *sr, const struct vdi *vdi);
 int lvhd_merge_end(struct sr *sr, const struct vdi *vdi, const struct vdi *parent);
-int lvhd_merge_leaf(struct sr *sr, const struct vdi *leaf, const struct vdi *parent);
+int lvhd_merge_leaf(struct sr *sr, const struct vdi *leaf, const struct vdi *parent,
+		    void (*go)(void *arg), void *arg);
 int lvhd_merge_journals(struct sr *sr, struct merge_journal **v, size_t *n);
 int lvhd_merge_forget(struct sr *sr, const struct uuid *vdi);
 int lvhd_volume_io(struct sr *sr, const struct vdi *vdi, bool writable, struct io **io);

@@ -193,7 +193,8 @@ static int give_room(struct sr *sr, struct lvhd *h, struct lvm_lv *lv, const str
 	return err == -E_LVM_NO_SPACE ? 0 : err ? lvhd_failed(sr, h, err) : commit(sr);
 }
 
-int lvhd_merge_leaf(struct sr *sr, const struct vdi *leaf, const struct vdi *parent)
+int lvhd_merge_leaf(struct sr *sr, const struct vdi *leaf, const struct vdi *parent,
+		    void (*go)(void *arg), void *arg)
 {
 	struct lvm_lv *lv = lv_of(sr, leaf), *to = lv_of(sr, parent);
 	enum lvhd_kind kind = strcmp(parent->format, "raw") ? LVHD_VHD : LVHD_RAW;
@@ -219,6 +220,8 @@ int lvhd_merge_leaf(struct sr *sr, const struct vdi *leaf, const struct vdi *par
 	err = commit(sr);					/* commit */
 	if (!err && kind == LVHD_VHD)
 		err = give_room(sr, &h, to, leaf);
+	if (!err && go)
+		go(arg);
 	new.format = parent->format;
 	if (!err && kind == LVHD_RAW)
 		err = mgt_put(sr, &new);
