@@ -122,7 +122,7 @@ each_type() {
 }
 
 @test "who grows a disk dies at any system call: the disk goes on, and so does the next server" {
-	local every=${GROW_EVERY:-149}
+	local every=${GROW_EVERY:-97}
 
 	new_sr file
 	in_guest "every=$every first=$(($(date +%-j) * 7 % every + 1))"'
