@@ -358,7 +358,7 @@ int disk_trim(struct disk *d, uint64_t at, uint64_t len)
 		return err;
 	err = check_write(d, at, len);
 	/* On a volume there is nothing to give back, and zeroes would be written for it. */
-	if (!err && !d->volume && len > head + DISK_PAGE)
+	if (!err && !d->volume && len >= head + DISK_PAGE)
 		err = trim_inside(d, at + head, (len - head) / DISK_PAGE * DISK_PAGE);
 	disk_leave(d, true);
 	return err;

@@ -309,6 +309,28 @@ static void look(struct io *disk, bool flushed)
 	vhd_close(v);
 }
 
+/* What is given back is whole pages: one, if it is all that was asked for. */
+TEST(serve_trims_a_single_page)
+{
+	struct io *io = file(0);
+	uint8_t b[3 * PAGE], now[3 * PAGE];
+	struct disk *d;
+
+	memset(b, 11, sizeof(b));
+	EQ(io_resize(io, sizeof(b)), 0);
+	d = open_disk(io, IMAGE_RAW, NULL);
+	EQ(disk_write(d, 0, b, sizeof(b)), 0);
+	EQ(disk_trim(d, 1, PAGE), 0);
+	EQ(disk_trim(d, PAGE + 512, 512), 0);
+	EQ(disk_read(d, 0, now, sizeof(now)), 0);
+	OK(!memcmp(b, now, sizeof(b)));
+	EQ(disk_trim(d, PAGE - 512, PAGE + 512), 0);
+	memset(b + PAGE, 0, PAGE);
+	EQ(disk_read(d, 0, now, sizeof(now)), 0);
+	OK(!memcmp(b, now, sizeof(b)));
+	disk_close(d);
+}
+
 TEST(serve_survives_power_cuts)
 {
 	struct io *base = new_vhd(io_mem(0, 64 * MiB), false), *log;
