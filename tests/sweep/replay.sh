@@ -48,7 +48,8 @@ look() {
 		said=$(sm sr detach s 2>&1 && sm sr forget s 2>&1) || { echo "sr forget: $said"; status=1; }
 	fi
 	if said=$(sm sr introduce $sr "${at[@]}" --name s 2>&1); then
-		said=$(sm sr scan s 2>&1 && sm sr check s --json 2>&1)
+		# What a collector was at is left to the next one.
+		said=$(sm sr scan s 2>&1 && { [ "$step" != gc ] || sm gc run s 2>&1; } && sm sr check s --json 2>&1)
 		[[ $said == *'"problems": []'* ]] || { echo "sr check: $said"; status=1; }
 		sm sr show s --json | jq -r '.sr|"\(.uuid) \(.name)"' >"$2"
 		sm vdi list --sr s --json | jq -r '.vdis[]|select(.hidden|not)|"\(.uuid) \(.format) \(.name) \(.virtual_size) \(.cbt_enabled)"' |
