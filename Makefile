@@ -119,7 +119,7 @@ endif
 
 # What waits for the kernel or for a person gains nothing from a longer program;
 # what goes over every byte or every volume does.
-hot := lib/serve/disk.o lib/serve/session.o lib/qcow2/inflate.o lib/qcow2/lookup.o arch/x86_64/% \
+hot := lib/serve/disk_read.o lib/serve/disk_write.o lib/serve/session.o lib/qcow2/inflate.o arch/x86_64/% \
        $(patsubst %,lib/%.o,arena buf crc32 image_read io io_file io_keep io_sparse num \
        utf8 uuid zero text/json_write text/text $(addprefix vhd/,bat batch batmap bitmap read write) \
        $(addprefix lvm2/,alloc commit decode decode_lv decode_plain lv map mda ops print show text tree vg))
