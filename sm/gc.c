@@ -96,8 +96,7 @@ static void say_done(struct gc *g, const struct gc_step *s)
 	rp->plan[rp->n_plan++] = text;
 }
 
-/* One collector among all hosts, from its first step on. */
-static int hold(struct gc_look *k)
+int gc_hold(struct gc_look *k)
 {
 	const struct uuid *sr = &k->run.sr.uuid;
 	struct uuid key;
@@ -119,7 +118,7 @@ static int turn(struct gc *g)
 	if (!err)
 		err = gc_look_plan(&k);
 	if (WITH_READERS && !err && k.plan.n_todo)
-		err = hold(&k);
+		err = gc_hold(&k);
 	if (err || !k.plan.n_todo)
 		return gc_look_close(&k, err);
 	s = k.plan.v[0];

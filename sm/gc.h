@@ -115,6 +115,8 @@ struct gc_look {
 
 /* Open the SR and look; to write, under its lock.  Closed also after a failure. */
 int gc_look(struct gc *g, struct gc_look *k, bool write);
+/* One collector among all hosts, from the first change on: at a look, we are that, or still are. */
+int gc_hold(struct gc_look *k);
 /* Work out the plan. */
 int gc_look_plan(struct gc_look *k);
 /* Let go of the locks and keep the volumes that are open. */

@@ -132,7 +132,10 @@ static int take_journals(struct gc_look *k, bool write)
 		if (v[i].relink && vdi && (vdi->n_children || vdi->hidden)) {
 			k->facts[vdi - k->l.v].relink = true;
 		} else if (write) {
-			err = end_journal(k, &v[i], vdi);
+			/* It may be that of a copy which another host makes. */
+			err = WITH_READERS ? gc_hold(k) : 0;
+			if (!err)
+				err = end_journal(k, &v[i], vdi);
 		}
 	}
 	return err;

@@ -299,6 +299,8 @@ static int finish(struct gc_look *k, const struct merge *m)
 	struct vdi *vdi, *parent;
 	int err = verify(k, m, &vdi, &parent);
 
+	if (WITH_READERS && !err)
+		err = gc_hold(k);
 	if (err)
 		return err;
 	if (!m->leaf)
@@ -324,6 +326,8 @@ static void give_up(struct gc *g, const struct merge *m)
 	struct gc_look k;
 	int err = gc_look(g, &k, true);
 
+	if (WITH_READERS && !err)
+		err = gc_hold(&k);
 	if (!err) {
 		const struct vdi *vdi = tree_find(&k.l, &m->vdi), *p = tree_find(&k.l, &m->parent);
 
