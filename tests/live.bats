@@ -54,7 +54,7 @@ in_guest() {
 }
 
 # Snapshots and clones of a disk that is written, and then what each of them holds.
-under_load='stamp write $D 60 >/tmp/stamp & w=$!
+under_load='stamp write $D 600 >/tmp/stamp & w=$!
 	size=64
 	for i in 1 2; do
 		sm vdi snapshot v s$i >/dev/null
