@@ -22,7 +22,7 @@ teardown_file() {
 setup() {
 	load helpers/lab
 	needs SR_LVM DATAPATH_NBD SNAPSHOTS FRONT_CLI
-	STEPS=${CHURN_STEPS:-6} SEED=${SEED:-$RANDOM}
+	STEPS=${CHURN_STEPS:-4} SEED=${SEED:-$RANDOM}
 	echo "SEED=$SEED"
 }
 
