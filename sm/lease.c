@@ -229,7 +229,7 @@ int lease_attach(struct run *r, bool writable)
 	err = lease_need_name(r->ctx);
 	if (err)
 		return err;
-	err = writable ? start_writing(r) : lease_start_reading(r);
+	err = WITH_READERS && !writable ? lease_start_reading(r) : start_writing(r);
 	/* What could not be made sure of is not kept; but who attaches again has it already. */
 	if (err && !r->vdi.at.attached)
 		give_back(r, true);

@@ -96,7 +96,7 @@ static int answer_clients(struct run *r, struct server *s, int fd, int signals, 
 		}
 		if (!shared || clock_left(due))
 			continue;
-		if (lease_is_lost(r))
+		if (WITH_READERS && lease_is_lost(r))
 			give_up(r, path);
 		due = clock_now_mono() + LOOK_EVERY;
 	} while (!err || err == -ETIMEDOUT);
