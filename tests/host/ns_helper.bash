@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # For tests of which each has mounts of its own, and a root: as root only, and no lab.
 #
-#	ns_setup	sm first in PATH, T for what the test writes, SM_ROOT below it
+#	ns_setup	sm (the path of which is $sm) first in PATH, T for what the test writes, SM_ROOT below it
 #	ns_words	words from stdin with which the script of each test begins, after those below
 #	ns		run the script on stdin in its own mount namespace
 #
@@ -14,7 +14,7 @@ ns_root() {
 }
 
 ns_setup() {
-	local sm=${SM:-$BATS_TEST_DIRNAME/../../build/bin/sm}
+	sm=${SM:-$BATS_TEST_DIRNAME/../../build/bin/sm}
 
 	ns_root
 	export PATH=${sm%/*}:$PATH
