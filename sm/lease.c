@@ -31,8 +31,8 @@ int lease_mark_elsewhere(struct sr *sr, struct vdis *l)
 		err = 0;
 		if (vdi)
 			vdi->at.attached = vdi->at.elsewhere = true;
-		else if (WITH_READERS && s.damaged && !uuid_equal(&s.lease.vdi, &sr->uuid))
-			err = lease_refuse_unread(sr, &s.lease.vdi);
+		else if (WITH_READERS && s.damaged)
+			err = lease_refuse_damaged(sr, &s.lease.vdi);
 	}
 	return err;
 }

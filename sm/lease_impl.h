@@ -61,6 +61,7 @@ int lease_start_reading(struct run *r);
 int lease_stop_reading(struct run *r);
 /* Refuses when another host reads the disk, or may do so by a record that cannot be read. */
 int lease_must_be_unread(struct run *r);
-int lease_refuse_unread(struct sr *sr, const struct uuid *lock);
+/* Likewise of that record alone. */
+int lease_refuse_damaged(struct sr *sr, const struct uuid *lock);
 
 #endif

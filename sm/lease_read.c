@@ -16,15 +16,8 @@ static int refuse_read(struct run *r, const struct seen *s)
 			s->lease.owner, s->lease.host.s, s->lease.verb);
 }
 
-int lease_refuse_unread(struct sr *sr, const struct uuid *lock)
-{
-	hint(sr->ctx, "sm lock break %s --sr %s --force, when that is not so", lock->s, sr->uuid.s);
-	return fail_say(sr->ctx, -E_LOCKED, "lock %s cannot be read, and may be of a disk that another host reads",
-			lock->s);
-}
-
-/* The lock of a disk by its name, or the SR's own, is nobody's who reads. */
-static int refuse_damaged(struct sr *sr, const struct uuid *lock)
+/* The lock of a disk by its name, the SR's own or its collector's is nobody's who reads. */
+int lease_refuse_damaged(struct sr *sr, const struct uuid *lock)
 {
 	struct uuid collector;
 	struct vdi there;
@@ -35,7 +28,9 @@ static int refuse_damaged(struct sr *sr, const struct uuid *lock)
 		fail_clear(sr->ctx);
 		return 0;
 	}
-	return lease_refuse_unread(sr, lock);
+	hint(sr->ctx, "sm lock break %s --sr %s --force, when that is not so", lock->s, sr->uuid.s);
+	return fail_say(sr->ctx, -E_LOCKED, "lock %s cannot be read, and may be of a disk that another host reads",
+			lock->s);
 }
 
 int lease_must_be_unread(struct run *r)
@@ -45,7 +40,7 @@ int lease_must_be_unread(struct run *r)
 	int err = seen_all(&r->sr, &all);
 
 	while (!err && (err = seen_next_elsewhere(&r->sr, &all, &s)) > 0)
-		err = s.damaged ? refuse_damaged(&r->sr, &s.lease.vdi) :
+		err = s.damaged ? lease_refuse_damaged(&r->sr, &s.lease.vdi) :
 			s.lease.of.s[0] && uuid_equal(&s.lease.of, &r->vdi.uuid) ? refuse_read(r, &s) : 0;
 	return err;
 }

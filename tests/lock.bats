@@ -33,19 +33,8 @@ teardown_file() {
 
 setup() {
 	load helpers/lab
+	load helpers/sm
 	needs LVM_LOCKS
-}
-
-# refused [-n GUEST] PATTERN TEXT: exit code 3, and one line like the pattern.
-refused() {
-	local at=()
-
-	[ "$1" != -n ] || { at=(-n "$2"); shift 2; }
-	guest "${at[@]}" "$2 2>&1" || true
-	echo "status $status: $output"
-	[ "$status" -eq 3 ]
-	# shellcheck disable=SC2053 # a pattern
-	[[ $output == $1 ]]
 }
 
 @test "the first lock makes the area, in a place that lvm2 and the names of disks leave alone" {
@@ -54,8 +43,8 @@ refused() {
 	[ "${output// /}" = 20.00 ]
 	guest_ok -n b "sm vdi list --json && sm lock list"
 	[[ $output == *'"a name"'*"host1:dom3  $HOST_A"*" vdi lock "*" held "* ]]
-	refused -n b "*is locked by 'host1:dom3' (host $HOST_A, process *" "sm vdi lock $V --owner host2:dom9"
-	refused -n b "*is locked by*" "sm vdi delete $V"
+	denied -n b "*is locked by 'host1:dom3' (host $HOST_A, process *" "sm vdi lock $V --owner host2:dom9"
+	denied -n b "*is locked by*" "sm vdi delete $V"
 	# The calls of 2007 on both.
 	guest -n b "sm vdi_lock -t lvm -d /dev/ubda $SR $V FALSE host2:dom9 2>/dev/null" || true
 	[ "$status" -eq 103 ]
@@ -111,12 +100,12 @@ work='
 
 @test "attached on one host: the other is told, and a host that died is not guessed to have" {
 	guest_ok "sm lock break $V --force; sm vdi attach $V --shared"
-	refused -n b "*is locked by '*' (host $HOST_A, process *, vdi attach, since *" "sm vdi attach $V --shared"
+	denied -n b "*is locked by '*' (host $HOST_A, process *, vdi attach, since *" "sm vdi attach $V --shared"
 	guest_ok -n b "sm vdi show $V --json"
 	jq -e '.vdi.attached == null' <<<"$output" >/dev/null
-	refused -n b "*is locked by*" "sm vdi resize $V 12M"
+	denied -n b "*is locked by*" "sm vdi resize $V 12M"
 	lab_kill
-	refused -n b "*not proven dead, held until it is given back*--force*" "sm lock break $V"
+	denied -n b "*not proven dead, held until it is given back*--force*" "sm lock break $V"
 	lab_restart
 	host a $HOST_A
 	guest_ok "sm sr introduce $SR --type lvm --dconf device=/dev/ubda --name S && sm lock list"
@@ -128,7 +117,7 @@ work='
 	guest_ok -n b "sm lock break $V --force && sm vdi attach $V --shared"
 	guest_ok "sm vdi detach $V && sm lock show $V"
 	[[ $output == *"host:           $HOST_B"* ]]
-	refused "*is locked by*" "sm vdi attach $V --shared"
+	denied "*is locked by*" "sm vdi attach $V --shared"
 	guest_ok -n b "sm vdi detach $V"
 }
 
@@ -137,8 +126,8 @@ work='
 		sm vdi create vhd --sr S --size 8M --format vhd && sm vdi attach vhd && sm lock list --minimal"
 	vhd=${lines[1]}
 	[ "${lines[-1]}" = "$vhd" ]
-	refused -n b "*is locked by*" "sm vdi attach $vhd --shared"
-	refused -n b "*is locked by*" "sm vdi snapshot $vhd"
+	denied -n b "*is locked by*" "sm vdi attach $vhd --shared"
+	denied -n b "*is locked by*" "sm vdi snapshot $vhd"
 	guest_ok "sm vdi detach vhd && sm vdi delete vhd && sm lock list --minimal"
 	[ -z "$output" ]
 }
@@ -163,7 +152,7 @@ change='
 	# A reader there is seen here, and what he reads is left alone.
 	guest_ok -n b "sm vdi attach a1 --read-only >/dev/null && sm lock list --json"
 	[[ $output == *'"mode": "shared"'* ]]
-	refused "*is being read by*" "sm vdi snapshot a1"
+	denied "*is being read by*" "sm vdi snapshot a1"
 	guest_ok "export SM_GC=off; sm gc run S && sm vdi attach a1 --read-only >/dev/null && sm vdi detach a1"
 	guest_ok -n b "sm vdi detach a1 && sm lock list --minimal"
 	[ -z "$output" ]

@@ -39,19 +39,8 @@ teardown_file() {
 
 setup() {
 	load helpers/lab
+	load helpers/sm
 	needs SR_NFS FRONT_CLI
-}
-
-# refused [-n GUEST] PATTERN TEXT: exit code 3, and one line like the pattern.
-refused() {
-	local at=()
-
-	[ "$1" != -n ] || { at=(-n "$2"); shift 2; }
-	guest "${at[@]}" "$2 2>&1" || true
-	echo "status $status: $output"
-	[ "$status" -eq 3 ]
-	# shellcheck disable=SC2053 # a pattern
-	[[ $output == $1 ]]
 }
 
 # work NAME NAP: have the disk to itself, by turns with a lock and attached, and note on the
@@ -142,9 +131,9 @@ until_grown() {
 	guest_ok -n b "sm vdi attach w --shared >/dev/null && sm vdi lock $V --sr S --owner b --lease $LEASE && printf '%(%s)T\n' && sm lock show $V --json >/share/lock"
 	began=${lines[-1]}
 	lab_kill -n b
-	refused "*is locked by 'b' (host 22222222-*, vdi lock, since *" "sm vdi lock $V --owner a"
-	refused "*is locked by '*' (host 22222222-*, vdi attach, since *" "sm vdi attach w --shared"
-	refused "*not proven dead, held until it is given back*--force*" "sm lock break $W"
+	denied "*is locked by 'b' (host 22222222-*, vdi lock, since *" "sm vdi lock $V --owner a"
+	denied "*is locked by '*' (host 22222222-*, vdi attach, since *" "sm vdi attach w --shared"
+	denied "*not proven dead, held until it is given back*--force*" "sm lock break $W"
 	guest_ok -t 120 "until sm vdi lock $V --owner a 2>/dev/null; do :; done; printf '%(%s)T\n' && sm lock show $V --json >/share/lock"
 	[ "${lines[-1]}" -ge $((began + LEASE + GRACE)) ]
 	[ "$(jq .lock.generation "$LAB_DIR/a/share/lock")" -gt "$(jq .lock.generation "$LAB_DIR/b/share/lock")" ]
@@ -153,8 +142,8 @@ until_grown() {
 	host b 2
 	guest_ok -n b -t 60 "sm sr introduce $SR --name S $AT >/dev/null && sm lock list"
 	[[ $output == *" dead "*"this host has been started anew since"* ]]
-	refused -n b "*" "sm lock renew $V --owner b"
-	refused -n b "*" "sm vdi unlock $V --owner b"
+	denied -n b "*" "sm lock renew $V --owner b"
+	denied -n b "*" "sm vdi unlock $V --owner b"
 	guest_ok -n b -t 60 "sm vdi attach w --shared && sm vdi detach w && sm lock list --minimal"
 	[ "${lines[-1]}" = $V ]
 	guest_ok "sm lock show $V --json"

@@ -20,9 +20,7 @@ int disk_enter(struct disk *d)
 	int err;
 
 	pthread_mutex_lock(&d->lock);
-	while ((d->alone || d->held) && !d->refused)
-		pthread_cond_wait(&d->turn, &d->lock);
-	err = d->refused;
+	err = disk_turn(d);
 	if (!err)
 		d->inside++;
 	pthread_mutex_unlock(&d->lock);

@@ -54,6 +54,14 @@ struct disk {
 	pthread_mutex_t metadata_io;
 };
 
+/* Until others may go in; the lock is held. */
+static inline int disk_turn(struct disk *d)
+{
+	while ((d->alone || d->held) && !d->refused)
+		pthread_cond_wait(&d->turn, &d->lock);
+	return d->refused;
+}
+
 /* A request comes in, and goes; wrote: it may have left data that a flush has to cover. */
 int disk_enter(struct disk *d);
 void disk_leave(struct disk *d, bool wrote);

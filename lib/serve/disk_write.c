@@ -21,9 +21,7 @@ static int enter_alone(struct disk *d)
 	int err;
 
 	pthread_mutex_lock(&d->lock);
-	while ((d->alone || d->held) && !d->refused)
-		pthread_cond_wait(&d->turn, &d->lock);
-	err = d->refused;
+	err = disk_turn(d);
 	if (!err)
 		d->alone = true;
 	while (!err && d->inside)

@@ -37,20 +37,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MAGIC	0x6a736677736872ULL
-#define ENTRIES	(1 << 20)
+#include "../lab/tools/dmlog.h"
+
 #define SECTOR	512
 
-/* As the kernel writes them: little-endian, as this machine is. */
-struct super { uint64_t magic, version, entries; uint32_t sector; };
-struct entry { uint64_t sector, sectors, flags, text; };
-enum { FLUSH = 1, FUA = 2, DISCARD = 4, MARK = 8 };
-
-struct item { struct entry e; uint64_t data; char mark[64]; };
-static struct item *items;
+static struct dmlog source;
+static struct dmlog_entry *items;
 static size_t n_items;
-static uint64_t unit;		/* bytes of what the log calls a sector */
-static int log_fd;
 
 /* Of a group, which writes have arrived; of one of them perhaps only its first bytes. */
 struct state { size_t group, from, to, torn; uint64_t bytes; bool *has; };
@@ -61,42 +54,21 @@ static void die(const char *what)
 	exit(1);
 }
 
-static void need(void *to, size_t len, uint64_t at)
-{
-	if (pread(log_fd, to, len, (off_t)at) != (ssize_t)len)
-		die("the log is cut off");
-}
-
 static void read_log(const char *path)
 {
-	struct super s;
-	uint64_t at;
-
-	log_fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (log_fd < 0)
-		die(strerror(errno));
-	need(&s, sizeof(s), 0);
-	if (s.magic != MAGIC || s.version != 1 || s.entries > ENTRIES || s.sector < SECTOR || s.sector > 65536)
+	if (!dmlog_open(&source, path))
 		die("this is no log of dm-log-writes");
-	unit = s.sector;
-	items = calloc(s.entries + 1, sizeof(*items));
-	at = unit;
-	for (; n_items < s.entries; n_items++) {
-		struct item *i = &items[n_items];
-
-		need(&i->e, sizeof(i->e), at);
-		if (i->e.flags & MARK && i->e.text < sizeof(i->mark))
-			need(i->mark, i->e.text, at + sizeof(i->e));
-		i->data = at + unit;
-		at += unit + (i->e.flags & DISCARD ? 0 : i->e.sectors * unit);
-	}
+	items = calloc(source.left + 1, sizeof(*items));
+	while (source.left)
+		if (!items || dmlog_next(&source, &items[n_items++]) != 1)
+			die("the log is cut off");
 }
 
 /* The first mark of that name from there on. */
 static size_t mark(const char *name, size_t from)
 {
 	for (size_t i = from; i < n_items; i++)
-		if (items[i].e.flags & MARK && !strcmp(items[i].mark, name))
+		if (items[i].flags & DMLOG_MARK && !strcmp(items[i].mark, name))
 			return i;
 	die("the log has no such mark");
 	return 0;
@@ -105,16 +77,16 @@ static size_t mark(const char *name, size_t from)
 static void list(void)
 {
 	for (size_t i = 0; i < n_items; i++) {
-		struct entry *e = &items[i].e;
+		struct dmlog_entry *e = &items[i];
 
-		printf("%zu %s%s%s%s%llu+%llu %s\n", i, e->flags & FLUSH ? "flush " : "", e->flags & FUA ? "fua " : "",
-		       e->flags & DISCARD ? "discard " : "", e->flags & MARK ? "mark " : "",
-		       (unsigned long long)e->sector, (unsigned long long)e->sectors, items[i].mark);
+		printf("%zu %s%s%s%s%llu+%llu %s\n", i, e->flags & DMLOG_FLUSH ? "flush " : "", e->flags & DMLOG_FUA ? "fua " : "",
+		       e->flags & DMLOG_DISCARD ? "discard " : "", e->flags & DMLOG_MARK ? "mark " : "",
+		       (unsigned long long)e->sector, (unsigned long long)e->n, items[i].mark);
 	}
 }
 
 /* Do one write, or its first bytes, to the disk. */
-static void put(int disk, const struct item *i, uint64_t bytes)
+static void put(int disk, const struct dmlog_entry *i, uint64_t bytes)
 {
 	static char chunk[1 << 20], zero[sizeof(chunk)];
 	uint64_t done = 0;
@@ -122,15 +94,16 @@ static void put(int disk, const struct item *i, uint64_t bytes)
 	while (done < bytes) {
 		size_t len = bytes - done < sizeof(chunk) ? (size_t)(bytes - done) : sizeof(chunk);
 
-		if (!(i->e.flags & DISCARD))
-			need(chunk, len, i->data + done);
-		if (pwrite(disk, i->e.flags & DISCARD ? zero : chunk, len, (off_t)(i->e.sector * unit + done)) != (ssize_t)len)
+		if (!(i->flags & DMLOG_DISCARD))
+			if (!dmlog_get(&source, chunk, len, i->data + done))
+				die("the log is cut off");
+		if (pwrite(disk, i->flags & DMLOG_DISCARD ? zero : chunk, len, (off_t)(i->sector * source.unit + done)) != (ssize_t)len)
 			die("the disk cannot be written");
 		done += len;
 	}
 }
 
-static uint64_t bytes_of(size_t i) { return items[i].e.sectors * unit; }
+static uint64_t bytes_of(size_t i) { return items[i].n * source.unit; }
 
 /* --- states --------------------------------------------------------------------- */
 
@@ -154,7 +127,7 @@ static bool is_legal(const struct state *s)
 	for (size_t i = s->from; i < s->to; i++) {
 		if (s->has[i - s->from] && lost)
 			return false;
-		if (!s->has[i - s->from] && items[i].e.flags & FUA)
+		if (!s->has[i - s->from] && items[i].flags & DMLOG_FUA)
 			lost = true;
 	}
 	return true;
@@ -171,7 +144,7 @@ static void torn(struct state *s, size_t last)
 {
 	uint64_t all = bytes_of(last) / SECTOR, at[] = { 1, all / 2, all - 1 }, before = 0;
 
-	if (items[last].e.flags & DISCARD)
+	if (items[last].flags & DMLOG_DISCARD)
 		return;
 	s->torn = last;
 	for (size_t k = 0; k < sizeof(at) / sizeof(*at); k++) {
@@ -191,7 +164,7 @@ static void group(size_t number, size_t from, size_t to, unsigned most)
 	size_t *w = calloc(to - from + 1, sizeof(*w)), n = 0, step;
 
 	for (size_t i = from; i < to; i++)
-		if (items[i].e.sectors && !(items[i].e.flags & MARK))
+		if (items[i].n && !(items[i].flags & DMLOG_MARK))
 			w[n++] = i;
 	step = n / 16 + 1;
 	if (n <= most) {
@@ -235,7 +208,7 @@ static size_t states(size_t from, size_t to, unsigned most)
 	struct state all = { 0, from, to, SIZE_MAX, 0, calloc(to - from + 1, 1) };
 
 	for (size_t i = from; i < to; i++)
-		if (items[i].e.flags & FLUSH) {
+		if (items[i].flags & DMLOG_FLUSH) {
 			group(number++, start, i, most);
 			start = i;
 		}
@@ -254,7 +227,7 @@ static void say(const struct state *s, size_t groups)
 		printf(" all");
 	else
 		for (size_t i = s->from; i < s->to; i++)
-			if (s->has[i - s->from] && items[i].e.sectors)
+			if (s->has[i - s->from] && items[i].n)
 				printf(" %zu", i);
 	if (s->torn != SIZE_MAX)
 		printf(" (%llu bytes of it)", (unsigned long long)s->bytes);
@@ -271,7 +244,7 @@ static void make_state(size_t from, size_t to, unsigned most, const char *path)
 	if (disk < 0)
 		die(strerror(errno));
 	for (size_t i = from; i < found.to; i++) {
-		if (items[i].e.flags & MARK || (i >= found.from && !found.has[i - found.from]))
+		if (items[i].flags & DMLOG_MARK || (i >= found.from && !found.has[i - found.from]))
 			continue;
 		put(disk, &items[i], i == found.torn ? found.bytes : bytes_of(i));
 	}
@@ -287,7 +260,7 @@ static void replay(size_t to, const char *path)
 	if (disk < 0)
 		die(strerror(errno));
 	for (size_t i = 0; i < to; i++)
-		if (!(items[i].e.flags & MARK))
+		if (!(items[i].flags & DMLOG_MARK))
 			put(disk, &items[i], bytes_of(i));
 	if (close(disk))
 		die(strerror(errno));

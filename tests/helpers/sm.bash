@@ -46,6 +46,18 @@ fails() {
 	[ "$(wc -l <"$LAB_ERR")" -eq 1 ]
 }
 
+# denied [-n GUEST] PATTERN TEXT: exit code 3, and one line like the pattern.
+denied() {
+	local at=()
+
+	[ "$1" != -n ] || { at=(-n "$2"); shift 2; }
+	guest "${at[@]}" "$2 2>&1" || true
+	echo "status $status: $output"
+	[ "$status" -eq 3 ]
+	# shellcheck disable=SC2053 # a pattern
+	[[ $output == $1 ]]
+}
+
 # confined CMD…: the verb's answer, once the kernel has said that the verb is in its sandbox.  It cannot end before,
 # since nobody reads: the pipe is full.  Where the storage may go away, a child does the work.
 confined() {

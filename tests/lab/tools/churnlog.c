@@ -22,21 +22,14 @@
 #include "lib/vhd/check.h"
 #include "lib/vhd/vhd.h"
 #include "tests/lab/tools/churn.h"
+#include "tests/lab/tools/dmlog.h"
 
-#define LOG_MAGIC	0x6a736677736872u
-#define LOG_FLUSH	1u
-#define LOG_DISCARD	4u
-#define LOG_MARK	8u
 #define GROUP		4096u		/* writes between two flushes */
-
-struct super { uint64_t magic, version, n; uint32_t sector; };
-struct entry { uint64_t sector, n, flags, len; };
 
 /* A write that was not flushed yet, within the image. */
 struct pending { uint64_t at, len; uint8_t *data, *was; };
 
-static int log_fd;
-static struct super super;
+static struct dmlog source;
 static uint64_t bytes, last_zero[THREADS][1 << 16];
 static uint8_t *flushed;		/* the image, as after the last flush */
 static struct pending group[GROUP];
@@ -50,12 +43,6 @@ static _Noreturn void bad(const char *what, uint64_t a, uint64_t b)
 	fprintf(stderr, "churnlog: cut %llu: %s (%llu, %llu)\n", (unsigned long long)cuts, what,
 		(unsigned long long)a, (unsigned long long)b);
 	exit(1);
-}
-
-static void get(void *p, size_t len, uint64_t at)
-{
-	if (pread(log_fd, p, len, (off_t)at) != (ssize_t)len)
-		bad("the log ends", at, len);
 }
 
 /* --- one power cut ----------------------------------------------------------- */
@@ -155,16 +142,16 @@ static void settle(void)
 	n_group = 0;
 }
 
-static void take(const struct entry *e, uint64_t data)
+static void take(const struct dmlog_entry *e)
 {
-	struct pending w = { .at = e->sector * super.sector, .len = e->n * super.sector };
+	struct pending w = { .at = e->sector * source.unit, .len = e->n * source.unit };
 
 	w.data = calloc(1, w.len);
 	w.was = malloc(w.len);
 	if (!w.data || !w.was || n_group == GROUP || w.at + w.len > bytes)
 		bad("too much", n_group, w.at);
-	if (!(e->flags & LOG_DISCARD))
-		get(w.data, w.len, data);
+	if (!(e->flags & DMLOG_DISCARD) && !dmlog_get(&source, w.data, w.len, e->data))
+		bad("the log ends", e->data, w.len);
 	group[n_group++] = w;
 }
 
@@ -196,40 +183,31 @@ static void find_zeroes(uint64_t most)
 
 static void replay(uint64_t every)
 {
-	uint64_t at = 0, flushes = 0, writes = 0;
-	struct entry e;
-	char text[256] = "";
+	uint64_t flushes = 0, writes = 0, i = 0;
+	struct dmlog_entry e;
+	int more;
 
-	get(&super, sizeof(super), 0);
-	if (super.magic != LOG_MAGIC || super.version != 1 || super.sector < SECTOR)
-		bad("no log", super.magic, super.version);
-	at = super.sector;
-	for (uint64_t i = 0; i < super.n; i++) {
-		uint64_t data, len;
-
-		get(&e, sizeof(e), at);
-		data = at + super.sector;
-		len = e.flags & (LOG_DISCARD | LOG_MARK) ? 0 : e.n * super.sector;
-		at = data + len;
+	while ((more = dmlog_next(&source, &e)) > 0) {
+		i++;
 		/* It stands behind what it covers, with its own data. */
-		if (e.flags & LOG_FLUSH) {
+		if (e.flags & DMLOG_FLUSH) {
 			if (n_group)
-				cut(mix(i + 1));
+				cut(mix(i));
 			settle();
 			flushes++;
 		}
-		if (e.flags & LOG_MARK) {
-			memset(text, 0, sizeof(text));
-			get(text, e.len < sizeof(text) - 1 ? e.len : sizeof(text) - 1, data - super.sector + sizeof(e));
-			promise(text);
+		if (e.flags & DMLOG_MARK) {
+			promise(e.mark);
 		} else if (e.n) {
-			take(&e, data);
+			take(&e);
 			if (++writes % every)
 				continue;
 			cut(0);
-			cut(mix(i + 2));
+			cut(mix(i + 1));
 		}
 	}
+	if (more)
+		bad("the log ends", i, 0);
 	cut(0);
 	printf("%llu writes, %llu flushes, %llu cuts; promised %llu %llu %llu %llu\n", (unsigned long long)writes,
 	       (unsigned long long)flushes, (unsigned long long)cuts, (unsigned long long)promised[0],
@@ -245,12 +223,11 @@ int main(int argc, char **argv)
 		return 2;
 	bytes = (uint64_t)end;
 	flushed = malloc(bytes);
-	log_fd = base;
-	get(flushed, bytes, 0);
-	log_fd = open(argv[1], O_RDONLY | O_CLOEXEC);
+	if (!flushed || pread_all(base, flushed, bytes, 0) || !dmlog_open(&source, argv[1]))
+		return 2;
 	make_threads(thread, strtoull(argv[3], NULL, 10));
 	seed = strtoull(argv[4], NULL, 10);
-	if (log_fd < 0 || thread[0].n > sizeof(last_zero[0]) / sizeof(last_zero[0][0]))
+	if (thread[0].n > sizeof(last_zero[0]) / sizeof(last_zero[0][0]))
 		return 2;
 	find_zeroes(100000);
 	replay(strtoull(argv[5], NULL, 10));
