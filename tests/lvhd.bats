@@ -373,7 +373,8 @@ shows() {
 
 @test "killed before some system calls of each verb" {
 	guest_put "$BATS_TEST_DIRNAME/sweep/lvhd.sh" /tmp/lvhd.sh
-	every=${SWEEP_EVERY:-499} first=${SWEEP_FIRST:-$(($(date +%-j) * 7 % ${SWEEP_EVERY:-499} + 1))}
+	every=${SWEEP_EVERY:-$((499 * ${PACE:-1}))}
+	first=${SWEEP_FIRST:-$(($(date +%-j) * 7 % every + 1))}
 	echo "SWEEP_FIRST=$first SWEEP_EVERY=$every"
 	guest_ok -t $((every > 1 ? 3600 : 86400)) "bash /tmp/lvhd.sh $every $first /dev/ubdb"
 	grep '^# sweep' <<<"$output" >&3

@@ -302,7 +302,8 @@ marked() {
 
 @test "killed in the middle of a verb on an SR or a raw disk: the next one finds all in order" {
 	guest_put "$BATS_TEST_DIRNAME/sweep/lvm.sh" /tmp/lvm.sh
-	every=${SWEEP_EVERY:-797} first=${SWEEP_FIRST:-$(($(date +%-j) * 7 % ${SWEEP_EVERY:-797} + 1))}
+	every=${SWEEP_EVERY:-$((797 * ${PACE:-1}))}
+	first=${SWEEP_FIRST:-$(($(date +%-j) * 7 % every + 1))}
 	echo "SWEEP_FIRST=$first SWEEP_EVERY=$every"
 	guest_ok -t $((every > 1 ? 3600 : 86400)) "bash /tmp/lvm.sh $every $first /dev/ubdb"
 	grep '^# sweep' <<<"$output" >&3

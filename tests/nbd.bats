@@ -103,7 +103,7 @@ in_guest() {
 
 @test "where hosts share the SR, a server that follows another waits for who changes it" {
 	needs SHARED_SR
-	in_guest 'sm sr forget disks
+	in_guest 'echo 10000000000000000000000000000000 >/etc/machine-id; sm sr forget disks
 		sm sr introduce '"$SR"' --type file --dconf location=/srv/d --dconf shared=true --name disks
 		sm vdi attach v; pattern 1 0 1; judge sync $D'
 	python3 - "$SR" "$BATS_TEST_TMPDIR/record" <<-'END'

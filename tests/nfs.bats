@@ -401,7 +401,7 @@ came() {
 
 # Some calls of some verbs, others each day; SWEEP_EVERY=1 tries all of all, or of SWEEP_VERBS.
 @test "killed before any system call, by mount and umount too: nothing stays mounted, and the next verb goes on" {
-	local every=${SWEEP_EVERY:-211} verbs=("sr-create sr-attach" "sr-detach vdi-create" "sr-destroy vdi-attach" "vdi-detach vdi-delete"
+	local every=${SWEEP_EVERY:-$((211 * ${PACE:-1}))} verbs=("sr-create sr-attach" "sr-detach vdi-create" "sr-destroy vdi-attach" "vdi-detach vdi-delete"
 		"vdi-resize vdi-lock" "vdi-unlock vdi-create")
 	local day=$(($(date +%-j)))
 

@@ -10,7 +10,7 @@
 setup_file() {
 	load helpers/lab
 	lab_start
-	every=${SWEEP_EVERY:-61}
+	every=${SWEEP_EVERY:-$((61 * ${PACE:-1}))}
 	export every first=${SWEEP_FIRST:-$(($(date +%-j) * 7 % every + 1))}
 	musl-gcc -static -Os -s -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror \
 		-o "$BATS_FILE_TMPDIR/sweep" "$BATS_TEST_DIRNAME/sweep/sweep.c"

@@ -10,7 +10,7 @@ setup_file() {
 	load helpers/lab
 	local all=(lvm file) day
 
-	day=$(date +%-j) every=${WRITELOG_EVERY:-61} types=${all[*]}
+	day=$(date +%-j) every=${WRITELOG_EVERY:-$((61 * ${PACE:-1}))} types=${all[*]}
 	[ "$every" -le 1 ] || types=${all[day % 2]}
 	types=${WRITELOG_TYPES:-$types} first=${WRITELOG_FIRST:-$((day * 7 % every))}
 	export every types first

@@ -15,7 +15,8 @@
 #	}
 #
 # Most functions take -n NAME for a second guest, and -t SECONDS for a limit
-# (LAB_TIMEOUT, 30 without) after which the command is killed: status 124.
+# (LAB_TIMEOUT, 30 without) after which the command is killed: status 124.  A limit
+# is against what hangs: a check gives LAB_PATIENCE times as much.
 
 ! declare -F bats_require_minimum_version >/dev/null || bats_require_minimum_version 1.5.0
 
@@ -70,6 +71,7 @@ _lab_options() {
 		shift 2
 		lab_shift=$((lab_shift + 2))
 	done
+	lab_limit=$((lab_limit * ${LAB_PATIENCE:-1}))
 }
 
 # A directory in memory for disks and for the guests' own memory: /dev/shm if

@@ -341,7 +341,7 @@ setup() {
 # A run tries some calls, others each day: SWEEP_EVERY=1 tries all of them.
 deaths() {
 	[ "$(uname -m)" = x86_64 ] || skip "the tracer knows the registers of x86_64"
-	export every=${SWEEP_EVERY:-97} HOW=$1
+	export every=${SWEEP_EVERY:-$((97 * ${PACE:-1}))} HOW=$1
 	export first=${SWEEP_FIRST:-$(($(date +%-j) * 7 % every + 1))}
 	# Not the one under AddressSanitizer: it has system calls of its own to fail.
 	plain=${sm%/gcc/bin/sm}/musl/bin/sm

@@ -9,7 +9,7 @@ setup_file() {
 	load image_helper
 	export VEC=$BATS_FILE_TMPDIR/vec
 	vectors "$VEC"
-	every=${SWEEP_EVERY:-61}
+	every=${SWEEP_EVERY:-$((61 * ${PACE:-1}))}
 	export every first=${SWEEP_FIRST:-$(($(date +%-j) * 7 % every + 1))}
 	musl-gcc -static -Os -s -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror \
 		-o "$BATS_FILE_TMPDIR/at" "$BATS_TEST_DIRNAME/../sweep/at.c"

@@ -7,7 +7,7 @@
 # them, and SWEEP_FIRST=N repeats what a failed run printed.
 
 setup_file() {
-	every=${SWEEP_EVERY:-61}
+	every=${SWEEP_EVERY:-$((61 * ${PACE:-1}))}
 	export SM_GC=off every first=${SWEEP_FIRST:-$(($(date +%-j) * 7 % every + 1))}
 	musl-gcc -static -Os -s -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror \
 		-o "$BATS_FILE_TMPDIR/sweep" "$BATS_TEST_DIRNAME/../sweep/sweep.c"
@@ -56,7 +56,8 @@ sweep() {
 # One way a day: all four, or all calls, with SWEEP_HOW='kill EIO ENOSPC EIO+' SWEEP_EVERY=1.
 @test "VHD disks in an lvm SR, at some calls: the next verb finds all in order, and the data is old or new" {
 	ways=(kill EIO ENOSPC EIO+)
-	every=${SWEEP_EVERY:-499} first=${SWEEP_FIRST:-$(($(date +%-j) * 7 % ${SWEEP_EVERY:-499} + 1))}
+	every=${SWEEP_EVERY:-$((499 * ${PACE:-1}))}
+	first=${SWEEP_FIRST:-$(($(date +%-j) * 7 % every + 1))}
 	how=${SWEEP_HOW:-${ways[$(date +%-j) % 4]}}
 	echo "SWEEP_HOW='$how' SWEEP_FIRST=$first SWEEP_EVERY=$every"
 	musl-gcc -static -Os -s -std=gnu11 -D_GNU_SOURCE -o "$BATS_TEST_TMPDIR/at" "$BATS_TEST_DIRNAME/../sweep/at.c"
