@@ -2,16 +2,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Disks under random I/O and all that may be done to a disk in use, or cut off at any write, against a
 # model (lab/tools/churn.h).  CHURN_STEPS: how many changes, CHURN_OPS: how much is written before
-# the cuts, CHURN_EVERY: of how many writes one is followed by a cut; SEED: from where.
+# the cuts, CHURN_EVERY: of how many writes one is followed by a cut; CHURN_PLACES: on which file
+# systems, CHURN_FS: which ones on a disk, one each day without; SEED: from where.
 
 setup_file() {
 	load helpers/lab
 	load helpers/dm
-	lab_start --disk a:1G --disk b:1G
+	lab_start --mem 384M --disk a:1G --disk b:1G --mods "$LAB_MODS,nfs,nfsv3,nfsv4,nfsd,veth,ipv6"
 	dm_tool churn
 	dm_tool churnlog
 	guest_put "$BATS_TEST_DIRNAME/nbd/guest.bash" /tmp/nbd.bash
 	guest_put "$BATS_TEST_DIRNAME/nbd/churn.bash" /tmp/churn.bash
+	guest_put "$BATS_TEST_DIRNAME/nfs/server.sh" /tmp/server.sh
 }
 
 teardown_file() {
@@ -24,17 +26,18 @@ setup() {
 	needs SR_LVM DATAPATH_NBD SNAPSHOTS FRONT_CLI
 	STEPS=${CHURN_STEPS:-4} SEED=${SEED:-$RANDOM}
 	echo "SEED=$SEED"
+	day=$(date +%-j)
 }
 
 in_guest() {
-	guest_ok -t $((STEPS * 60 + 300)) "steps=$STEPS seed=$SEED; . /tmp/nbd.bash; . /tmp/churn.bash; $1"
+	guest_ok -t $((STEPS * 120 + 600)) "steps=$STEPS seed=$SEED; . /tmp/nbd.bash; . /tmp/churn.bash; $1"
 }
 
 teardown() {
-	guest 'for v in $(sm vdi list --minimal | tr , " "); do sm vdi detach $v; done
+	guest 'umount /mnt; for v in $(sm vdi list --minimal | tr , " "); do sm vdi detach $v; done
 		for i in 1 2 3 4 5; do for v in $(sm vdi list --minimal | tr , " "); do sm vdi delete $v; done; done
 		for s in $(sm sr list --minimal | tr , " "); do sm sr destroy $s; done
-		rm -rf /etc/smtab /run/sm /dev/sm /tmp/made.* /tmp/n.*' >/dev/null 2>&1 || true
+		. /tmp/churn.bash; unplace; rm -rf /etc/smtab /run/sm /dev/sm /tmp/made.* /tmp/n.*' >/dev/null 2>&1 || true
 	guest '. /tmp/nbd.bash; nothing_left; ls /dev/mapper'
 	[ "$output" = control ]
 }
@@ -45,4 +48,22 @@ teardown() {
 
 @test "the power fails after any write to a VHD: it is sound, and has what was flushed" {
 	in_guest 'sm sr create disks --type lvm --dconf device=/dev/ubda >/dev/null; logged $seed '"${CHURN_OPS:-150} ${CHURN_EVERY:-40}"
+}
+
+@test "files: the same, on ext4, on XFS, on sectors of 4096 bytes, on NFS" {
+	needs SR_FILE SR_NFS
+	local all=(file xfs 4096 nfs)
+	local places=${CHURN_PLACES:-${all[day % 4]}}
+
+	echo "CHURN_PLACES='$places'"
+	in_guest "for p in $places; do place \$p /dev/ubdb; churned \$steps \$seed vhd; wiped; unplace; done"
+}
+
+@test "a file system on a disk that grows and is snapshotted: each moment of it is sound, and has what was flushed" {
+	needs SR_FILE
+	local all=(ext4 xfs)
+	local kinds=${CHURN_FS:-${all[day % 2]}}
+
+	echo "CHURN_FS='$kinds'"
+	in_guest "place file /dev/ubdb; for k in $kinds; do lived \$steps \$k; wiped; done"
 }

@@ -169,7 +169,7 @@ lab_start() {
 	[ ! -e "$SM_BUILD/bin/smbox" ] || cp "$SM_BUILD/bin/smbox" "$dir/share/.lab/smbox"
 	[ ! -e "$SM_BUILD/.config" ] || cp "$SM_BUILD/.config" "$dir/share/.lab/config"
 	names=$(IFS=,; echo "${disks[*]}")
-	env -i PATH="$PATH" HOME="$dir" TMPDIR="${LAB_DIR%/*}" \
+	env -i PATH="$PATH" HOME="$dir" TMPDIR="${LAB_DIR%/*}" LD_PRELOAD="$LAB_TOOLS/bin/registers.so" \
 		"$LAB_TOOLS/bin/keeper" "${remove[@]}" "$dir" $$ \
 		"$uml" mem="$mem" umid=lab uml_dir="$dir/" \
 		root=/dev/root rootfstype=hostfs rootflags="$LAB_TOOLS/root" ro init=/init \

@@ -3,7 +3,7 @@
 #
 # build.sh DIR: make the lab in DIR, or bring it up to date (in 10 ms if it is).
 #
-#   DIR/bin     the lab's programs for the host: keeper, ask, leash, hub
+#   DIR/bin     the lab's programs for the host: keeper, ask, leash, hub; registers.so for linux.uml
 #   DIR/root    the guest's root directory: busybox, bash, guestd, judge …
 #
 # Needs musl-gcc, busybox-static, bash-static, user-mode-linux.
@@ -48,6 +48,7 @@ host_programs() {
 	cc "$lab/bin/ask" "$here"/{ask,host}.c
 	cc "$lab/bin/leash" "$here"/{leash,host}.c
 	cc "$lab/bin/hub" "$here"/{hub,host}.c
+	gcc -shared -fPIC -O2 -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -o "$lab/bin/registers.so" "$here/registers.c"
 }
 
 guest_programs() {

@@ -72,6 +72,98 @@ churned() {
 	sm sr check disks
 }
 
+# place FS DEVICE: the SR "disks" in files on it; unplace: the device is free again.
+place() {
+	local d=$2
+
+	case $1 in
+	nfs)
+		: >/tmp/placed
+		judge bash /tmp/server.sh up "$d"
+		sm sr create disks --type nfs --dconf server=10.77.0.2 --dconf serverpath=/pool --dconf nfsversion=4.2 >/dev/null
+		return
+		;;
+	4096) d=$(judge losetup -f --show -b 4096 "$d"); judge mkfs.ext4 -qF "$d" ;;
+	xfs) judge mkfs.xfs -qf "$d" ;;
+	*) judge mkfs.ext4 -qF "$d" ;;
+	esac
+	mkdir -p /srv/place
+	mount "$d" /srv/place
+	rm -rf /srv/place/lost+found
+	sm sr create disks --type file --dconf location=/srv/place >/dev/null
+}
+unplace() {
+	! sm sr show disks >/dev/null 2>&1 || sm sr destroy disks
+	! grep -q " /srv/place " /proc/mounts || umount /srv/place
+	[ ! -e /tmp/placed ] || judge bash /tmp/server.sh down
+	rm -f /tmp/placed
+	judge losetup -D
+}
+
+# wiped: no disk is left in the SR.
+wiped() {
+	local v i
+
+	for ((i = 0; i < 30; i++)); do
+		v=$(sm vdi list --sr disks --minimal | tr , ' ')
+		[ -n "$v" ] || return 0
+		for v in $v; do sm vdi delete "$v" >/dev/null 2>&1 || true; done
+	done
+	return 1
+}
+
+# lived TIMES KIND: a file system of that kind, written to while its disk is changed TIMES times.
+# The writer counts what it has flushed; each copy made after that has it.
+lived() {
+	local d w i n c t
+
+	sm vdi create disk --sr disks --size 320M --format vhd >/dev/null
+	d=$(sm vdi attach disk)
+	judge "mkfs.$2" -q "$d"
+	mount "$d" /mnt
+	echo 0 >/tmp/n.flushed
+	while [ ! -e /tmp/n.stop ]; do
+		n=$(($(cat /tmp/n.flushed) + 1))
+		mkdir "/mnt/$n"
+		head -c $((n * 7919 % 300000)) /dev/urandom >"/mnt/$n/data"
+		md5sum <"/mnt/$n/data" >"/mnt/$n/sum"
+		rm -rf "/mnt/$((n - 60))"
+		sync "/mnt/$n/data" "/mnt/$n/sum" "/mnt/$n" /mnt
+		echo $n >/tmp/n.next
+		mv /tmp/n.next /tmp/n.flushed
+	done &
+	w=$!
+	: >/tmp/made.disk
+	for ((i = 1; i <= $1; i++)); do
+		t=$(($(cat /tmp/n.flushed) + 2))
+		while [ "$(cat /tmp/n.flushed)" -lt $t ]; do kill -0 $w; sleep 0.02; done
+		n=$(cat /tmp/n.flushed)
+		if [ $((i % 2)) = 0 ]; then sm vdi clone disk c$i; else sm vdi snapshot disk c$i; fi >/dev/null
+		echo "c$i $n" >>/tmp/made.disk
+		sm vdi resize disk $((320 + i * 8))M >/dev/null
+	done
+	touch /tmp/n.stop
+	wait $w
+	umount /mnt
+	sound "$2" "$d"
+	sm vdi detach disk
+	while read -r c n; do
+		[ $((${c#c} % 2)) = 0 ] || { sm vdi clone "$c" "$c-w" >/dev/null; c=$c-w; }
+		d=$(sm vdi attach "$c")
+		mount "$d" /mnt		# which plays the journal
+		for ((i = n > 8 ? n - 7 : 1; i <= n; i++)); do
+			[ "$(md5sum <"/mnt/$i/data")" = "$(cat "/mnt/$i/sum")" ]
+		done
+		umount /mnt
+		sound "$2" "$d"
+		sm vdi detach "$c"
+	done </tmp/made.disk
+	echo "$2: $(wc -l </tmp/made.disk) copies, $(cat /tmp/n.flushed) files"
+	rm /tmp/n.*
+	sm sr check disks
+}
+sound() { case $1 in ext4) judge e2fsck -fn "$2" ;; xfs) judge xfs_repair -n "$2" ;; esac >/tmp/said 2>&1 || { cat /tmp/said; return 1; }; }
+
 # logged SEED TIMES EVERY: a VHD on LVM whose every write is logged, and the power cuts that there might have been.
 logged() {
 	local v d lv size n

@@ -4,6 +4,7 @@
 # fd77::2.  Run by "judge".
 #
 #	server.sh up DEVICE	XFS on it, exported as / (NFS 4) and /mnt/exp (NFS 3)
+#	server.sh down		and it is gone
 #	server.sh export OPTIONS|none	how it is exported from now on
 #	server.sh start [ARG…]|stop	nfsd, its threads
 #	server.sh disk DEVICE	a file system on it, exported as /disk; it is called "disk"
@@ -44,6 +45,15 @@ up)
 	in_srv rpcbind -w
 	export_as rw,no_root_squash
 	in_srv bash -c 'mount -t nfsd nfsd /proc/fs/nfsd && rpc.nfsd --grace-time 10 --lease-time 10 2 && rpc.mountd'
+	;;
+down)
+	export_as none
+	in_srv bash -c 'mount -t nfsd nfsd /proc/fs/nfsd; rpc.nfsd 0'
+	pkill -x rpc.mountd || true
+	pkill -x rpcbind || true
+	ip link del v0
+	ip netns del srv
+	umount /var/lib/nfs /mnt/exp/ram /mnt/exp
 	;;
 export) export_as "$2" ;;
 start) shift; in_srv bash -c 'mount -t nfsd nfsd /proc/fs/nfsd; rpc.nfsd "$@"' nfsd "$@" ;;
