@@ -34,7 +34,7 @@ in_guest() {
 }
 
 teardown() {
-	guest 'umount /mnt; for v in $(sm vdi list --minimal | tr , " "); do sm vdi detach $v; done
+	guest 'umount /srv/fs; for v in $(sm vdi list --minimal | tr , " "); do sm vdi detach $v; done
 		for i in 1 2 3 4 5; do for v in $(sm vdi list --minimal | tr , " "); do sm vdi delete $v; done; done
 		for s in $(sm sr list --minimal | tr , " "); do sm sr destroy $s; done
 		. /tmp/churn.bash; unplace; rm -rf /etc/smtab /run/sm /dev/sm /tmp/made.* /tmp/n.*' >/dev/null 2>&1 || true

@@ -150,11 +150,12 @@ going_away='nodes() { sm vdi tree disks --json | grep -c "\"uuid\""; }
 # Every so many system calls of the commander it dies, and the writer does not notice.
 deaths='stamp write $D 200 >/tmp/stamp & w=$! died=0
 	for ((n = first; ; n += every)); do
-		s=0; dieat $n sm vdi snapshot v >/dev/null 2>&1 || s=$?
+		s=0; dieat $n sm vdi snapshot v >/tmp/said 2>&1 || s=$?
+		if gave_up $s; then n=$((n - every)); continue; fi
 		[ $s = 137 ] || break
 		died=$((died + 1)); kill -0 $w
 	done
-	[ $s = 0 ]; [ $died -gt 4 ]
+	cat /tmp/said; [ $s = 0 ]; [ $died -gt 4 ]
 	kill -TERM $w; wait $w; read -r -a n </tmp/stamp
 	stamp check $D "${n[@]:0:4}"; sm vdi detach v; nothing_left; sm sr check disks
 	for x in $(sm vdi list --minimal | tr , " "); do

@@ -119,16 +119,17 @@ lived() {
 
 	sm vdi create disk --sr disks --size 320M --format vhd >/dev/null
 	d=$(sm vdi attach disk)
+	mkdir -p /srv/fs
 	judge "mkfs.$2" -q "$d"
-	mount "$d" /mnt
+	mount "$d" /srv/fs
 	echo 0 >/tmp/n.flushed
 	while [ ! -e /tmp/n.stop ]; do
 		n=$(($(cat /tmp/n.flushed) + 1))
-		mkdir "/mnt/$n"
-		head -c $((n * 7919 % 300000)) /dev/urandom >"/mnt/$n/data"
-		md5sum <"/mnt/$n/data" >"/mnt/$n/sum"
-		rm -rf "/mnt/$((n - 60))"
-		sync "/mnt/$n/data" "/mnt/$n/sum" "/mnt/$n" /mnt
+		mkdir "/srv/fs/$n"
+		head -c $((n * 7919 % 300000)) /dev/urandom >"/srv/fs/$n/data"
+		md5sum <"/srv/fs/$n/data" >"/srv/fs/$n/sum"
+		rm -rf "/srv/fs/$((n - 60))"
+		sync "/srv/fs/$n/data" "/srv/fs/$n/sum" "/srv/fs/$n" /srv/fs
 		echo $n >/tmp/n.next
 		mv /tmp/n.next /tmp/n.flushed
 	done &
@@ -144,17 +145,17 @@ lived() {
 	done
 	touch /tmp/n.stop
 	wait $w
-	umount /mnt
+	umount /srv/fs
 	sound "$2" "$d"
 	sm vdi detach disk
 	while read -r c n; do
 		[ $((${c#c} % 2)) = 0 ] || { sm vdi clone "$c" "$c-w" >/dev/null; c=$c-w; }
 		d=$(sm vdi attach "$c")
-		mount "$d" /mnt		# which plays the journal
+		mount "$d" /srv/fs		# which plays the journal
 		for ((i = n > 8 ? n - 7 : 1; i <= n; i++)); do
-			[ "$(md5sum <"/mnt/$i/data")" = "$(cat "/mnt/$i/sum")" ]
+			[ "$(md5sum <"/srv/fs/$i/data")" = "$(cat "/srv/fs/$i/sum")" ]
 		done
-		umount /mnt
+		umount /srv/fs
 		sound "$2" "$d"
 		sm vdi detach "$c"
 	done </tmp/made.disk
