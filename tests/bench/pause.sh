@@ -40,7 +40,7 @@ for type in file lvm; do
 		under_fio "export SM_GC=off; $changes"
 		for of in "reads $quiet_r $r" "writes $quiet_w $w"; do
 			read -r name quiet loud <<<"$of"
-			pause=$(awk "BEGIN { d = $loud - $quiet; printf \"%.1f\", d > 0 ? d : 0 }") mark=
+			pause=$(awk "BEGIN { d = $loud - $quiet; printf \"%.1f\", (d > 0 ? d : 0) }") mark=
 			awk "BEGIN { exit !($pause > 100) }" && mark=' <' missed=$((missed + 1))
 			printf '%-34s %9.1f %9.1f %9s %7s%s\n' "$name" "$quiet" "$loud" "$pause" 100 "$mark"
 		done
