@@ -11,8 +11,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "arch/blk.h"
 #include "arch/clock.h"
 #include "arch/dm.h"
+#include "arch/lock.h"
 #include "arch/proc.h"
 #include "drivers/port.h"
 #include "drivers/sr.h"
@@ -220,6 +222,46 @@ int port_remove(struct sr *sr, const struct vdi *vdi)
 		return fail(sr->ctx, -E_VDI_IN_USE, "/dev/mapper/%s is open", d.name);
 	}
 	return err ? fail(sr->ctx, err, "remove %s", d.name) : 0;
+}
+
+static bool is_served(int ctl, const char *name, const struct dm_table *now, struct arena *a)
+{
+	char below[32];
+	dev_t *devs;
+	size_t n;
+
+	return now->n == 1 && !dm_deps(ctl, dm_by_name(name), a, &devs, &n) && n == 1 &&
+	       !blk_name(devs[0], below, sizeof(below)) && !strncmp(below, "nbd", 3);
+}
+
+/*
+ * The table, which tells the size, is loaded beside the old one: who removes the port
+ * or gives it another table drops it.  The kernel holds new requests back from the
+ * beginning of the resume, so a death anywhere leaves the old table or the new one.
+ */
+int port_fail(struct sr *sr, const struct vdi *vdi, int *lock)
+{
+	_close_ int ctl = dm_open();
+	struct dm_target all = { .type = "error", .params = "" };
+	struct dm_table now, t = { .target = &all, .n = 1 };
+	struct dm_device d;
+	int err;
+
+	if (ctl < 0)
+		return 0;
+	describe(sr, vdi, PORT_LINEAR, &d);
+	err = dm_table(ctl, dm_by_name(d.name), false, &sr->ctx->arena, &now);
+	if (err == -ENXIO || (!err && (!now.n || !strcmp(now.target[0].type, all.type) ||
+				       is_served(ctl, d.name, &now, &sr->ctx->arena))))
+		return 0;
+	for (size_t i = 0; !err && i < now.n; i++)
+		all.length += now.target[i].length;
+	if (!err)
+		err = dm_load(ctl, dm_by_name(d.name), &t, false);
+	lock_drop(lock);
+	if (!err)
+		err = dm_resume(ctl, dm_by_name(d.name), DM_NO_FLUSH, NULL);	/* commit */
+	return err ? fail(sr->ctx, err, "let %s fail", d.name) : 1;
 }
 
 /* --- live operations ----------------------------------------------------------------

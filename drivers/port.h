@@ -94,6 +94,15 @@ int port_put_map(struct sr *sr, const struct vdi *vdi, const struct dm_table *t,
 /* 0 too when there is none.  -E_VDI_IN_USE while somebody has it open. */
 int port_remove(struct sr *sr, const struct vdi *vdi);
 
+/*
+ * A running port fails all that is asked from now on, and what is under way ends as it
+ * may.  1: it does so now; 0: there is none, it did so before, or all of it leads to a
+ * server, who looks after his disk himself.
+ * *lock is let go of when nobody who takes it can come between any more: the wait for
+ * what is under way may take as long as the disk below likes.
+ */
+int port_fail(struct sr *sr, const struct vdi *vdi, int *lock);
+
 /* --- live operations ---------------------------------------------------------
  *
  *	struct port_hold hold;

@@ -5,6 +5,7 @@
 #include <sys/utsname.h>
 
 #include "lib/err.h"
+#include "sm/keeper.h"
 #include "sm/lease_impl.h"
 
 bool lease_is_shared(const struct run *r)
@@ -49,7 +50,9 @@ int lease_admit(struct run *r)
 			   op != OP_VDI_ENABLE_CBT && op != OP_VDI_DISABLE_CBT &&
 			   op != OP_VDI_DATA_DESTROY))
 		return 0;
-	err = seen_look(r, &s);
+	err = WITH_KEEPER ? keeper_admit(r) : 0;
+	if (!err)
+		err = seen_look(r, &s);
 	if (!err && (seen_is_elsewhere(&s) || (all && seen_is_taken(&s) && !seen_is_ours(&s))))
 		err = seen_refuse(r, -E_VDI_IN_USE, &s);
 	/* Who reads beside us does no harm; nothing may change below who reads elsewhere. */
@@ -172,6 +175,7 @@ static int may_attach(struct run *r, const struct seen *s, struct lease *new)
 {
 	struct utsname name = { 0 };
 
+	new->generation = s->lease.generation;
 	if (seen_is_ours(s))
 		return 0;
 	if (seen_is_taken(s) && !s->damaged && s->lease.kind == LEASE_MARK && s->known.here) {
@@ -210,6 +214,8 @@ static int start_writing(struct run *r)
 
 	if (!err)
 		err = lease_replace(r, &l, may_attach);
+	if (WITH_KEEPER && !err && r->sr.shared)
+		r->vdi.at.lease = l.generation;
 	return err ? err : must_be_unread(r);
 }
 
@@ -227,6 +233,8 @@ int lease_attach(struct run *r, bool writable)
 		return !err && seen_is_elsewhere(&s) ? seen_refuse(r, -E_VDI_IN_USE, &s) : err;
 	}
 	err = lease_need_name(r->ctx);
+	if (WITH_KEEPER && !err)
+		err = keeper_admit(r);
 	if (err)
 		return err;
 	err = WITH_READERS && !writable ? lease_start_reading(r) : start_writing(r);

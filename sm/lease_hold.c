@@ -70,8 +70,7 @@ static int write_again(struct run *r, struct lease_hold *h)
 	return err;
 }
 
-/* The same SR, to be opened in memory that is given back. */
-static struct run same_sr(const struct run *r, struct ctx *ctx)
+struct run lease_same_sr(const struct run *r, struct ctx *ctx)
 {
 	struct run own = *r;
 
@@ -86,7 +85,7 @@ static struct run same_sr(const struct run *r, struct ctx *ctx)
 static int open_and_write(struct run *r, struct lease_hold *h)
 {
 	struct ctx ctx = { .root = r->ctx->root, .deadline = clock_now_mono() + PATIENCE, .watched = r->ctx->watched };
-	struct run own = same_sr(r, &ctx);
+	struct run own = lease_same_sr(r, &ctx);
 	int lock = -1, err;
 
 	err = lock_host(&ctx, own.sr.uuid.s, "sr", &lock);
@@ -139,7 +138,7 @@ void lease_let_go(struct run *r, struct lease_hold *h)
 bool lease_is_lost(struct run *r)
 {
 	struct ctx ctx = { .root = r->ctx->root, .dry_run = true };	/* it takes no lock */
-	struct run own = same_sr(r, &ctx);
+	struct run own = lease_same_sr(r, &ctx);
 	struct seen s;
 	bool lost = leases(r) && !sr_open(&own.sr, false) && !seen_look(&own, &s) && !s.damaged &&
 		    !seen_is_ours(&s);

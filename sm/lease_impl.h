@@ -56,7 +56,9 @@ void lease_make_free(struct lease *l);
 int lease_replace(struct run *r, struct lease *new,
 		  int (*may)(struct run *r, const struct seen *s, struct lease *new));
 
-/* With CONFIG_SHARED_SR: the lock that this host has as a reader of r->vdi. */
+/* With CONFIG_SHARED_SR: the same SR, to be opened in memory that is given back. */
+struct run lease_same_sr(const struct run *r, struct ctx *ctx);
+/* The lock that this host has as a reader of r->vdi. */
 int lease_start_reading(struct run *r);
 int lease_stop_reading(struct run *r);
 /* Refuses when another host reads the disk, or may do so by a record that cannot be read. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/err.h"
+#include "sm/keeper.h"
 #include "sm/lease_impl.h"
 #include "sm/state.h"
 
@@ -118,14 +119,41 @@ static int add_forgotten(struct sr *sr, struct seen *s, const struct uuid *vdi)
 	return err;
 }
 
+/* What is attached here without the lock that it was attached with: in the place of that. */
+static void report_broken(struct run *r, struct sr *sr, struct vdis *l)
+{
+	struct seen s = { .damaged = true, .known = { .here = true, .verdict = LEASE_LIVES } };
+
+	snprintf(s.known.why, sizeof(s.known.why), "broken by another host: attached here still, where it fails: "
+		 "sm vdi detach");
+	keeper_see(sr, l);
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i].at.lost) {
+			report(r, &s, &l->v[i].uuid, &sr->uuid);
+			r->rp->locks[r->rp->n_locks - 1].broken = true;
+		}
+}
+
+static bool is_lost(struct sr *sr, struct vdi *vdi)
+{
+	keeper_see(sr, &(struct vdis){ .v = vdi, .n = 1 });
+	return vdi->at.lost;
+}
+
 int do_lock_show(struct run *r)
 {
+	struct vdis one = { .v = &r->vdi, .n = 1 };
 	struct seen s;
 	int err = seen_look(r, &s);
 
 	r->rp->kind = REPLY_LOCK;
 	if (!err)
 		err = add_forgotten(&r->sr, &s, &r->vdi.uuid);
+	if (WITH_KEEPER && !err && s.known.verdict == LEASE_IS_FREE)
+		report_broken(r, &r->sr, &one);
+	else if (WITH_KEEPER && !err && is_lost(&r->sr, &r->vdi))
+		snprintf(s.known.why, sizeof(s.known.why), "taken from this host, where the disk is attached still, "
+			 "and fails: sm vdi detach");
 	if (!err && s.known.verdict != LEASE_IS_FREE)
 		report(r, &s, &r->vdi.uuid, &r->sr.uuid);
 	return err;
@@ -134,12 +162,15 @@ int do_lock_show(struct run *r)
 static int list_sr(struct run *r)
 {
 	struct sr *sr = &r->sr;
+	struct vdis mine = { 0 };
 	struct seen_all all;
 	struct seen s;
 	int err = sr_open(sr, false);
 
 	if (!err)
 		err = seen_all(sr, &all);
+	if (WITH_KEEPER && !err && !(err = state_leased(sr, &mine)))
+		report_broken(r, sr, &mine);
 	while (!err && (err = seen_next(sr, &all, &s)) > 0) {
 		const struct uuid *vdi = seen_disk(&s);
 

@@ -193,6 +193,7 @@ struct lock_info {
 	bool here;			/* by this host, in this boot */
 	bool dead;			/* its holder is, and why says how that is known */
 	bool damaged;			/* nothing of lease can be read */
+	bool broken;			/* this host has lost it, and the disk attached: nothing of lease counts */
 	const char *why;
 };
 

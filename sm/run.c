@@ -15,6 +15,7 @@
 #include "sm/core.h"
 #include "sm/gc.h"
 #include "sm/image.h"
+#include "sm/keeper.h"
 #include "sm/lease.h"
 #include "sm/live.h"
 #include "sm/locks.h"
@@ -481,6 +482,8 @@ int sm_run(struct ctx *ctx, struct request *rq, struct reply *rp)
 		logf_err(ctx, "%s: %s", run_verb(&r), ctx->why[0] ? ctx->why : err_text(err));
 	else if (changes)
 		logf_info(ctx, "%s: done", run_verb(&r));
+	if (WITH_KEEPER && changes)
+		keeper_start(&r);
 	if (IS_ENABLED(CONFIG_GC) && !err && changes)
 		gc_kick(&r);
 	return err;

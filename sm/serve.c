@@ -178,7 +178,7 @@ static int begin(struct run *r, const struct server_note *note, int lock, struct
 		err = open_disk(r, d, live);
 	if (!err)
 		err = server_tell(&r->sr, lock, note);
-	return err ? err : state_put(&r->sr, &r->vdi.uuid, r->rq->writable);	/* commit */
+	return err ? err : state_put(&r->sr, &r->vdi.uuid, r->rq->writable, 0);	/* commit */
 }
 
 /* Why it failed is what matters.  A disk that was attached before has its record, and its lock. */

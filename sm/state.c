@@ -11,10 +11,11 @@
 #include "lib/err.h"
 #include "lib/file.h"
 #include "lib/kconfig.h"
+#include "lib/num.h"
 #include "sm/gc.h"
 #include "sm/state.h"
 
-/* A record is two lines: the mode, and the boot that it is true for. */
+/* A record is two lines: the mode, and the boot that it is true for; and maybe the generation of a lock. */
 #define RECORD_ROOM	64
 
 static char *state_dir(struct sr *sr)
@@ -60,6 +61,11 @@ static int read_state(struct sr *sr, int dir, const struct uuid *vdi, struct att
 		return 0;		/* of an earlier boot */
 	at->attached = true;
 	at->writable = !memcmp(text.p, "rw", 2);
+	if (IS_ENABLED(CONFIG_LOCK_KEEPER) && at->writable && text.n > 3 + UUID_LEN) {
+		const char *s = (const char *)text.p + 3 + UUID_LEN + 1;
+
+		num_take(&s, &at->lease);
+	}
 	return 0;
 }
 
@@ -115,7 +121,7 @@ int state_get_all(struct sr *sr, struct vdis *l)
 	return err;
 }
 
-int state_put(struct sr *sr, const struct uuid *vdi, bool writable)
+int state_put(struct sr *sr, const struct uuid *vdi, bool writable, uint64_t lease)
 {
 	_close_ int dir = open_state(sr, true);
 	char text[RECORD_ROOM];
@@ -125,7 +131,10 @@ int state_put(struct sr *sr, const struct uuid *vdi, bool writable)
 	if (IS_ENABLED(CONFIG_GC) && writable)
 		gc_disturb(sr, vdi);
 	if (!err) {
-		snprintf(text, sizeof(text), "%s\n%s\n", writable ? "rw" : "ro", boot.s);
+		int n = snprintf(text, sizeof(text), "%s\n%s\n", writable ? "rw" : "ro", boot.s);
+
+		if (IS_ENABLED(CONFIG_LOCK_KEEPER) && lease)
+			snprintf(text + n, sizeof(text) - (size_t)n, "%llu\n", (unsigned long long)lease);
 		err = file_replace(dir, vdi->s, text, strlen(text), 0600);
 	}
 	return err ? fail(sr->ctx, err, "record in %s", state_dir(sr)) : 0;
@@ -162,6 +171,29 @@ int state_any(struct sr *sr, struct uuid *vdi)
 	}
 	/* "Nothing is attached" must be true: more than one verb destroys on it. */
 	if (!err && !vdi->s[0] && errno)
+		err = fail(sr->ctx, -errno, "read %s", state_dir(sr));
+	closedir(d);
+	return err;
+}
+
+int state_leased(struct sr *sr, struct vdis *l)
+{
+	struct dirent *e;
+	DIR *d;
+	int err = list_state(sr, &d);
+
+	if (!d)
+		return err;
+	while (!err && (errno = 0, e = readdir(d))) {
+		struct vdi vdi = { 0 };
+
+		if (uuid_parse(&vdi.uuid, e->d_name))
+			continue;
+		err = read_state(sr, dirfd(d), &vdi.uuid, &vdi.at);
+		if (vdi.at.lease)
+			*vdis_add(&sr->ctx->arena, l) = vdi;
+	}
+	if (!err && errno)
 		err = fail(sr->ctx, -errno, "read %s", state_dir(sr));
 	closedir(d);
 	return err;

@@ -14,12 +14,15 @@
 
 #include "drivers/sr.h"
 
-/* Fill at->attached, writable and link. */
+/* Fill at->attached, writable, lease and link. */
 int state_get(struct sr *sr, const struct uuid *vdi, struct attachment *at);
-int state_put(struct sr *sr, const struct uuid *vdi, bool writable);
+/* lease: of the storage's lock that is to be looked after (sm/keeper.h), its generation; or 0. */
+int state_put(struct sr *sr, const struct uuid *vdi, bool writable, uint64_t lease);
 int state_remove(struct sr *sr, const struct uuid *vdi);
 /* state_get() for every member of a list, reading the directory once. */
 int state_get_all(struct sr *sr, struct vdis *l);
+/* All that are attached with such a lock, by uuid and attachment alone. */
+int state_leased(struct sr *sr, struct vdis *l);
 /* Some VDI of the SR that is attached; "" when there is none. */
 int state_any(struct sr *sr, struct uuid *vdi);
 /* The SR is gone from this host: remove its directories, and what deaths left in them. */

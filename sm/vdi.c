@@ -12,6 +12,7 @@
 #include "sm/cbt.h"
 #include "sm/core.h"
 #include "sm/gc.h"
+#include "sm/keeper.h"
 #include "sm/lease.h"
 #include "sm/live.h"
 #include "sm/snapshot.h"
@@ -147,6 +148,8 @@ int do_vdi_show(struct run *r)
 		usage_fill(&r->sr, vdi);
 	if (WITH_LOCKS && !err)
 		err = lease_owners(r);
+	if (WITH_KEEPER && !err)
+		keeper_see(&r->sr, &(struct vdis){ .v = vdi, .n = 1 });
 	return err ? err : reply_vdi(r, REPLY_VDI);
 }
 
@@ -167,6 +170,8 @@ static int list_sr(struct run *r)
 
 	if (!err)
 		err = sr_vdis(sr, &l);
+	if (WITH_KEEPER && !err)
+		keeper_see(sr, &l);
 	if (IS_ENABLED(CONFIG_SNAPSHOTS) && !err && r->rq->op == OP_VDI_TREE)
 		tree_order(&r->ctx->arena, &l);
 	if (!err)
@@ -481,6 +486,7 @@ int do_vdi_attach(struct run *r)
 {
 	struct vdi *vdi = &r->vdi;
 	bool fresh = !vdi->at.attached;
+	uint64_t lease = vdi->at.lease;
 	int err = 0;
 
 	if (vdi->hidden && r->rq->writable)
@@ -501,8 +507,9 @@ int do_vdi_attach(struct run *r)
 			    r->rq->writable ? "for writing" : "read-only");
 	if (WITH_LOCKS)
 		err = lease_attach(r, r->rq->writable);
-	if (!err && fresh)
-		err = state_put(&r->sr, &vdi->uuid, r->rq->writable);
+	/* One that was attached before the SR was shared has a lock from now on. */
+	if (!err && (fresh || (WITH_KEEPER && vdi->at.lease != lease)))
+		err = state_put(&r->sr, &vdi->uuid, r->rq->writable, vdi->at.lease);
 	vdi->at.attached = !err;
 	if (err)
 		;
@@ -532,6 +539,8 @@ int do_vdi_detach(struct run *r)
 		err = state_remove(&r->sr, &r->vdi.uuid);
 	if (WITH_LOCKS && !err)
 		err = lease_detach(r);
+	if (WITH_KEEPER && !err)
+		keeper_rest(r);
 	return err;
 }
 
@@ -553,7 +562,9 @@ int do_vdi_activate(struct run *r)
 	}
 	if (r->ctx->dry_run)
 		return plan(r, 0, "activate VDI %s", vdi->uuid.s);
-	err = activate(r, r->rq->writable);
+	err = WITH_KEEPER ? keeper_admit(r) : 0;
+	if (!err)
+		err = activate(r, r->rq->writable);
 	return err ? err : reply_vdi(r, REPLY_ATTACH);
 }
 

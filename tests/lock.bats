@@ -132,6 +132,28 @@ work='
 	[ -z "$output" ]
 }
 
+@test "a raw volume that another host has taken by force: this one writes nothing more to it" {
+	needs LOCK_KEEPER
+	guest_ok "sm vdi create raw --sr S --size 8M --format raw && dev=\$(sm vdi attach raw) && echo early | dd of=\$dev conv=sync,fsync status=none; echo \$dev"
+	dev=${lines[-1]}
+	raw=${dev#*sm-}
+	guest_ok -n b "sm lock break $raw --force && dev=\$(sm vdi attach $raw --shared) && [ \$(head -c 5 \$dev) = early ] &&
+		echo theirs | dd of=\$dev conv=sync,fsync status=none"
+	# It looks by itself; a new one does at once.
+	guest_ok -t 60 "k=\$(cat /run/sm/keeper/$SR); kill -9 \$k; while kill -0 \$k 2>/dev/null; do sleep 0.02; done; sm vdi rename raw lost
+		late() { yes late | dd of=$dev bs=4096 seek=\$1 count=1 iflag=fullblock oflag=direct 2>/dev/null; }
+		until ! late 9; do sleep 0.1; done; ! late 0"
+	guest_ok "sm lock list && sm lock show lost && sm vdi show lost"
+	[[ $output == *"$HOST_B"*" held "*"(lock broken)"* && $output == *"this host "*" broken "* && $output == *"attached still"* ]]
+	guest "sm vdi attach lost" || true
+	[ "$status" -eq 1 ]
+	guest_ok "sm vdi detach lost && ! ls /run/sm/keeper/$SR $dev 2>/dev/null && sm lock list"
+	[[ $output == *"$HOST_B"*" held "* && $output != *broken* ]]
+	denied "*is locked by '*' (host $HOST_B, *" "sm vdi attach lost"
+	guest_ok -n b "[ \$(head -c 6 $dev) = theirs ] && sm vdi detach $raw"
+	guest_ok "sm vdi attach lost && [ \$(head -c 6 $dev) = theirs ] && sm vdi detach lost && sm vdi delete lost && ! ls /run/sm/keeper/$SR 2>/dev/null"
+}
+
 # Make a tree, snapshot it, read it, delete what is not needed; all names are this host's own.
 change='
 	for n in 1 2 3; do

@@ -129,6 +129,60 @@ in_guest() {
 		sm vdi detach v; nothing_left; image_is_sound; SM_ROOT=/tmp/h2 sm sr forget disks; rm -r /tmp/h2'
 }
 
+@test "where hosts share the SR, what the kernel writes alone: its lock is broken, and the keeper sees it, whoever was killed" {
+	needs SHARED_SR LOCK_KEEPER DATAPATH_LOOP DATAPATH_HYBRID
+	in_guest 'sm sr forget disks; mkdir -p /tmp/h2/etc; echo 20000000000000000000000000000000 >/tmp/h2/etc/machine-id
+		[ -s /etc/machine-id ] || echo 10000000000000000000000000000000 >/etc/machine-id
+		for root in "" /tmp/h2; do
+			SM_ROOT=$root sm sr introduce '"$SR"' --type file --dconf location=/srv/d --dconf shared=true --name disks
+		done
+		k=/run/sm/keeper/'"$SR"'
+		other() { SM_ROOT=/tmp/h2 "$@"; }
+		dead() {
+			kill -9 "$@"
+			for p; do
+				while kill -0 "$p" 2>/dev/null; do sleep 0.02; done
+			done
+		}
+		write() { dd if=/dev/zero of="$1" bs=4k seek="$2" count=1 oflag=direct conv=notrunc status=none; }
+		# until_fails DEVICE: it takes what is written, and then no more.
+		until_fails() {
+			for ((i = 0; i < 300; i++)); do
+				write "$1" 1 2>/dev/null || return 0
+				sleep 0.1
+			done
+			return 1
+		}
+		R=$(sm vdi create raw --sr disks --size 4M --format raw)
+		r=$(sm vdi attach raw); one=$(cat $k); kill -0 $one
+		sm vdi attach v; [ $(cat $k) = $one ]
+		sm vdi attach raw; sm vdi resize raw 6M; echo early | dd of=$r conv=sync,fsync status=none
+		# Broken while nobody looks: the next one knows.  The other disk goes on.
+		dead $one; other sm lock break $R --force; sm vdi rename raw raw2
+		two=$(cat $k); [ $two != $one ]; until_fails $r; was=$(md5sum </srv/d/$R.raw)
+		refused write $r 0; refused dd if=$r of=/dev/null bs=4k count=1 iflag=direct
+		[ "$(md5sum </srv/d/$R.raw)" = "$was" ]
+		pattern 1 0 8; judge sync $D; check 1 0 8
+		for verb in "attach raw2" "resize raw2 8M" "activate raw2"; do
+			refused sm vdi $verb | grep "has been broken"
+		done
+		sm vdi show raw2 | grep "(lock broken)"; sm vdi list --sr disks | grep -c "(lock broken)" | grep -x 1
+		sm lock show raw2 | grep broken; sm lock list | grep "$R .*broken"; sm vdi show raw2 --json | grep "\"lost\": true"
+		sm vdi detach raw2; refused grep -s $R /sys/block/loop*/loop/backing_file; [ $(cat $k) = $two ]
+		sm lock list --minimal | grep -x $V
+		r=$(sm vdi attach raw2); [ "$(head -c 5 $r)" = early ]; sm vdi detach raw2
+		# A server that is dead with its own keeper, and full blocks, which the kernel writes without it.
+		for ((i = 0; i < 100; i++)); do
+			[ "$(judge dmsetup table sm-$V-full | wc -l)" -lt 2 ] || break
+			sleep 0.1
+		done
+		dead $(keeper) $(worker); write $D 1
+		dead $two; other sm lock break $V --force; sm vdi rename raw2 raw3
+		until_fails $D; refused write $D 0
+		sm vdi detach v; [ ! -e $k ]; nothing_left
+		other sm sr forget disks; rm -r /tmp/h2'
+}
+
 @test "the server is killed: another one takes over, and nothing acknowledged is lost" {
 	in_guest 'sm vdi attach v
 		pattern 1 0 4; judge sync $D

@@ -152,20 +152,22 @@ until_grown() {
 }
 
 @test "a disk that is served, and its lock is broken by another host: what comes late is not written" {
-	needs SHARED_SR FMT_VHD
-	local h dev
+	needs SHARED_SR FMT_VHD LOCK_KEEPER DATAPATH_LOOP
+	local h dev raw
 
 	for h in a b; do
 		guest_ok -n $h -t 60 "sm sr forget S; sm sr introduce $SR --name S $AT --dconf shared=true" >/dev/null
 	done
 	guest_ok -n b -t 60 "syslogd -O /tmp/messages; until [ -S /dev/log ]; do sleep 0.01; done
-		dev=\$(sm vdi attach w) && echo early | dd of=\$dev conv=sync,fsync 2>/dev/null; echo \$dev" >/dev/null
-	dev=${lines[-1]}
-	guest_ok -t 60 "sm lock break $W --force && dev=\$(sm vdi attach w) && head -c 5 \$dev; sm vdi detach w && md5sum </run/sr-mount/$SR/$W.vhd >/tmp/sum" >/dev/null
+		for v in v w; do dev=\$(sm vdi attach \$v) && echo early | dd of=\$dev conv=sync,fsync 2>/dev/null; done; echo \$dev" >/dev/null
+	dev=${lines[-1]} raw=${lines[-1]%$W}$V
+	guest_ok -t 60 "sm lock break $W --force && sm lock break $V --force && dev=\$(sm vdi attach w) && head -c 5 \$dev; sm vdi detach w && md5sum </run/sr-mount/$SR/$W.vhd >/tmp/sum" >/dev/null
 	[[ $output == *early ]]
 	# Its server looks now and then, and the one that follows it before all else.
 	guest_ok -n b -t 90 "read -r k _ </run/sm/server/$W; kill -9 \$(cat /proc/\$k/task/\$k/children)
-		until grep -q 'broken by another host' /tmp/messages; do sleep 0.1; done
+		until grep -q 'VDI $W: .*broken by another host' /tmp/messages; do sleep 0.1; done
 		! echo late | dd of=$dev bs=4096 conv=sync oflag=direct 2>/dev/null && sm vdi detach w" >/dev/null
+	guest_ok -n b -t 90 "until grep -q 'keeper: VDI $V: .* broken by another host' /tmp/messages; do sleep 0.1; done
+		! echo late | dd of=$raw bs=4096 conv=sync oflag=direct 2>/dev/null && head -c 5 /run/sr-mount/$SR/$V.raw && sm vdi detach v && ! ls /run/sm/keeper/$SR 2>/dev/null" >/dev/null
 	guest_ok "md5sum </run/sr-mount/$SR/$W.vhd | cmp - /tmp/sum && sm sr check S && sm vdi delete v && sm vdi delete w && sm sr destroy S"
 }

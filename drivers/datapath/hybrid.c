@@ -211,6 +211,16 @@ int hybrid_remove(struct sr *sr, const struct vdi *vdi)
 	return err ? fail(sr->ctx, err, "remove %s", d.name) : 0;
 }
 
+void hybrid_below(struct sr *sr, const struct vdi *vdi, dev_t **devs, size_t *n)
+{
+	_close_ int ctl = dm_open();
+	struct dm_device d;
+
+	describe(&sr->ctx->arena, &vdi->uuid, &d);
+	if (ctl < 0 || dm_deps(ctl, dm_by_uuid(d.uuid), &sr->ctx->arena, devs, n))
+		*n = 0;
+}
+
 /* --- for the server ------------------------------------------------------------------ */
 
 static void drop_loop(struct hybrid *h)

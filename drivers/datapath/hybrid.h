@@ -78,6 +78,8 @@ int hybrid_table(struct sr *sr, const struct vdi *vdi, dev_t nbd, uint64_t size,
 void hybrid_settle(struct sr *sr, const struct vdi *vdi, uint64_t size);
 /* After the port; 0 too when there is nothing. */
 int hybrid_remove(struct sr *sr, const struct vdi *vdi);
+/* The devices below its lower table, in the arena, for when the port does not tell; none without one. */
+void hybrid_below(struct sr *sr, const struct vdi *vdi, dev_t **devs, size_t *n);
 
 /* What a server knows of it; begin with zeroes but for the first two. */
 struct hybrid {

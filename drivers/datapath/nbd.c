@@ -53,7 +53,7 @@ static int number(const char *device)
 	return !strncmp(device, "/dev/nbd", 8) && num_take(&s, &n) && !*s && n <= INT32_MAX ? (int)n : -1;
 }
 
-/* Which nbd is below the port?  -1: there is no port, or it lies on something else. */
+/* Which nbd is below the disk?  -1: there is none, or it lies on something else. */
 static int number_below(struct sr *sr, const struct vdi *vdi)
 {
 	char name[32], path[48];
@@ -63,6 +63,9 @@ static int number_below(struct sr *sr, const struct vdi *vdi)
 
 	if (port_below(sr, vdi, &devs, &n))
 		fail_clear(sr->ctx);
+	/* It may have been made to fail, or be gone already. */
+	if (IS_ENABLED(CONFIG_DATAPATH_HYBRID) && !n)
+		hybrid_below(sr, vdi, &devs, &n);
 	for (size_t i = 0; i < n && n <= 2 && found < 0; i++) {
 		if (blk_name(devs[i], name, sizeof(name)))
 			continue;

@@ -158,6 +158,7 @@ static const char *attached(const struct out *o, const struct attachment *at)
 	if (!at->attached && !at->active)
 		return "no";
 	return arena_printf(&o->ctx->arena, "%s%s", at->device[0] ? at->device : "no device",
+			    IS_ENABLED(CONFIG_LOCK_KEEPER) && at->lost ? " (lock broken)" :
 			    at->writable ? "" : " (read-only)");
 }
 

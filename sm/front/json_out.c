@@ -84,6 +84,8 @@ static void put_attached(struct json *j, const struct attachment *at)
 	json_key_str(j, "device", at->device[0] ? at->device : NULL);
 	json_key_str(j, "mode", at->writable ? "rw" : "ro");
 	json_key_str(j, "backend", at->backend);
+	if (IS_ENABLED(CONFIG_LOCK_KEEPER) && at->lost)
+		json_key_bool(j, "lost", true);
 	if (IS_ENABLED(CONFIG_SERVE) && at->usage && at->usage->pid)
 		json_key_u64(j, "pid", (uint64_t)at->usage->pid);
 	if (IS_ENABLED(CONFIG_SERVE) && at->usage && at->usage->counted)

@@ -13,7 +13,7 @@ static const char *const kinds[] = {
 
 static const char *state(const struct lock_info *i)
 {
-	return i->damaged ? "damaged" : i->dead ? "dead" : "held";
+	return i->broken ? "broken" : i->damaged ? "damaged" : i->dead ? "dead" : "held";
 }
 
 static const char *since(struct arena *a, const struct lease *l)
