@@ -79,9 +79,16 @@ struct image_merge {
 	 */
 	bool forgets;
 	/*
+	 * Or somebody may write it at any time: run fn with an io of the child that is
+	 * writable while it lies still.  0 without that where it is not to forget anything
+	 * now; an error when it does not lie still, or has been written: this copy is worth
+	 * nothing.  NULL = as forgets says.
+	 */
+	int (*alone)(void *arg, int (*fn)(void *fn_arg, struct io *child), void *fn_arg);
+	/*
 	 * Called after each few MiB with what has been merged and what there is, in
-	 * bytes; not 0 ends the work there, with that result.  Other than -EINTR and
-	 * -E_DEADLINE it says that nothing may be written any more.
+	 * bytes; not 0 ends the work there, with that result.  Other than -EINTR,
+	 * -E_DEADLINE and -EAGAIN it says that nothing may be written any more.
 	 */
 	int (*tick)(void *arg, uint64_t done, uint64_t total);
 	void *arg;

@@ -5,6 +5,7 @@
  *	gc.c		the verbs, and the loop: look, take the first step, again
  *	gc_look.c	the trees of an SR, and what is known of them
  *	gc_step.c	one step
+ *	gc_merge.c	the copying ones
  *	gc_live.c	disks in use meanwhile
  *	gc_state.c	who collects here, who wants him to stop, how far he is
  *	gc_plan.c	which steps
@@ -128,6 +129,8 @@ void gc_forget(struct gc *g, const struct uuid *vdi);
 
 /* The SR is open and locked by the look, and let go of when this returns. */
 int gc_step(struct gc_look *k, const struct gc_step *s);
+/* The same for those that copy. */
+int gc_merge(struct gc_look *k, const struct gc_step *s);
 
 /*
  * What is attached in the subtree of a VDI waits, until gc_go_on() says what it is
@@ -151,8 +154,8 @@ void gc_tell(struct gc *g, const char *state);
 int gc_status_read(struct ctx *ctx, const struct uuid *sr, struct gc_status *st);
 /* Ask whoever collects to stop and wait until he has; then *lock is ours. */
 int gc_abort(struct ctx *ctx, const struct uuid *sr, int *lock);
-/* What marks that a disk is as it was when its copy began. */
+/* What marks that a disk is as it was when its copy began; take: and no longer. */
 int gc_mark(struct gc *g, const struct uuid *vdi);
-bool gc_is_marked(struct gc *g, const struct uuid *vdi);
+bool gc_is_marked(struct gc *g, const struct uuid *vdi, bool take);
 
 #endif

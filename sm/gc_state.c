@@ -262,11 +262,11 @@ int gc_mark(struct gc *g, const struct uuid *vdi)
 	return err ? fail(ctx, err, "write %s/%s", state_dir(ctx, &g->r->sr.uuid), vdi->s) : 0;
 }
 
-bool gc_is_marked(struct gc *g, const struct uuid *vdi)
+bool gc_is_marked(struct gc *g, const struct uuid *vdi, bool take)
 {
 	_close_ int dir = open_state(g->r->ctx, &g->r->sr.uuid, false);
 
-	return dir >= 0 && !unlinkat(dir, vdi->s, 0);
+	return dir >= 0 && !(take ? unlinkat(dir, vdi->s, 0) : faccessat(dir, vdi->s, F_OK, 0));
 }
 
 void gc_disturb(struct sr *sr, const struct uuid *vdi)

@@ -137,9 +137,9 @@ int lease_before_copy(struct run *r, struct lease *was)
 	return leases(r) ? leases(r)->read(&r->sr, &r->vdi.uuid, was) : 0;
 }
 
-int lease_before_replace(struct run *r, const struct lease *was)
+int lease_before_replace(struct run *r, struct lease *was)
 {
-	struct lease l;
+	struct lease l = { 0 };
 	int err = lease_before_copy(r, &l);
 
 	if (!err && leases(r) && l.generation != was->generation)
@@ -148,7 +148,11 @@ int lease_before_replace(struct run *r, const struct lease *was)
 	if (err || !leases(r) || l.state != LEASE_FREE || (!l.generation && !lease_is_shared(r)))
 		return err;
 	err = lease_fill_in(r, &l, LEASE_PROCESS, "", 0);
-	return err ? err : leases(r)->swap(&r->sr, &r->vdi, was, &l);
+	if (!err)
+		err = leases(r)->swap(&r->sr, &r->vdi, was, &l);
+	if (!err)
+		*was = l;
+	return err;
 }
 
 /* What has been said is what matters; the lock ends with us, or must be broken, anyway. */
@@ -167,6 +171,21 @@ static void give_back(struct run *r, bool attached)
 void lease_after_replace(struct run *r)
 {
 	give_back(r, false);
+}
+
+int lease_after_change(struct run *r, struct lease *was)
+{
+	struct lease l = { 0 };
+	int err;
+
+	lease_after_replace(r);
+	err = lease_before_copy(r, &l);
+	/* It was ours and is free, by the very next record. */
+	if (!err && leases(r) && l.generation != was->generation &&
+	    (l.state != LEASE_FREE || l.generation != was->generation + 1))
+		err = fail_say(r->ctx, -EAGAIN, "VDI %s has been locked by somebody", r->vdi.uuid.s);
+	*was = l;
+	return err;
 }
 
 /* --- attached disks of shared SRs ----------------------------------------------------------- */

@@ -61,8 +61,10 @@ int lease_after_delete(struct run *r, int err);
  * nobody had it since, and nobody may until the end.  -EAGAIN: somebody has.
  */
 int lease_before_copy(struct run *r, struct lease *was);
-int lease_before_replace(struct run *r, const struct lease *was);
+int lease_before_replace(struct run *r, struct lease *was);
 void lease_after_replace(struct run *r);
+/* Or it was changed, and the copy goes on: what its lock is now is what it was before. */
+int lease_after_change(struct run *r, struct lease *was);
 /*
  * Without the SR: the disk was attached for writing, and its lock is another's
  * now, or nobody's.  Where it cannot be read it is not known to be lost.

@@ -352,26 +352,54 @@ static void close_pair(struct pair *p)
 #define KEEP_EVERY	512u	/* blocks: so much is lost by a death at most */
 
 /*
- * What is merged is on the disk: the child may let go of it.  One that can be read
- * and not written, as others have made some, stays as it is.
+ * A disk may be written again before it is merged, and each block that it has forgotten
+ * takes another place then: is there one for all of them that the table can name?
  */
+static bool has_room(const struct vhd *v)
+{
+	return vhd_blocks_from(v) + v->n_blocks * (VHD_BLOCK + 4096) < VHD_BAD * (uint64_t)VHD_SECTOR;
+}
+
+#define MAY_BE_WRITTEN(m)	(IS_ENABLED(CONFIG_GC_RESUME) && (m)->alone)
+
+struct keep {
+	const struct image_merge *m;
+	struct vhd_coalesce *c;
+};
+
+/* One that can be read and not written, as others have made some, stays as it is. */
+static int forget(void *arg, struct io *child)
+{
+	struct keep *k = arg;
+	_vhd_close_ struct vhd *own = NULL;
+	int err = vhd_open(&own, child, VHD_RDWR);
+
+	if (own && (!MAY_BE_WRITTEN(k->m) || has_room(own)))
+		return vhd_coalesce_forget(k->c, own);
+	return err_kind(err) == -EUCLEAN ? 0 : err;
+}
+
+/* What is merged is on the disk: the child may let go of it. */
 static int keep(const struct image_merge *m, struct vhd_coalesce *c)
 {
-	_vhd_close_ struct vhd *own = NULL;
-	int err = m->forgets && c->done > c->forgotten ? vhd_open(&own, m->child, VHD_RDWR) : 0;
+	struct keep k = { m, c };
+	int err = c->done == c->forgotten ? 0 : MAY_BE_WRITTEN(m) ? m->alone(m->arg, forget, &k) :
+		m->forgets ? forget(&k, m->child) : 0;
 
-	return own ? vhd_coalesce_forget(c, own) : err_kind(err) == -EUCLEAN ? 0 : err;
+	c->forgotten = c->done;		/* or never */
+	return err;
 }
 
 static int merge_blocks(const struct image_merge *m, struct vhd_coalesce *c, int *stop)
 {
 	uint64_t total = c->total * VHD_BLOCK;
+	bool keeps = m->forgets || MAY_BE_WRITTEN(m);
 	int err = 0;
 
 	*stop = m->tick(m->arg, 0, total);
 	while (!*stop && !err && c->done < c->total) {
 		err = vhd_coalesce_step(c);
-		if (!err && m->forgets && c->done - c->forgotten >= KEEP_EVERY && c->done < c->total) {
+		if (!err && keeps && c->done - c->forgotten >= KEEP_EVERY && c->done < c->total) {
 			err = vhd_coalesce_checkpoint(c);
 			if (!err)
 				err = keep(m, c);
@@ -394,7 +422,7 @@ static int merge_all(const struct image_merge *m, struct vhd_coalesce *c)
 	int stop, err = merge_blocks(m, c, &stop);
 	bool asked = stop == -EINTR || stop == -E_DEADLINE;
 
-	if (!err && (!stop || asked))
+	if (!err && (!stop || asked || stop == -EAGAIN))
 		err = vhd_coalesce_finish(c);
 	if (!err && asked)
 		err = keep(m, c);

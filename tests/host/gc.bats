@@ -171,6 +171,8 @@ setup() {
 		is '.collectors[0] | .state == "stopped" and (.running | not)' sm gc status S
 		kept ${U}1
 		clean
+		put disk 44:4
+		keep ${U}1
 		sm gc run S --rate 100K & gc=$!
 		until is '.collectors[0].state == "copying"' sm gc status S 2>/dev/null; do kill -0 $gc; done
 		cd /
@@ -206,6 +208,30 @@ setup() {
 		sm gc run S
 		[ "$(nodes)" -eq 3 ]
 		kept ${U}1 ${U}3
+		clean
+		# Nor of a disk, which may be written again before it is merged.
+		put disk $(for ((i = 0; i < 30; i++)); do echo $((i + 50)):$((i * 2)); done)
+		keep ${U}1
+		sm vdi delete b
+		is '.plans[0] | .steps[0].action == "leaf" and .copy == 62914560' sm gc plan S
+		sm gc run S --rate 8M & gc=$!
+		until is '.collectors[0].done > 0' sm gc status S 2>/dev/null; do kill -0 $gc; done
+		sm gc stop S
+		wait $gc && exit 1
+		is '.plans[0].copy | . > 0 and . < 62914560' sm gc plan S
+		kept ${U}1
+		sm sr check S
+		put disk 99:0 98:3 97:58 96:70
+		keep ${U}1
+		sm gc run S --rate 8M & gc=$!
+		until is '.collectors[0].done > 0' sm gc status S 2>/dev/null; do kill -0 $gc; done
+		put disk 95:2 94:58
+		keep ${U}1
+		wait $gc && exit 1
+		kept ${U}1
+		sm gc run S
+		[ "$(nodes)" -eq 1 ]
+		kept ${U}1
 		clean
 	END
 }

@@ -137,6 +137,9 @@ static const struct format *format(void)
 struct stop {
 	unsigned int left;
 	int with;
+	struct io *leaf;		/* the child, as a disk that is written now and then */
+	int alone;			/* what is said of it then, when that is an error */
+	unsigned int asked;
 };
 
 static int tick(void *arg, uint64_t done, uint64_t total)
@@ -146,11 +149,20 @@ static int tick(void *arg, uint64_t done, uint64_t total)
 	return s->left && !--s->left ? s->with : 0;
 }
 
+/* A disk that somebody may write, which says whether it lies still. */
+static int alone(void *arg, int (*fn)(void *fn_arg, struct io *child), void *fn_arg)
+{
+	struct stop *s = arg;
+
+	s->asked++;
+	return s->alone ? s->alone : fn(fn_arg, s->leaf);
+}
+
 static int merge(struct io *child, struct io *parent, struct stop *s)
 {
 	struct image_merge m = {
-		.child = child, .parent = parent, .parent_format = format(), .forgets = true,
-		.tick = tick, .arg = s,
+		.child = child, .parent = parent, .parent_format = format(), .forgets = !s->leaf,
+		.alone = s->leaf ? alone : NULL, .tick = tick, .arg = s,
 	};
 	struct ctx ctx = { 0 };
 	int err = format()->merge(&ctx, &m);
@@ -222,7 +234,7 @@ TEST(vhd_merge_that_is_stopped)
 	for (size_t i = 0; i < ARRAY_SIZE(with); i++) {
 		struct cached *c = cached(child, 0), *p = cached(parent, 0);
 		bool kept = with[i] != -E_NOT_LOCKED;
-		struct stop s = { 2, with[i] };
+		struct stop s = { .left = 2, .with = with[i] };
 		struct vhd *v = NULL;
 		uint32_t n;
 
@@ -262,4 +274,63 @@ TEST(vhd_merge_of_a_child_that_cannot_be_written)
 	vhd_close(v);
 	io_close(child);
 	io_close(parent);
+}
+
+/* It forgets only while it lies still, and once the parent has it on the disk. */
+TEST(vhd_merge_of_a_disk_that_may_be_written)
+{
+	struct io *child = volume(VHD_DIFF, 2, 1, true), *parent = volume(VHD_DYNAMIC, 1, 0, false);
+
+	for (unsigned int still = 0; still < 3; still++) {
+		struct cached *c = cached(child, 0), *p = cached(parent, still == 2 ? 2 : 0);
+		struct stop s = { .left = still ? 0 : 2, .with = -EINTR, .leaf = &c->io };
+		uint32_t n;
+
+		/* Asked to stop; written by the time of the first gigabyte; a flush that fails. */
+		s.alone = still == 1 ? -EAGAIN : 0;
+		EQ(merge(&c->io, &p->io, &s), still == 0 ? -EINTR : still == 1 ? -EAGAIN : -EIO);
+		EQ(s.asked, still == 2 ? 0 : 1);
+		n = gone(c->disk, p->disk);
+		OK(still ? !n : n > 0 && n < BLOCKS);
+		s.left = 0;
+		s.alone = 0;
+		EQ(merge(&c->io, &p->io, &s), 0);
+		gone(c->disk, p->disk);
+		io_close(&c->io);
+		io_close(&p->io);
+	}
+	io_close(child);
+	io_close(parent);
+}
+
+/* Written anew, its blocks would lie where no table can say. */
+TEST(vhd_merge_of_a_disk_too_large_to_forget)
+{
+	const uint64_t size = 1100ull << 30;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		struct vhd_create how = { .type = VHD_DYNAMIC, .size = size, .uuid = { 1 } };
+		struct io *parent = io_sparse(0, UINT64_MAX / 2, 0), *child = io_sparse(0, UINT64_MAX / 2, 0);
+		struct stop s = { .left = 2, .with = -EINTR, .leaf = child };
+		struct vhd *v = NULL;
+
+		EQ(vhd_create(parent, &how), 0);
+		how = (struct vhd_create){
+			.type = VHD_DIFF, .size = size, .uuid = { 2 }, .parent_path = "./parent.vhd",
+			.parent_uuid = { 1 },
+		};
+		EQ(vhd_create(child, &how), 0);
+		EQ(vhd_open(&v, child, VHD_RDWR), 0);
+		v->data_end += i * size;		/* behind blocks that it had once */
+		crash_put(v, 0, 1);
+		EQ(vhd_finish(v), 0);
+		vhd_close(v);
+		EQ(merge(child, parent, &s), -EINTR);
+		EQ(s.asked, 1);
+		EQ(vhd_open(&v, child, 0), 0);
+		EQ(vhd_allocated(v), i);
+		vhd_close(v);
+		io_close(child);
+		io_close(parent);
+	}
 }
