@@ -55,7 +55,7 @@ $O/.config:
 $O/auto.conf: $O/.config $(wildcard $(srctree)/Kconfig $(srctree)/*/Kconfig) $(srctree)/configs/kconfig.sh
 	$(kconfig) sync
 
-unconfigured := %config clean help deps deps-install layers lint check check-long check-cross fuzz demo bench
+unconfigured := %config clean help deps deps-install layers lint analyze check check-long check-cross fuzz demo bench
 ifneq ($(filter-out $(unconfigured),$(or $(MAKECMDGOALS),all)),)
 include $O/auto.conf
 endif
@@ -207,6 +207,9 @@ lint:
 	$Q$(tests)/lint/lint.sh $O/lint
 layers:
 	$Q$(tests)/layers.sh
+analyze:
+	$Q$(MAKE) -s O=$O/analyze CC=gcc full_defconfig
+	$Q$(MAKE) -k O=$O/analyze CC=gcc CFLAGS='-fanalyzer -O1'
 fuzz:
 	$Q$(tests)/fuzz/fuzz.sh $O/fuzz $(or $(SECONDS),60)
 demo:
@@ -226,7 +229,7 @@ clean:
 	$Qrm -rf $O
 
 FORCE:
-.PHONY: FORCE all install unit size check check-long check-cross lint layers fuzz demo bench deps deps-install \
+.PHONY: FORCE all install unit size check check-long check-cross lint analyze layers fuzz demo bench deps deps-install \
 	help clean defconfig menuconfig olddefconfig savedefconfig allnoconfig allyesconfig
 .DELETE_ON_ERROR:
 endif

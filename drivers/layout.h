@@ -18,6 +18,7 @@
 struct cbt_store;
 struct format;
 struct io;
+struct keep_ops;
 struct lease_ops;
 struct sr;
 struct sr_info;
@@ -276,6 +277,8 @@ struct layout {
 	int (*volume_open)(struct sr *sr, const struct vdi *vdi, bool writable, int *fd);
 	/* What sr_check finds beyond list(); repair what can be when asked to. */
 	int (*check)(struct sr *sr, bool repair, struct vdis *found);
+	/* What check() may overwrite, kept before, and put back; NULL = nothing. */
+	const struct keep_ops *backup;
 	/* Locks that live with the storage (drivers/lease.h); NULL = it can keep none. */
 	const struct lease_ops *leases;
 	/* Who reads it takes locks that are files and may have to be made; open() calls sr_confine(). */

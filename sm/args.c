@@ -17,7 +17,7 @@
 #include "sm/ops.h"
 
 /* Is there a command that takes files and devices? */
-#define HAS_PATHS	(IS_ENABLED(CONFIG_CLI_IMAGE) || IS_ENABLED(CONFIG_CLI_VG) || \
+#define HAS_PATHS	(IS_ENABLED(CONFIG_CLI_IMAGE) || IS_ENABLED(CONFIG_CHECK_BACKUP) || IS_ENABLED(CONFIG_CLI_VG) || \
 			 IS_ENABLED(CONFIG_DATAPATH_SOCKET))
 
 /* Longer names than this fit no table and no lock record. */
@@ -68,6 +68,12 @@ static const struct arg args[] = {
 	{ "--rate",		ARG_SIZE,   "copy no more bytes a second than that" },
 #endif
 	{ "--repair",		ARG_SWITCH, "mend what can be mended" },
+#if IS_ENABLED(CONFIG_CLI_IMAGE) || IS_ENABLED(CONFIG_CHECK_BACKUP)
+	{ "--backup",		ARG_PATH,   "where to keep what is overwritten (….before-repair)" },
+#endif
+#if IS_ENABLED(CONFIG_CHECK_BACKUP)
+	{ "--undo",		ARG_PATH,   "put back what a repair has kept there" },
+#endif
 #if IS_ENABLED(CONFIG_DATAPATH_SOCKET)
 	{ "--socket",		ARG_PATH,   "where to make the socket" },
 #endif
@@ -78,7 +84,6 @@ static const struct arg args[] = {
 	{ "CHILD",		ARG_PATH,   "the image to make" },
 	{ "-f",			ARG_TEXT,   "format of the image: raw, vhd or qcow2" },
 	{ "-O",			ARG_TEXT,   "format to write: raw or vhd" },
-	{ "--backup",		ARG_PATH,   "where to keep what is overwritten (PATH.before-repair)" },
 	{ "--journal",		ARG_PATH,   "what undoes an interrupted resize (PATH.journal)" },
 	{ "--any-parent",	ARG_SWITCH, "follow the names of parents out of the image's folder" },
 #endif
@@ -166,7 +171,7 @@ static int set_path(struct ctx *ctx, struct request *rq, const struct arg *arg, 
 	const struct { const char *word; const char **to; } options[] = {
 		{ "--from", &rq->from }, { "--to", &rq->to },
 		{ "--socket", &rq->socket }, { "--backup", &rq->backup },
-		{ "--journal", &rq->journal },
+		{ "--journal", &rq->journal }, { "--undo", &rq->undo },
 	};
 
 	if (!*text || strlen(text) >= PATH_MAX)

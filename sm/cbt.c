@@ -8,6 +8,7 @@
 #include "lib/log.h"
 #include "sm/cbt.h"
 #include "sm/gc.h"
+#include "sm/keep.h"
 #include "sm/live.h"
 #include "sm/snapshot.h"
 
@@ -172,12 +173,22 @@ int do_cbt_changed(struct run *r)
 int do_cbt_check(struct run *r)
 {
 	struct vdis *l = &r->rp->vdis;
+	bool repair = r->rq->repair && !r->ctx->dry_run;
 	int err = sr_vdis(&r->sr, l);
 
 	r->rp->kind = REPLY_CHECK;
 	r->rp->object = arena_strdup(&r->ctx->arena, r->sr.uuid.s);
 	if (!err)
-		err = cbt_check(&r->sr, r->rq->repair && !r->ctx->dry_run, l);
+		err = cbt_check(&r->sr, repair && !WITH_BACKUP, l);
+	if (WITH_BACKUP && !err && repair && l->n_problems) {
+		err = keep_before(r, l);
+		if (err)
+			return err;
+		*l = (struct vdis){ 0 };
+		err = sr_vdis(&r->sr, l);
+		if (!err)
+			err = cbt_check(&r->sr, true, l);
+	}
 	for (size_t i = 0; i < l->n_problems && !err; i++)
 		if (!strcmp(l->problems[i].severity, "error"))
 			err = fail_say(r->ctx, -E_DAMAGED, "%zu problem%s found", l->n_problems,

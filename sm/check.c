@@ -8,6 +8,7 @@
 #include "sm/cbt.h"
 #include "sm/core.h"
 #include "sm/gc.h"
+#include "sm/keep.h"
 #include "sm/snapshot.h"
 #include "sm/tree.h"
 
@@ -71,24 +72,50 @@ static int check_vdis(struct run *r, bool repair, struct vdis *l)
 	return err;
 }
 
+static int check(struct run *r, bool repair, struct vdis *l)
+{
+	struct sr *sr = &r->sr;
+	int err = sr_vdis(sr, l);
+
+	if (IS_ENABLED(CONFIG_SNAPSHOTS) && !err)
+		err = check_vdis(r, repair, l);
+	if (WITH_CBT && !err && cbt_can(sr))
+		err = cbt_check(sr, repair, l);
+	if (!err && sr->type->layout->check)
+		err = sr->type->layout->check(sr, repair, l);
+	return err;
+}
+
+/* Look; keep what would be changed, all of it on the disk; and only then change it. */
+static int check_and_keep(struct run *r, struct vdis *l)
+{
+	int err = check(r, false, l);
+
+	if (err || !l->n_problems)
+		return err;
+	err = keep_before(r, l);
+	if (err)
+		return err;		/* and what was found is told */
+	*l = (struct vdis){ 0 };
+	return check(r, true, l);
+}
+
 int do_sr_check(struct run *r)
 {
 	struct sr *sr = &r->sr;
 	struct vdis l = { 0 };
 	bool repair = r->rq->repair && !r->ctx->dry_run;
-	int err = IS_ENABLED(CONFIG_GC) && repair ? gc_quiet(r) : 0;
+	int err = 0;
 
+	if (WITH_BACKUP && r->rq->undo)
+		return keep_put_back(r);
+	if (IS_ENABLED(CONFIG_GC) && repair)
+		err = gc_quiet(r);
 	if (!err)
-		err = sr_vdis(sr, &l);
+		err = WITH_BACKUP && repair ? check_and_keep(r, &l) : check(r, repair, &l);
 
 	r->rp->kind = REPLY_CHECK;
 	r->rp->object = sr->uuid.s[0] ? arena_strdup(&r->ctx->arena, sr->uuid.s) : "";
-	if (IS_ENABLED(CONFIG_SNAPSHOTS) && !err)
-		err = check_vdis(r, repair, &l);
-	if (WITH_CBT && !err && cbt_can(sr))
-		err = cbt_check(sr, repair, &l);
-	if (!err && sr->type->layout->check)
-		err = sr->type->layout->check(sr, repair, &l);
 	r->rp->vdis = l;
 	if (err)
 		return err;

@@ -6,6 +6,13 @@
 #include "sm/ops.h"
 
 #define SR_OPEN		(NEEDS_SR | NEEDS_OPEN)
+#if IS_ENABLED(CONFIG_CHECK_BACKUP)
+#define BACKUP_USAGE	" [--backup=DIR]"
+#define UNDO_USAGE	BACKUP_USAGE " [--undo=DIR]"
+#else
+#define BACKUP_USAGE
+#define UNDO_USAGE
+#endif
 #if IS_ENABLED(CONFIG_STORAGE_LOCKS)
 #define ATTACH_USAGE	"VDI [--sr=SR] [--read-only] [--shared]"
 #define LOCK_USAGE	"VDI --owner=TEXT [--lease=SECONDS] [--sr=SR] [--force]"
@@ -53,7 +60,7 @@ const struct op_row ops[] = {
 	  "Look at every VDI again and finish what was left half done",
 	  "sm sr scan disks" },
 	{ OP_SR_CHECK, SR_OPEN | CHANGES | LOCKS_SR,
-	  "sr", "check", "SR [--repair]", NULL, NULL,
+	  "sr", "check", "SR [--repair]" UNDO_USAGE, NULL, NULL,
 	  "Explain what is wrong with an SR; --repair mends what can be mended",
 	  "sm sr check disks" },
 	{ OP_SR_RENAME, SR_OPEN | CHANGES | LOCKS_SR,
@@ -196,7 +203,7 @@ const struct op_row ops[] = {
 	  "Delete the data of a snapshot and keep its log of changed blocks",
 	  "sm cbt data-destroy root-monday" },
 	{ OP_CBT_CHECK, SR_OPEN | CHANGES | LOCKS_SR,
-	  "cbt", "check", "SR [--repair]", NULL, NULL,
+	  "cbt", "check", "SR [--repair]" BACKUP_USAGE, NULL, NULL,
 	  "What is wrong with the logs of an SR; --repair mends what can be mended",
 	  "sm cbt check disks" },
 #endif

@@ -134,7 +134,8 @@ struct request {
 	const char *socket;		/* vdi serve */
 	const char *out_format;		/* image convert */
 	const char *vg;			/* vg verbs: name or uuid of the one that is meant */
-	const char *backup, *journal;	/* image repair, resize: files beside the image */
+	const char *backup, *journal;	/* image repair, resize: files beside the image; sr check: a folder */
+	const char *undo;		/* sr check: such a folder, to be put back */
 	const char *from;		/* vg restore: a file with the text */
 	struct kvs pvs;			/* vg restore: PV uuid = path of a device without a label */
 	const char *to;			/* vg backup: the file to write */
@@ -208,6 +209,7 @@ struct reply {
 	const struct sr_type *type;
 	const char *text;
 	const char *object;		/* REPLY_CHECK: what was checked */
+	const char *backup;		/* where what was repaired is kept; NULL = nothing was */
 	const char **plan;		/* REPLY_PLAN: one sentence a step */
 	size_t n_plan;
 	uint64_t space;			/* REPLY_PLAN: bytes the steps will take */

@@ -242,6 +242,45 @@ shows() {
 	guest_ok 'sm sr check disks'
 }
 
+@test "sr check --repair keeps what it overwrites: the metadata, MGT, footers; and all of it comes back" {
+	disk one
+	one=$disk
+	guest_ok "sm vdi clone one two >/dev/null; sm vdi show one --json" >/dev/null
+	base=$(jq -r .vdi.parent <<<"$output")
+	guest_ok "judge lvchange -ay -K $VG/VHD-$one && dd if=/dev/zero of=/dev/$VG/VHD-$one bs=512 count=1 conv=notrunc,fsync \
+			seek=\$((\$(blockdev --getsz /dev/$VG/VHD-$one) - 1)) 2>/dev/null; judge lvchange -an $VG/VHD-$one
+		judge lvchange -p rw $VG/VHD-$base && judge lvchange -an $VG/VHD-$base
+		judge lvchange -ay $VG/MGT && dd if=/dev/zero of=/dev/$VG/MGT bs=1k count=2 conv=notrunc,fsync 2>/dev/null; judge lvchange -an $VG/MGT" >/dev/null
+	sums="for v in MGT VHD-$one VHD-$base; do judge lvchange -ay -K $VG/\$v && md5sum </dev/$VG/\$v; judge lvchange -an $VG/\$v; done"
+	text
+	before=$output
+	guest_ok "$sums" >/dev/null
+	broken=$output
+	guest_ok "sm sr check disks --repair --json" >/dev/null
+	kept=$(jq -r .backup <<<"$output")
+	[ "$kept" = "/var/lib/sm/$SR.before-repair" ]
+	jsonof sm sr check disks
+	is '.problems == []'
+	text
+	[ "$output" != "$before" ]
+	guest_ok "$sums" >/dev/null
+	[ "$output" != "$broken" ]
+	guest_ok "judge vgcfgrestore --test -f $kept/vg $VG && sm sr detach disks && sm vg restore /dev/ubdb --from $kept/vg && sm sr attach disks && sm sr check disks --undo $kept" >/dev/null
+	text
+	diff <(echo "$before") <(echo "$output")
+	guest_ok "$sums" >/dev/null
+	[ "$output" = "$broken" ]
+	# With no room for it nothing is changed.
+	guest_ok "mkdir /mnt/no && mount -t tmpfs -o size=16k none /mnt/no" >/dev/null
+	fails 6 '*nothing was changed*' sm sr check disks --repair --backup /mnt/no/kept
+	guest_ok "umount /mnt/no; $sums" >/dev/null
+	[ "$output" = "$broken" ]
+	text
+	diff <(echo "$before") <(echo "$output")
+	guest_ok "sm sr check disks --repair >/dev/null; rm -r /var/lib/sm; sm sr check disks" >/dev/null
+	judged "$one"
+}
+
 @test "a power cut between the two sectors of a header: readable at once, whole with the next verb" {
 	guest_ok 'sm vdi create low --sr disks --size 12M --format raw' >/dev/null
 	low=$output

@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "arch/fs.h"
+#include "drivers/keep.h"
 #include "drivers/layout.h"
 #include "drivers/layout/dir.h"
 #include "drivers/layout/record.h"
@@ -186,6 +187,7 @@ const struct layout layout_dir = {
 	.merge_forget = IF_GC(dir_merge_forget),
 	.volume_open = dir_volume_open,
 	.check = dir_check,
+	.backup = IS_ENABLED(CONFIG_CHECK_BACKUP) ? &dir_backup : NULL,
 	.leases = IS_ENABLED(CONFIG_DIR_LOCKS) ? &dir_leases : NULL,
 	.logs = IS_ENABLED(CONFIG_DIR_CBT) ? &dir_logs : NULL,
 };

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "drivers/keep.h"
 #include "drivers/layout.h"
 #include "drivers/layout/lvhd.h"
 #include "drivers/layout/lvm.h"
@@ -161,6 +162,7 @@ const struct layout layout_lvm = {
 	.volume_inflate = IF_LVHD(lvhd_volume_inflate),
 	.volume_deflate = IF_LVHD(lvhd_volume_deflate),
 	.check = lvm_sr_check,
+	.backup = IS_ENABLED(CONFIG_CHECK_BACKUP) ? &lvm_backup : NULL,
 	.leases = IS_ENABLED(CONFIG_LVM_LOCKS) ? &lvm_leases : NULL,
 	.reads_locked = true,
 	.logs = IS_ENABLED(CONFIG_LVM_CBT) ? &lvhd_logs : NULL,

@@ -167,6 +167,8 @@ static void put_check(struct json *j, const struct request *rq, const struct rep
 {
 	json_key_str(j, "object", text(rp->object));
 	json_key_bool(j, "ok", !cli_findings(rq, rp));
+	if (IS_ENABLED(CONFIG_CHECK_BACKUP) && rq->repair)
+		json_key_str(j, "backup", rp->backup);
 	put_problems(j, &rp->vdis);
 }
 

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What sr check --repair may overwrite in a directory, beside the images. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "arch/fs.h"
+#include "drivers/keep.h"
+#include "drivers/layout/dir.h"
+#include "drivers/sr.h"
+#include "drivers/vdi.h"
+#include "lib/bytes.h"
+#include "lib/cleanup.h"
+#include "lib/err.h"
+#include "lib/file.h"
+#include "lib/io.h"
+
+/* Links, and what is no file, hold nothing of ours. */
+static int keep_one(struct sr *sr, struct keep *k, int dir, const char *file, const char *name)
+{
+	_io_close_ struct io *io = NULL;
+	int err = io_open(&io, dir, file, IO_RDONLY | IO_NOFOLLOW);
+
+	if (err == -EINVAL || err == -ELOOP || err == -EISDIR || err == -ENXIO)
+		return 0;
+	if (err == -ENOENT) {
+		keep_none(k, name);
+		return 0;
+	}
+	return err ? fail(sr->ctx, err, "%s", name) : keep_all(k, name, io, KEEP_FILE_MOST);
+}
+
+static int keep_records(struct sr *sr, struct keep *k, int records)
+{
+	_closedir_ DIR *d = dir_entries(records);
+	struct dirent *e;
+	unsigned seen = 0;
+	int err = 0;
+
+	if (!d)
+		return fail(sr->ctx, -errno, "read .sm/vdi");
+	while (!err && (e = dir_next(d, &seen)))
+		if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
+			err = keep_one(sr, k, records, e->d_name,
+				       arena_printf(&sr->ctx->arena, ".sm/vdi/%s", e->d_name));
+	return err || !errno ? err : fail(sr->ctx, -errno, "read .sm/vdi");
+}
+
+static int keep_leftovers(struct sr *sr, struct keep *k)
+{
+	_closedir_ DIR *d = dir_entries(sr->dir);
+	struct dirent *e;
+	unsigned seen = 0;
+	int err = 0;
+
+	if (!d)
+		return fail(sr->ctx, -errno, "read the directory");
+	while (!err && (e = dir_next(d, &seen))) {
+		if (dir_is_leftover(sr, e->d_name))
+			err = keep_one(sr, k, sr->dir, e->d_name, e->d_name);
+		errno = 0;
+	}
+	return err;
+}
+
+/* Who is to be marked as hidden gets a record for it, too. */
+static void keep_lacks(struct keep *k, int records, const struct vdis *l)
+{
+	struct fs_id id;
+
+	for (size_t i = 0; i < l->n; i++)
+		if (!l->v[i].hidden && l->v[i].n_children &&
+		    (records < 0 || fs_id(records, l->v[i].uuid.s, &id) == -ENOENT))
+			keep_none(k, arena_printf(&k->ctx->arena, ".sm/vdi/%s", l->v[i].uuid.s));
+}
+
+static int keep(struct sr *sr, struct keep *k, const struct vdis *l)
+{
+	_close_ int sm = -1, records = -1;
+	int err = dir_sub(sr, ".sm", &sm);
+
+	if (!err)
+		err = keep_one(sr, k, sm, "sr", ".sm/sr");
+	else if (err == -ENOENT)
+		keep_none(k, ".sm/sr");
+	if (err && err != -ENOENT)
+		return fail(sr->ctx, err, ".sm");
+	err = dir_sub(sr, ".sm/vdi", &records);
+	if (!err)
+		err = keep_records(sr, k, records);
+	if (err && err != -ENOENT)
+		return fail(sr->ctx, err, ".sm/vdi");
+	keep_lacks(k, records, l);
+	return WITH_TREES ? keep_leftovers(sr, k) : 0;
+}
+
+/* The directory that holds it, and what it is called there. */
+static int place(struct sr *sr, const char *name, int *dir, const char **file)
+{
+	static const char *const subs[] = { ".sm/vdi", ".sm" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(subs); i++) {
+		size_t n = strlen(subs[i]);
+
+		if (strncmp(name, subs[i], n) || name[n] != '/')
+			continue;
+		*file = name + n + 1;
+		if (strchr(*file, '/'))
+			return -E_ARG;
+		return dir_sub(sr, subs[i], dir);
+	}
+	*file = name;
+	if (strchr(name, '/'))
+		return -E_ARG;
+	*dir = openat(sr->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return *dir < 0 ? -errno : 0;
+}
+
+static int kept(struct sr *sr, const char *name, const uint64_t *size, struct io **io)
+{
+	_close_ int dir = -1;
+	const char *file;
+	int err = place(sr, name, &dir, &file);
+
+	if (err == -ENOENT && !size)
+		return 0;
+	if (err)
+		return err;
+	if (!strcmp(file, ".") || !strcmp(file, "..") || !*file)
+		return -E_ARG;
+	if (!size)
+		return unlink_quiet(dir, file);
+	err = io_open(io, dir, file, IO_RDWR | IO_NOFOLLOW);
+	if (err == -ENOENT) {
+		err = io_open(io, dir, file, IO_RDWR | IO_NOFOLLOW | IO_CREATE);
+		if (!err)
+			err = fs_sync_dir(dir);
+	}
+	return err || (*io)->size == *size ? err : io_resize(*io, *size);
+}
+
+const struct keep_ops dir_backup = { .keep = keep, .kept = kept };
