@@ -265,14 +265,14 @@ shows() {
 	[ "$output" != "$before" ]
 	guest_ok "$sums" >/dev/null
 	[ "$output" != "$broken" ]
-	guest_ok "judge vgcfgrestore --test -f $kept/vg $VG && sm sr detach disks && sm vg restore /dev/ubdb --from $kept/vg && sm sr attach disks && sm sr check disks --undo $kept" >/dev/null
+	guest_ok "judge vgcfgrestore --list --file $kept/vg >/dev/null; sm sr detach disks && sm vg restore /dev/ubdb --from $kept/vg && sm sr attach disks && sm sr check disks --undo $kept" >/dev/null
 	text
 	diff <(echo "$before") <(echo "$output")
 	guest_ok "$sums" >/dev/null
 	[ "$output" = "$broken" ]
 	# With no room for it nothing is changed.
 	guest_ok "mkdir /mnt/no && mount -t tmpfs -o size=16k none /mnt/no" >/dev/null
-	fails 6 '*nothing was changed*' sm sr check disks --repair --backup /mnt/no/kept
+	fails 5 '*nothing was changed*' sm sr check disks --repair --backup /mnt/no/kept
 	guest_ok "umount /mnt/no; $sums" >/dev/null
 	[ "$output" = "$broken" ]
 	text
