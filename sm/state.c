@@ -265,8 +265,10 @@ void state_note_offloads(struct sr *sr, bool yes)
 
 void state_forget(struct sr *sr)
 {
-	if (IS_ENABLED(CONFIG_VDI_COPY))
+	if (IS_ENABLED(CONFIG_VDI_COPY)) {
 		unlink(shares_path(sr));
+		unlink(sm_path(sr->ctx, "/run/sm/shares/.%s.new", sr->uuid.s));	/* of a death in note() */
+	}
 	remove_dir(state_dir(sr));
 	remove_dir(sm_path(sr->ctx, "/dev/sm/backend/%s", sr->uuid.s));
 	if (IS_ENABLED(CONFIG_GC)) {

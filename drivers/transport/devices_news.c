@@ -102,6 +102,8 @@ void devices_forget(struct sr *sr)
 {
 	_close_ int dir = open_seen(sr, false);
 
-	if (dir >= 0)
-		unlink_quiet(dir, sr->uuid.s);
+	if (dir < 0)
+		return;
+	unlink_quiet(dir, sr->uuid.s);
+	unlink_quiet(dir, arena_printf(&sr->ctx->arena, ".%s.new", sr->uuid.s));	/* of a death in devices_seen() */
 }
