@@ -150,7 +150,7 @@ result() {
 # LONG=1, make check-long: more of what looks for the unexpected, for hours nobody
 # waits.  Each stage is a test of the others with its own measure of length.
 if [ -n "${LONG:-}" ]; then
-	export SWEEP_EVERY=1 SWEEP_FIRST=1 SWEEP_WAYS='ENOSPC EINTR short' WRITELOG_EVERY=1 WRITELOG_FIRST=0
+	export SWEEP_EVERY=1 SWEEP_FIRST=1 SWEEP_WAYS='ENOSPC EINTR short' WRITELOG_EVERY=1 WRITELOG_FIRST=0 WRITELOG_STRIDE=7
 	stage unit-musl unit musl
 	needs host bats && stage host host musl tests/host/{sweep,image_crash,gc,lock}.bats
 	needs lab bats && stage lab lab musl tests/{sweep,lvm_host,lvhd,nfs,writelog}.bats

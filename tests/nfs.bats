@@ -12,7 +12,6 @@ setup_file() {
 	guest_ok -t 150 'judge bash /tmp/server.sh up /dev/ubda'
 	dm_tool rpct
 	dm_tool dnst
-	dm_tool dieall
 }
 
 teardown_file() {
@@ -399,18 +398,26 @@ came() {
 	guest_ok 'sm sr attach n && sm vdi show d && sm vdi delete d && sm sr destroy n' >/dev/null
 }
 
-# Some calls of some verbs, others each day; SWEEP_EVERY=1 tries all of all, or of SWEEP_VERBS.
-@test "killed before any system call, by mount and umount too: nothing stays mounted, and the next verb goes on" {
-	local every=${SWEEP_EVERY:-$((211 * ${PACE:-1}))} verbs=("sr-create sr-attach" "sr-detach vdi-create" "sr-destroy vdi-attach" "vdi-detach vdi-delete"
-		"vdi-resize vdi-lock" "vdi-unlock vdi-create")
-	local day=$(($(date +%-j)))
+# Some calls of some verbs, others each day; SWEEP_EVERY=1 tries all of all, or of SWEEP_VERBS, in every way or in those of SWEEP_HOW.
+@test "killed or failed at any system call, by mount and umount too: nothing stays mounted, and the next verb goes on" {
+	local every=${SWEEP_EVERY:-$((211 * ${PACE:-1}))} day how do=()
+	local verbs=("sr-create sr-attach" "sr-detach vdi-create" "sr-destroy vdi-attach" "vdi-detach vdi-delete"
+		"vdi-resize vdi-lock" "vdi-unlock cbt-enable" "cbt-snapshot" "cbt-disable cbt-data-destroy") ways=(EIO ENOSPC EINTR short EIO+)
 
-	first=${SWEEP_FIRST:-$((day * 7 % every + 1))}
-	echo "SWEEP_FIRST=$first SWEEP_EVERY=$every"
-	[ "$every" -gt 1 ] || verbs=("")
-	guest_put tests/sweep/nfs.sh /tmp/sweep.sh
-	guest_ok -t $((every > 1 ? 600 : 86400)) "bash /tmp/sweep.sh $every $first ${SWEEP_VERBS-${verbs[day % ${#verbs[@]}]}}"
-	grep '^# sweep' <<<"$output" >&3
+	day=$(date +%-j) first=${SWEEP_FIRST:-$(($(date +%-j) * 7 % every + 1))}
+	sweep_put nfs.sh
+	if [ "$every" -gt 1 ] && [ -z "${SWEEP_VERBS+set}${SWEEP_HOW+set}" ]; then
+		do=("kill $every ${verbs[day % 8]}" "${ways[day % 5]} $((every * 2)) ${verbs[(day + 3) % 8]}")
+	else
+		for how in ${SWEEP_HOW-kill "${ways[@]}"}; do do+=("$how $every ${SWEEP_VERBS-}"); done
+	fi
+	for how in "${do[@]}"; do
+		echo "SWEEP_FIRST=$first SWEEP_HOW, SWEEP_EVERY, SWEEP_VERBS: $how"
+		# shellcheck disable=SC2086 # words
+		set -- $how
+		guest_ok -t $((every > 1 ? 600 : 86400)) "HOW=$1 SWEEP_TWICE=$((every > 1 ? 0 : 1)) bash /tmp/nfs.sh $2 $first ${*:3}"
+		grep '^# sweep' <<<"$output" >&3
+	done
 }
 
 @test "verbs that only look at one SR do so in a sandbox, once the server has been spoken to" {

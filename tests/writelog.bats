@@ -50,3 +50,61 @@ setup() {
 	done
 	[ $bad -eq 0 ]
 }
+
+# All that make sense, of up to three verbs, one in a line.
+sequences() {
+	local verbs=(create raw snapshot clone resize rename delete gc) a b c
+
+	for a in "${verbs[@]}"; do
+		echo "$a"
+		for b in "${verbs[@]}"; do
+			echo "$a,$b"
+			for c in "${verbs[@]}"; do
+				echo "$a,$b,$c"
+			done
+		done
+	# What works on a disk cannot come when the only one is gone.
+	done | awk -F, '{
+		n = 1
+		for (i = 1; i <= NF; i++) {
+			if (!n && $i !~ /create|raw|gc/)
+				next
+			n += $i ~ /create|raw|snapshot|clone/
+			n -= $i == "delete"
+		}
+		print
+	}'
+}
+
+# One a day, cut off in each of its verbs; all of them, in the last one each, with WRITELOG_EVERY=1 or SEQUENCES=all.
+# SEQUENCES='snapshot,resize,gc …' repeats some; WRITELOG_STRIDE: from one state to the next.
+@test "up to three verbs in a row on a fresh SR, wherever the power fails" {
+	local bad=0 marks=last list=() stride=${WRITELOG_STRIDE:-$every} i
+	local which=${SEQUENCES:-$([ "$every" -gt 1 ] || echo all)}
+
+	mapfile -t list < <(sequences)
+	[ ${#list[@]} -gt 400 ]
+	if [ -z "$which" ]; then
+		marks=all
+		mapfile -t list < <(printf '%s\n' "${list[@]}" | grep ',.*,')
+		list=("${list[$(date +%-j) * 7919 % ${#list[@]}]}")
+	elif [ "$which" != all ]; then
+		read -ra list <<<"$which"
+	fi
+	echo "SEQUENCES='${list[*]}' WRITELOG_STRIDE=$stride WRITELOG_FIRST=$first"
+	musl-gcc -static -Os -s -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror \
+		-o "$BATS_TEST_TMPDIR/logwrites" "$BATS_TEST_DIRNAME/helpers/logwrites.c"
+	export LVHD_PY=$BATS_TEST_DIRNAME/helpers/lvhd.py PATH=$BATS_TEST_TMPDIR:$SM_BUILD/bin:$PATH ROW=disk:_three_verbs_in_a_row
+	export T=$BATS_TEST_TMPDIR/row SM_ROOT=$BATS_TEST_TMPDIR/row/root
+	mkdir -p "$SM_ROOT"
+	guest_put "$BATS_TEST_DIRNAME/sweep/record.sh" /tmp/record.sh
+	# What one log has room for.
+	for ((i = 0; i < ${#list[@]}; i += 16)); do
+		guest_ok -t 900 "MARKS=$marks bash /tmp/record.sh file /dev/lab/file /dev/lab/filelog ${list[*]:i:16}"
+		timeout -k 5 86400 unshare -m bash "$BATS_TEST_DIRNAME/sweep/replay.sh" \
+			file "$LAB_DIR/disks/filelog" 128M "$stride" "$first" >"$T/said" 2>&1 || bad=1
+		cat "$T/said"
+		grep '^# sweep' "$T/said" >&3
+	done
+	[ $bad -eq 0 ]
+}

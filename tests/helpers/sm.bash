@@ -96,3 +96,13 @@ hold_open() {
 	guest_ok "dev=\$(readlink -f $1); sleep 60 <\$dev & until [ \"\$(readlink /proc/\$!/fd/0)\" = \$dev ]; do sleep 0.01; done; echo \$!" >/dev/null
 	pid=$output
 }
+
+# sweep_put SCRIPT…: sweep/at.c and left.c become commands of the guest, the scripts of the sweeps lie in /tmp.
+sweep_put() {
+	local f
+
+	"$LAB_SRC/../sweep/build.sh" "$BATS_TEST_TMPDIR" at left || return
+	for f in at left; do guest_put "$BATS_TEST_TMPDIR/$f" "/sm/bin/$f"; done
+	guest_ok 'chmod 755 /sm/bin/at /sm/bin/left'
+	for f in points.sh "$@"; do guest_put "$LAB_SRC/../sweep/$f" "/tmp/$f"; done
+}

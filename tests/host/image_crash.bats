@@ -11,8 +11,7 @@ setup_file() {
 	vectors "$VEC"
 	every=${SWEEP_EVERY:-$((61 * ${PACE:-1}))}
 	export every first=${SWEEP_FIRST:-$(($(date +%-j) * 7 % every + 1))}
-	musl-gcc -static -Os -s -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror \
-		-o "$BATS_FILE_TMPDIR/at" "$BATS_TEST_DIRNAME/../sweep/at.c"
+	"$BATS_TEST_DIRNAME/../sweep/build.sh" "$BATS_FILE_TMPDIR" at
 	export AT=$BATS_FILE_TMPDIR/at
 	# Not the one under AddressSanitizer: it has system calls of its own to fail.
 	plain=${SM:-$BATS_TEST_DIRNAME/../../build/bin/sm}
@@ -29,7 +28,7 @@ setup() {
 	mkdir "$BATS_TEST_TMPDIR/work"
 	cd "$BATS_TEST_TMPDIR/work" || return
 	echo "SWEEP_FIRST=$first SWEEP_EVERY=$every"
-	export AT_COUNT=$BATS_TEST_TMPDIR/count
+	export AT_COUNT=$BATS_TEST_TMPDIR/count AT_OPEN=$BATS_TEST_TMPDIR/open
 	bad=0
 }
 
@@ -53,13 +52,27 @@ sweep() {
 		$after $status >"$BATS_TEST_TMPDIR/why" 2>&1 ||
 			differs "$how at $n of $calls (status $status, $(head -c 300 "$BATS_TEST_TMPDIR/said"))" \
 				"$(tail -n 3 "$BATS_TEST_TMPDIR/why")" "old or new"
+		[ $((tried % 20)) -ne 1 ] || judge || differs "$how at $n" "what qemu-img does not open" "an image"
 	done
+	[ ! -e "$AT_OPEN" ] || differs "$how" "$(cat "$AT_OPEN")" "all of them closed"
 	case $how in
 	kill) how=killed ;;
 	*) how=failed ;;
 	esac
 	echo "# sweep image ${BATS_TEST_DESCRIPTION// /_} $how=$tried bad=$bad" >&3
 	[ $tried -gt 2 ] && [ $bad -eq 0 ]
+}
+
+# Of what the next verb has left; it knows no check of what it has opened: 63.
+judge() {
+	local f status
+
+	for f in *.vhd; do
+		[ -e "$f" ] || continue
+		status=0
+		qemu-img check -f vpc "$f" >/dev/null 2>&1 || status=$?
+		[ $status -eq 63 ] || return
+	done
 }
 
 modes() {	# modes PREPARE AFTER SM-ARGUMENT...

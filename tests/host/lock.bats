@@ -420,9 +420,9 @@ plant() {
 
 @test "killed at any system call, a lock is free, or held by him who was to get it" {
 	[ "$(uname -m)" = x86_64 ] || skip "the tracer knows the registers of x86_64"
-	musl-gcc -static -Os -s -std=gnu11 -D_GNU_SOURCE -o "$T/at" "$BATS_TEST_DIRNAME/../sweep/at.c"
+	"$BATS_TEST_DIRNAME/../sweep/build.sh" "$T" at
 	cd "$T/disks"
-	export AT_COUNT=$T/count
+	export AT_COUNT=$T/count AT_OPEN=$T/open
 	local plain=$T/bin/lock-util real
 	real=$(realpath "$plain")
 	[ ! -x "${real%/gcc/bin/smbox}/musl/bin/smbox" ] || ln -sf "${real%/gcc/bin/smbox}/musl/bin/smbox" "$plain"
@@ -434,6 +434,7 @@ plant() {
 				# shellcheck disable=SC2086 # words
 				run "$T/at" $n $how "$plain" $verb
 				[ "$(cat "$AT_COUNT")" -ge $n ] || break
+				[ ! -e "$AT_OPEN" ] || { cat "$AT_OPEN"; false; }
 				# Who holds it now?  Its holder gets it again, nobody else.
 				held=none
 				for who in old new; do

@@ -2,40 +2,20 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # lvhd.sh EVERY FIRST DEVICE [HOW]: disturb verbs on VHD disks of an lvm SR at some of
-# their system calls, FIRST, FIRST + EVERY and so on, until one runs to its end.
-# After each the next verb must find all in order: sr check has nothing to say, the
-# disk is there with its old or new size, and when all disks are deleted no LV but
-# MGT is left.  Status 0 and two lines for each verb.
+# their system calls: points.sh.  After each the next verb must find all in order: sr check
+# has nothing to say, the disk is there with its old or new size, and when all disks are
+# deleted no LV but MGT is left; lvm2 agrees.  Two lines for each verb.
 #
-# In the lab they are killed, by dieat.  On a host, without device-mapper, HOW is what
-# at.c does (kill, EIO, ENOSPC, EIO+); then the data of the disk is compared as well,
-# old or new (LVHD_PY is ../helpers/lvhd.py).
-set -u
-
-every=$1 first=$2 device=$3
-how=${4-}
+# In the lab HOW comes in the environment.  As an argument it says that there is no device-mapper,
+# and the data of the disk is compared as well, old or new (LVHD_PY is ../helpers/lvhd.py).
+every=$1 first=$2 device=$3 how=${4:-${HOW-}} here=${4-}
+# shellcheck source=tests/sweep/points.sh
+. "$(dirname "$0")/points.sh"
 one=11111111-0000-4000-8000-000000000001
 two=11111111-0000-4000-8000-000000000002
 sr=$(sm sr create deaths --type lvm --dconf device="$device") || exit 1
-bad=0 said=$(mktemp)
-
-complain() {
-	echo "$verb, call $n: $*" | cut -c1-600
-	bad=$((bad + 1))
-}
-
-# must STATUSES CMD…
-must() {
-	local want=$1 said status
-
-	shift
-	said=$(sm "$@" 2>&1)
-	status=$?
-	case " $want " in
-	*" $status "*) ;;
-	*) complain "sm $*: status $status: $said" ;;
-	esac
-}
+sm gc run deaths >/dev/null || exit 1	# what it tells of itself stays while the SR is there
+left "${SM_ROOT:-/}" "$device" >"$held"
 
 # xapi COMMAND VDI ARG: what LVMSR is told for it.
 xapi() {
@@ -54,7 +34,7 @@ data() {
 
 # put VDI SECTOR BYTE: eight sectors of it
 put() {
-	[ $# -eq 0 ] || [ -z "$how" ] || data put "$1" "$2" 8 "$3"
+	[ -z "$here" ] || data put "$1" "$2" 8 "$3"
 }
 
 before() {
@@ -78,12 +58,6 @@ before() {
 	put $one 4096 66
 }
 
-# dieat and at.c: with the status of the program, and whether it came so far.
-disturb() {
-	[ -n "$how" ] || { dieat "$n" "$@"; return; }
-	at "$n" "$how" "$@"
-}
-
 run() {
 	case $verb in
 	create) set -- vdi create two --sr deaths --uuid $two --size 4M --format vhd ;;
@@ -98,7 +72,7 @@ run() {
 	case $verb in
 	revert | compose) disturb "$(command -v LVMSR)" "$@" >"$said" 2>&1 || return
 		! grep -q '<fault>' "$said" ;;
-	*) disturb "$(command -v sm)" "$@" >/dev/null 2>&1 ;;
+	*) disturb "$(command -v sm)" "$@" >"$said" 2>&1 ;;
 	esac
 }
 
@@ -111,6 +85,19 @@ look_at_data() {
 	*:'0+8:65 4096+8:66' | revert:'0+8:65' | compose:'4096+8:66') ;;
 	*) complain "the data is '$is'" ;;
 	esac
+}
+
+judges() {
+	if [ -n "$here" ]; then
+		vgck --devices "$device" --config 'activation{udev_sync=0} global{locking_type=1 locking_dir="'"$scratch"'"}' "VG_XenStorage-$sr"
+		return
+	fi
+	# It knows no check of what it has opened: 63.
+	judge vgck "VG_XenStorage-$sr" || return
+	[ "$verb" != gc ] || return 0		# its disk is raw, or will be
+	judge sh -c "lvchange -ay -K VG_XenStorage-$sr/VHD-$one || exit
+		qemu-img check -f vpc /dev/VG_XenStorage-$sr/VHD-$one; s=\$?
+		lvchange -an VG_XenStorage-$sr/VHD-$one && [ \$s -eq 63 ]"
 }
 
 after() {
@@ -126,7 +113,8 @@ after() {
 		vdi=$(sm vdi tree deaths --json | tr -d '\n ')
 		[[ $vdi == *'"uuid":"'$one'"'*'"parent":null'*'"hidden":false'* && $vdi != *'"uuid":'*'"uuid":'* ]] || complain "not alone: $vdi"
 	fi
-	[ -z "$how" ] || look_at_data
+	[ -z "$here" ] || look_at_data
+	! every20 || judges >"$said" 2>&1 || complain "the judges: $(cat "$said")"
 	size=$(sm vdi show $one --sr deaths --json | tr -d '\n' | sed 's/.*"virtual_size": \([0-9]*\),.*/\1/')
 	case $verb/$size in
 	*/4194304 | grow/6291456 | deflate/41943040) ;;
@@ -140,25 +128,7 @@ after() {
 	must 0 sr check deaths
 }
 
-for verb in ${SWEEP_VERBS-create snapshot deflate clone grow delete revert compose gc gcempty}; do
-	tried=0 bad_before=$bad
-	for ((n = first; ; n += every)); do
-		before
-		run
-		status=$?
-		after
-		case $how in
-		'') [ "$status" -eq 137 ] || break ;;
-		*) [ "$n" -le "$(cat "$AT_COUNT")" ] || break ;;
-		esac
-		tried=$((tried + 1))
-	done
-	[ "$status" -eq 0 ] || complain "it ended with $status: $(cat "$said")"
-	echo "# $verb${how:+, $how}: $n calls"
-	case $how in
-	'' | kill) echo "# sweep lvm vhd_$verb killed=$tried bad=$((bad - bad_before))" ;;
-	*) echo "# sweep lvm vhd_$verb failed=$tried bad=$((bad - bad_before))" ;;
-	esac
-done
+# shellcheck disable=SC2086 # words
+sweep lvm vhd_ ${SWEEP_VERBS-create snapshot deflate clone grow delete revert compose gc gcempty}
 sm sr destroy deaths || bad=1
 [ $bad -eq 0 ]

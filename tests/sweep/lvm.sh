@@ -1,34 +1,30 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# lvm.sh EVERY FIRST DEVICE: kill verbs on an lvm SR and its raw disks before some
-# of their system calls, FIRST, FIRST + EVERY and so on, until one runs to its end.
-# After each death the same verb, or the next one, must find all in order; lvm2
-# says so too.  Runs in the lab, with dieat; status 0 and two lines for each verb.
-set -u
-
-every=$1 first=$2 device=$3
+# lvm.sh EVERY FIRST DEVICE [HOW]: disturb verbs on an lvm SR and its raw disks at some
+# of their system calls: points.sh.  lvm2 says of each that all is in order.  Two lines for
+# each verb.
+#
+# In the lab HOW comes in the environment.  As an argument it says that there is no device-mapper,
+# and the data of the disk is compared as well (LVHD_PY is ../helpers/lvhd.py).
+every=$1 first=$2 device=$3 how=${4:-${HOW-}} here=${4-}
+# shellcheck source=tests/sweep/points.sh
+. "$(dirname "$0")/points.sh"
 sr=6f0c1a52-3b7e-4d0a-9a51-0d2c4b8f7e11
 one=11111111-0000-4000-8000-000000000001
 at=(--type lvm --dconf device="$device")
-bad=0
 
-complain() {
-	echo "$verb, call $n: $*"
-	bad=$((bad + 1))
+# data put|show VDI…
+data() {
+	sm vg show --json "$device" | python3 "$LVHD_PY" "$device" "$@"
 }
 
-# must STATUSES CMD…
-must() {
-	local want=$1 said status
-
-	shift
-	said=$(sm "$@" 2>&1)
-	status=$?
-	case " $want " in
-	*" $status "*) ;;
-	*) complain "sm $*: status $status: $said" ;;
-	esac
+lvm2() {
+	if [ -n "$here" ]; then
+		"$@" --devices "$device" --config 'activation{udev_sync=0} global{locking_type=1 locking_dir="'"$scratch"'"}'
+	else
+		judge "$@"
+	fi
 }
 
 before() {
@@ -37,24 +33,32 @@ before() {
 	esac
 	sm sr create deaths --uuid $sr "${at[@]}" >/dev/null || exit 1
 	case $verb in
-	sr-attach) sm sr detach deaths || exit 1 ;;
 	vdi-create | sr-destroy) ;;
-	*) sm vdi create one --sr deaths --uuid $one --size 4M --format raw >/dev/null || exit 1 ;;
+	*)
+		sm vdi create one --sr deaths --uuid $one --size 4M --format raw >/dev/null || exit 1
+		[ -z "$here" ] || data put $one 0 8 65
+		;;
 	esac
 	case $verb in
-	vdi-detach | vdi-resize) sm vdi attach one >/dev/null || exit 1 ;;
+	sr-attach) sm sr detach deaths || exit 1 ;;
+	sr-introduce) sm sr forget deaths || exit 1 ;;
+	vdi-detach) sm vdi attach one >/dev/null || exit 1 ;;
+	vdi-resize) [ -n "$here" ] || sm vdi attach one >/dev/null || exit 1 ;;
 	esac
 }
 
 run() {
 	case $verb in
 	sr-create) set -- sr create deaths --uuid $sr "${at[@]}" ;;
-	sr-attach | sr-destroy) set -- sr "${verb#sr-}" deaths ;;
+	sr-introduce) set -- sr introduce $sr "${at[@]}" --name deaths ;;
+	sr-rename) set -- sr rename $sr deaths2 ;;
+	sr-*) set -- sr "${verb#sr-}" $sr ;;
 	vdi-create) set -- vdi create one --sr deaths --uuid $one --size 8M --format raw ;;
 	vdi-resize) set -- vdi resize one 8M ;;
+	vdi-rename) set -- vdi rename one other ;;
 	*) set -- vdi "${verb#vdi-}" one ;;
 	esac
-	dieat "$n" "$(command -v sm)" "$@" >/dev/null 2>&1
+	disturb "$(command -v sm)" "$@" >"$said" 2>&1
 }
 
 # The same once more, or what it says is to be done.
@@ -66,32 +70,31 @@ after() {
 	sr-destroy)
 		sm sr destroy $sr >/dev/null 2>&1 || sm sr forget $sr >/dev/null 2>&1
 		must 0 sr create deaths --uuid $sr "${at[@]}" ;;
-	sr-attach) must 0 sr attach deaths ;;
+	sr-forget) must "0 4" sr forget $sr && must 0 sr introduce $sr "${at[@]}" --name deaths ;;
+	sr-introduce) must 0 sr introduce $sr "${at[@]}" --name deaths ;;
+	sr-detach) must 0 sr detach $sr && must 0 sr attach $sr ;;
+	sr-attach) must 0 sr attach $sr ;;
 	vdi-resize) must 0 vdi resize one 8M ;;
+	vdi-rename) must 0 vdi rename $one other --sr $sr ;;
 	vdi-attach | vdi-detach) must "0 4" "${verb%-*}" "${verb#*-}" one ;;
 	esac
 	must 0 sr check $sr
-	judge vgck VG_XenStorage-$sr || complain "vgck"
+	! every20 || lvm2 vgck VG_XenStorage-$sr || complain "vgck"
+	case $here,$verb in
+	,* | *,sr-create | *,sr-destroy | *,vdi-create | *,vdi-delete) ;;
+	*) [ "$(data show $one 2>&1 | tail -1)" = 0+8:65 ] || complain "the data is '$(data show $one 2>&1)'" ;;
+	esac
 	must "0 4" vdi detach $one --sr $sr
 	must "0 4" vdi delete $one --sr $sr
 	must 0 sr destroy $sr
-	[ -z "$(judge pvs --noheadings; find /dev/mapper -mindepth 1 ! -name control; ls -d /dev/VG_* 2>/dev/null)" ] ||
-		complain "left: $(judge pvs --noheadings; ls /dev/mapper)"
+	! every20 || [ -z "$(lvm2 pvs --noheadings)" ] || complain "left: $(lvm2 pvs --noheadings)"
 }
 
-for verb in ${4:-sr-create sr-destroy sr-attach vdi-create vdi-resize vdi-attach vdi-detach vdi-delete}; do
-	tried=0 bad_before=$bad
-	for ((n = first; ; n += every)); do
-		before
-		run
-		status=$?
-		[ $status -ne 137 ] || tried=$((tried + 1))
-		after
-		[ $status -eq 137 ] || break
-		[ $bad -lt 10 ] || break
-	done
-	[ $status -eq 0 ] || complain "it ended with $status"
-	echo "# $verb: $n calls"
-	echo "# sweep lvm ${verb//-/_} killed=$tried bad=$((bad - bad_before))"
-done
+if [ -n "$here" ]; then
+	verbs='sr-create sr-destroy sr-attach sr-detach sr-introduce sr-forget sr-rename sr-scan vdi-create vdi-resize vdi-rename vdi-delete'
+else
+	verbs='sr-create sr-destroy sr-attach vdi-create vdi-resize vdi-attach vdi-detach vdi-delete'
+fi
+# shellcheck disable=SC2086 # words
+sweep lvm '' ${SWEEP_VERBS-$verbs}
 [ $bad -eq 0 ]

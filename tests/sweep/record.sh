@@ -5,9 +5,14 @@
 # DISK noted in LOG by dm-log-writes.  Three marks for each verb: STEP.from, STEP.done as
 # soon as it has answered, and STEP.end when the rest is flushed, too.  Then replay.sh.
 # FEW=1 leaves out those that change little.
+#
+# record.sh file DISK LOG SEQUENCE…: instead, for each of them a fresh SR with one disk, and these verbs in
+# a row, "snapshot,resize,delete"; STEP is SEQUENCE.N_VERB.  Marks are for the last one only, or for each with
+# MARKS=all.
 set -eu
 
 type=$1 disk=$2 log=$3
+shift 3
 one=11111111-0000-4000-8000-000000000001
 two=11111111-0000-4000-8000-000000000002
 raw=11111111-0000-4000-8000-000000000003
@@ -54,6 +59,49 @@ file)
 	at=(--type file --dconf location=/srv/logged/sr)
 	;;
 esac
+
+# in_a_row SEQUENCE: snapshots, clones and growth are of the first disk, what is deleted is the last one.
+in_a_row() {
+	local verbs disks=("$one") n=0 verb u name
+
+	IFS=, read -ra verbs <<<"$1"
+	sm sr create s --uuid 6f0c1a52-3b7e-4d0a-9a51-0d2c4b8f7e11 "${at[@]}" >/dev/null
+	sm vdi create one --sr s --size 4M --format vhd --uuid $one >/dev/null
+	put one 0 101 4096 102
+	for verb in "${verbs[@]}"; do
+		n=$((n + 1)) u=22222222-0000-4000-8000-00000000000$n
+		case $verb in
+		create) set -- vdi create "d$n" --sr s --size 4M --format vhd --uuid "$u" ;;
+		raw) set -- vdi create "d$n" --sr s --size 4M --format raw --uuid "$u" ;;
+		snapshot) set -- vdi snapshot "${disks[0]}" "d$n" --uuid "$u" --force ;;
+		clone) set -- vdi clone "${disks[0]}" "d$n" --uuid "$u" ;;
+		resize) set -- vdi resize "${disks[0]}" $((4 + 2 * n))M ;;
+		rename) set -- vdi rename "${disks[0]}" "r$n" ;;
+		delete) set -- vdi delete "${disks[-1]}" ;;
+		gc) set -- gc run s ;;
+		esac
+		if [ "${MARKS-}" = all ] || [ $n -eq ${#verbs[@]} ]; then
+			name=${verbs[*]:0:n}
+			step "${name// /,}.${n}_$verb" "$@"
+		else
+			sm "$@" >/dev/null
+		fi
+		case $verb in
+		create | raw | snapshot | clone) disks+=("$u") ;;
+		delete) unset 'disks[-1]' ;;
+		esac
+	done
+	sm sr detach s
+	sm sr forget s
+	rm -r /srv/logged/sr
+}
+
+if [ $# -gt 0 ]; then
+	for sequence; do in_a_row "$sequence"; done
+	umount /srv/logged
+	judge dmsetup --noudevsync remove logged
+	exit
+fi
 step sr_create sr create s --uuid 6f0c1a52-3b7e-4d0a-9a51-0d2c4b8f7e11 "${at[@]}"
 step vhd_create vdi create one --sr s --size 4M --format vhd --uuid $one
 step raw_create vdi create raw --sr s --size 4M --format raw --uuid $raw

@@ -6,13 +6,13 @@
 # SR is attached, with no step by hand; it is sound, and its disks, their names, sizes
 # and data are those from before the verb or from after it: from after it when the verb
 # had answered.  Runs on a host, in a mount namespace of its own, with SM_ROOT; $T is a
-# folder for files, LVHD_PY is ../helpers/lvhd.py.  A line for table.sh for each step.
+# folder for files, LVHD_PY is ../helpers/lvhd.py.  A line for table.sh for each step, or for all of them, which ROW names.
 set -u
 
 type=$1 log=$2 size=$3 every=$4 first=$5
 shift 5
 sr=6f0c1a52-3b7e-4d0a-9a51-0d2c4b8f7e11
-bad=0 looks=0
+bad=0 looks=0 in_all=0
 export SM_GC=off
 mkdir -p "$T/mnt"
 python=$(PATH=/usr/bin:$PATH command -v python3)	# not a wrapper of it
@@ -26,7 +26,18 @@ data() {
 }
 
 judges() {
-	[ "$type" = lvm ] || { for f in "$T"/mnt/sr/*.vhd; do [ ! -e "$f" ] || sm image check "$f"; done; return; }
+	local f status
+
+	if [ "$type" = file ]; then
+		for f in "$T"/mnt/sr/*.vhd; do
+			[ -e "$f" ] || continue
+			sm image check "$f" || return
+			qemu-img check -f vpc "$f"
+			status=$?
+			[ $status -eq 63 ] || { echo "qemu-img: $status"; return 1; }	# it knows no check of what it has opened
+		done
+		return
+	fi
 	vgck --devices "$loop" --config 'activation{udev_sync=0} global{locking_type=1 locking_dir="'"$T"'/lock"}' VG_XenStorage-$sr
 }
 
@@ -49,7 +60,7 @@ look() {
 	fi
 	if said=$(sm sr introduce $sr "${at[@]}" --name s 2>&1); then
 		# What a collector was at is left to the next one.
-		said=$(sm sr scan s 2>&1 && { [ "$step" != gc ] || sm gc run s 2>&1; } && sm sr check s --json 2>&1)
+		said=$(sm sr scan s 2>&1 && { [[ $step != *gc ]] || sm gc run s 2>&1; } && sm sr check s --json 2>&1)
 		[[ $said == *'"problems": []'* ]] || { echo "sr check: $said"; status=1; }
 		sm sr show s --json | jq -r '.sr|"\(.uuid) \(.name)"' >"$2"
 		sm vdi list --sr s --json | jq -r '.vdis[]|select(.hidden|not)|"\(.uuid) \(.format) \(.name) \(.virtual_size) \(.cbt_enabled)"' |
@@ -104,6 +115,8 @@ for step in "${@-${names[@]}}"; do
 		diff "$T/after" "$T/now"
 	done
 	echo "# $step: $tried of $all states"
-	echo "# sweep $type disk:_$step cuts=$tried bad=$((bad - bad_before))"
+	in_all=$((in_all + tried))
+	[ -n "${ROW-}" ] || echo "# sweep $type disk:_$step cuts=$tried bad=$((bad - bad_before))"
 done
+[ -z "${ROW-}" ] || echo "# sweep $type $ROW cuts=$in_all bad=$bad"
 [ $bad -eq 0 ]

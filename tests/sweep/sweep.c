@@ -4,14 +4,21 @@
  * each system call that it makes, and disturb it there:
  *
  *	kill	SIGKILL before the call
- *	EIO	the call fails, once (or ENOSPC, EINTR, EMFILE: any of the names below)
+ *	EIO	the call fails, once (or ENOSPC, EINTR, EMFILE: any of those in disturb.c)
  *	EIO+	this call and all behind it fail
  *	short	a read or write does half of what it was asked for
  *
+ * Once the verb has ended no lock, process or descriptor of it may be left.
  * After each, with no step by hand: the verb is given again, the SR must check
  * clean, its disk must be what it was or what it was to become, and when disk
  * and SR have been deleted nothing may be left of them: no file, mount, loop
- * device, link, record or line of smtab.
+ * device, link, record or line of smtab.  At every 20th point SWEEP_JUDGE, which
+ * is qemu-img, opens the images.
+ *
+ * With SWEEP_TWICE=N, who recovers from a death is killed, too: at its calls 1,
+ * 1 + N and so on, once for each death that came behind another change than the
+ * one before; with N = 0, at one call of every third point.  After that a
+ * second recovery has nothing to do.
  *
  * EVERY = 7, FIRST = 3 tries calls 3, 10, 17 …; a run with EVERY 1 is complete.
  * The lines "# sweep" are for table.sh.
@@ -29,90 +36,26 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
-#include <sys/ptrace.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* In verbs: @ is DIR, $, % and & are the uuids, which no other sweep uses. */
-#define SR	"$"
-#define VDI	"%"
-#define COPY	"&"
-#define CREATE	"sr create S --uuid " SR " --description about --type file --dconf location=@/loc"
-#define ANY	"vdi create old --uuid " VDI " --sr " SR " --size 4M --description about"
-#define DISK	ANY " --format raw"
-#define VHD	ANY " --format vhd"
-#define SNAPSHOT "vdi snapshot " VDI " copy --uuid " COPY " --sr " SR " --description about"
-#define CLONE	"vdi clone " VDI " copy --uuid " COPY " --sr " SR " --description about"
-#define MEMBER(k, v) "<member><name>" k "</name><value>" v "</value></member>"
-/* No blank in it: one argument, of a driver and not of sm. */
-#define COMPOSE	"<methodCall><methodName>vdi_compose</methodName><params><param><value><struct>" \
-	MEMBER("command", "vdi_compose") MEMBER("sr_uuid", SR) MEMBER("vdi_uuid", VDI) \
-	MEMBER("args", "<array><data><value>" COPY "</value></data></array>") \
-	MEMBER("device_config", "<struct>" MEMBER("location", "@/loc") "</struct>") \
-	"</struct></value></param></params></methodCall>"
+#include "disturb.h"
+#include "leftover.h"
+#include "verbs.h"
+
 #define ARGS_MOST	18
 #define COMPLAINTS_MOST	6
+#define JUDGE_EVERY	20	/* points from one look of another program to the next */
 #define LOOP_CLR_FD	0x4c01	/* the C library has no headers of the kernel */
 
-/* A verb, what comes before it, and which answers are right when it comes again. */
-struct example {
-	const char *name, *before[4], *verb;
-	const char *again;	/* exit statuses, as digits */
-	bool downhill;		/* once begun it is not undone: the next call goes on */
-};
-
-/* Members that are not given are 0. */
-#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
-static const struct example examples[] = {
-	{ "sr create", { NULL }, CREATE, "01", true },	/* 1: it exists */
-	{ "sr attach", { CREATE, DISK, "sr detach " SR }, "sr attach " SR, "0" },
-	{ "sr detach", { CREATE, DISK }, "sr detach " SR, "0", true },
-	{ "sr introduce", { CREATE, DISK, "sr forget " SR },
-	  "sr introduce " SR " --type file --dconf location=@/loc", "0" },
-	{ "sr forget", { CREATE, DISK }, "sr forget " SR, "04", true },
-	{ "sr destroy", { CREATE }, "sr destroy " SR, "04", true },
-	{ "sr rename", { CREATE, DISK }, "sr rename " SR " T", "0", true },
-	{ "sr scan", { CREATE, DISK }, "sr scan " SR, "0" },
-	{ "sr check", { CREATE, DISK }, "sr check " SR " --repair", "0" },
-	{ "vdi create", { CREATE }, DISK, "01" },
-	{ "vdi create thick", { CREATE }, DISK " --sm-config allocation=thick", "01" },
-	{ "vdi delete", { CREATE, DISK }, "vdi delete " VDI, "04", true },
-	{ "vdi resize", { CREATE, DISK }, "vdi resize " VDI " 8M", "0" },
-	{ "vdi resize live", { CREATE, DISK, "vdi attach " VDI }, "vdi resize " VDI " 8M", "0" },
-	{ "vdi rename", { CREATE, DISK }, "vdi rename " VDI " new", "0" },
-	{ "vdi attach", { CREATE, DISK }, "vdi attach " VDI, "0" },
-	{ "vdi detach", { CREATE, DISK, "vdi attach " VDI }, "vdi detach " VDI, "0", true },
-	{ "vdi activate", { CREATE, DISK, "vdi attach " VDI, "vdi deactivate " VDI },
-	  "vdi activate " VDI, "0" },
-	{ "vdi deactivate", { CREATE, DISK, "vdi attach " VDI }, "vdi deactivate " VDI, "0", true },
-	{ "vdi list", { CREATE, DISK }, "vdi list", "0" },
-	{ "vhd create", { CREATE }, VHD, "01" },
-	{ "vhd snapshot", { CREATE, VHD }, SNAPSHOT, "01" },	/* 1: the copy exists */
-	{ "vhd snapshot of raw", { CREATE, DISK }, SNAPSHOT " --force", "01" },
-	{ "vhd clone of empty", { CREATE, VHD, SNAPSHOT, "vdi delete " COPY }, CLONE, "01" },
-	{ "vhd resize", { CREATE, VHD }, "vdi resize " VDI " 8M", "0" },
-	{ "vhd resize by journal", { CREATE, VHD }, "vdi resize " VDI " 64M", "0" },
-	{ "vhd delete", { CREATE, VHD, SNAPSHOT }, "vdi delete " VDI, "04", true },
-	{ "vhd delete last", { CREATE, VHD, SNAPSHOT, "vdi delete " COPY }, "vdi delete " VDI, "04", true },
-	{ "vhd compose", { CREATE, VHD, CLONE }, COMPOSE, "0" },
-	{ "vhd scan", { CREATE, VHD, SNAPSHOT }, "sr scan " SR, "0" },
-	{ "vhd tree", { CREATE, VHD, CLONE }, "vdi tree " SR, "0" },
-};
-
-static const struct { const char *name; int err; } errors[] = {
-	{ "EIO", EIO }, { "ENOSPC", ENOSPC }, { "EINTR", EINTR }, { "EMFILE", EMFILE },
-	{ "EROFS", EROFS }, { "ENOMEM", ENOMEM }, { "EAGAIN", EAGAIN },
-};
-
 static const char *sm, *dir;
-static char sr[40], vdi[40], copy[40];
+static char sr[40], vdi[40], copy[40], root[PATH_MAX], loc[PATH_MAX];
+static char held[1 << 16];		/* what others hold on this machine */
 static char out[16384], why[512];
 static const char *where = "";
-static int n_at, bad, bad_before;
-static bool cut;
+static int n_at, n_point, bad, bad_before, judged, twice;
+static bool keeps_data;
 
 static void complain(const char *what, const char *more)
 {
@@ -141,11 +84,10 @@ static void run_sm(const char *verb, int to)
 	_exit(126);
 }
 
-static void slurp(int fd, pid_t pid)
+static void slurp(int fd)
 {
 	ssize_t n = pread(fd, out, sizeof(out) - 1, 0);
 
-	(void)pid;
 	out[n > 0 ? n : 0] = '\0';
 }
 
@@ -182,106 +124,40 @@ static int run(const char *verb)
 		run_sm(verb, fd);
 	}
 	waitpid(pid, &status, 0);
-	slurp(fd, pid);
+	slurp(fd);
 	return status_of(status);
 }
 
-/* Memory, signals and the end must work; what fails there is another test's. */
-static bool is_spared(long nr)
+struct call { const char *verb; int to; };
+
+static void child(void *arg)
 {
-	switch (nr) {
-	case SYS_brk: case SYS_mmap: case SYS_munmap: case SYS_mprotect: case SYS_madvise:
-	case SYS_rt_sigaction: case SYS_rt_sigprocmask: case SYS_exit_group: case SYS_exit:
-	case SYS_close: case SYS_getpid: case SYS_gettid: case SYS_arch_prctl: case SYS_execve:
-	case SYS_set_tid_address: case SYS_nanosleep: case SYS_clock_nanosleep:
-	case SYS_clock_gettime: case SYS_tkill: case SYS_writev:
-		return true;
-	}
-	return false;
+	struct call *c = arg;
+
+	alarm(20);
+	run_sm(c->verb, c->to);
 }
 
-/*
- * Half of it, in whole sectors: one that goes around the cache cannot be less.  A short
- * count is no failure, and the program has to ask for the rest.
- */
-static bool shorten(struct user_regs_struct *r)
+/* Disturb the n-th system call after exec, as HOW says. */
+static int run_disturbed(const char *verb, int n, const char *how, struct disturb *d)
 {
-	switch (r->orig_rax) {
-	case SYS_read: case SYS_write: case SYS_pread64: case SYS_pwrite64:
-		break;
-	default:
-		return false;
-	}
-	if (r->rdx < 2 || r->rdx == 512)
-		return false;
-	r->rdx = r->rdx > 512 ? (r->rdx / 2 + 511) / 512 * 512 : r->rdx / 2;
-	return true;
-}
+	struct call c = { verb, output_file() };
+	const char *left;
+	int status;
 
-/*
- * Disturb the n-th system call after exec.  *hit tells whether there was one.
- * err: 0 = kill.
- */
-static int run_disturbed(const char *verb, int n, int err, bool on, bool *hit)
-{
-	int fd = output_file(), status, count = 0;
-	bool in = false, broken = false;
-	pid_t pid = fork();
-
-	if (!pid) {
-		alarm(20);
-		ptrace(PTRACE_TRACEME, 0, 0, 0);
-		raise(SIGSTOP);
-		run_sm(verb, fd);
-	}
-	*hit = false;
-	waitpid(pid, &status, 0);
-	ptrace(PTRACE_SETOPTIONS, pid, 0,
-	       PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL);
-	ptrace(PTRACE_CONT, pid, 0, 0);
-	waitpid(pid, &status, 0);			/* the exec */
-	ptrace(PTRACE_SYSCALL, pid, 0, 0);
-	for (bool first = true; waitpid(pid, &status, 0) == pid && WIFSTOPPED(status); ) {
-		struct user_regs_struct r;
-		int sig = WSTOPSIG(status);
-
-		if (sig != (SIGTRAP | 0x80)) {
-			ptrace(PTRACE_SYSCALL, pid, 0, (long)sig);
-			continue;
-		}
-		if (first) {				/* execve comes back */
-			first = false;
-			ptrace(PTRACE_SYSCALL, pid, 0, 0);
-			continue;
-		}
-		in = !in;
-		if (in)
-			count++;
-		if (in && (count == n || (on && count > n))) {
-			ptrace(PTRACE_GETREGS, pid, 0, &r);
-			*hit = true;
-			if (cut) {
-				if (shorten(&r))
-					ptrace(PTRACE_SETREGS, pid, 0, &r);
-				snprintf(why, sizeof(why), "system call %lld", (long long)r.orig_rax);
-			} else if (!err) {
-				kill(pid, SIGKILL);
-			} else if (!is_spared((long)r.orig_rax)) {
-				broken = true;
-				snprintf(why, sizeof(why), "system call %lld", (long long)r.orig_rax);
-				r.orig_rax = (unsigned long long)-1;
-				ptrace(PTRACE_SETREGS, pid, 0, &r);
-			}
-		} else if (!in && broken) {
-			broken = false;
-			ptrace(PTRACE_GETREGS, pid, 0, &r);
-			r.rax = (unsigned long long)-err;
-			ptrace(PTRACE_SETREGS, pid, 0, &r);
-		}
-		ptrace(PTRACE_SYSCALL, pid, 0, 0);
-	}
-	slurp(fd, pid);
-	return status_of(status);
+	disturb_how(d, how);
+	d->n = n;
+	d->watch = getenv("SWEEP_TWICE") != NULL;
+	status = disturb(d, child, &c);
+	slurp(c.to);
+	snprintf(why, sizeof(why), "system call %ld", d->nr);
+	status = status_of(status);
+	if (*d->open)
+		complain("a descriptor is left open", d->open);
+	left = leftover_new(held, LEFT_BY_VERB, root, loc);
+	if (left)
+		complain("when it has ended", left);
+	return status;
 }
 
 /* --- looking -------------------------------------------------------------- */
@@ -338,7 +214,7 @@ static int loops(bool clear)
 	return count;
 }
 
-static char leftover[PATH_MAX];
+static char remains[PATH_MAX];
 static bool half_made;
 
 /* Whatever lies below DIR that a machine without our SR would not have. */
@@ -365,7 +241,7 @@ static int look(const char *path, const struct stat *st, int type, struct FTW *f
 			      !strcmp(p, "/root/dev/sm") || !strcmp(p, "/root/dev/sm/backend") ||
 			      !strcmp(p, "/root/var")))
 		return 0;
-	snprintf(leftover, sizeof(leftover), "%s", p);
+	snprintf(remains, sizeof(remains), "%s", p);
 	return 1;
 }
 
@@ -388,79 +264,6 @@ static void wipe(void)
 		;
 	nftw(dir, zap, 16, FTW_DEPTH | FTW_PHYS);
 	mkdir(in_dir("root"), 0700);
-}
-
-static bool is_one_of(int status, const char *digits)
-{
-	return status < 10 && strchr(digits, '0' + status);
-}
-
-static void expect(const char *verb, const char *digits)
-{
-	int status = run(verb);
-	char text[700];
-
-	if (is_one_of(status, digits))
-		return;
-	snprintf(text, sizeof(text), "%.60s: status %d: %.600s", verb, status,
-		 strstr(out, "<fault>") ? strstr(out, "<fault>") : out);
-	text[strcspn(text, "\n")] = '\0';
-	complain("afterwards", text);
-}
-
-/* Its name and size are the old or the new, and its description stays. */
-static void look_at_copy(void)
-{
-	if (run("vdi show " COPY " --sr " SR " --json"))
-		return;
-	if (!strstr(out, "\"name\": \"copy\"") || !strstr(out, "\"description\": \"about\"") ||
-	    !strstr(out, "\"virtual_size\": 4194304,"))
-		complain("the copy is not what it should be", out);
-}
-
-static void look_at_disk(void)
-{
-	look_at_copy();
-	if (run("vdi show " VDI " --sr " SR " --json"))
-		return;
-	if (!strstr(out, "\"name\": \"old\"") && !strstr(out, "\"name\": \"new\""))
-		complain("the disk has lost its name", "");
-	if (!strstr(out, "\"description\": \"about\""))
-		complain("the disk has lost its description", "");
-	if (!strstr(out, "\"virtual_size\": 4194304,") && !strstr(out, "\"virtual_size\": 8388608,") &&
-	    !strstr(out, "\"virtual_size\": 67108864,"))
-		complain("the disk has a wrong size", "");
-}
-
-static void aftermath(const struct example *x, bool again)
-{
-	char tab[4096];
-
-	look_at_disk();
-	if (again)
-		expect(x->verb, x->again);
-	/* It was made and is not known here: as the hint of a second create says. */
-	if (run("sr attach " SR) == 4 && !access(in_dir("loc/.sm/sr"), F_OK))
-		expect("sr introduce " SR " --type file --dconf location=@/loc", "0");
-	if (!access(in_dir("loc/.sm/sr"), F_OK) && !run("sr show " SR)) {
-		if (strstr(x->verb, "delete"))		/* a node that nobody needs may be left */
-			expect("sr scan " SR, "0");
-		if (run("sr check " SR " --json") || !strstr(out, "\"problems\": []"))
-			complain("sr check", strstr(out, "\"what\"") ? strstr(out, "\"what\"") : out);
-		look_at_disk();
-		read_text(in_dir("root/etc/smtab"), tab, sizeof(tab));
-		if (strncmp(tab, sr, strlen(sr)) || !strstr(tab, " file ") || !strstr(tab, "/loc\n"))
-			complain("smtab", tab);
-	}
-	expect("vdi detach " VDI " --sr " SR, "04");
-	expect("vdi delete " VDI " --sr " SR, "04");
-	expect("vdi delete " COPY " --sr " SR, "04");
-	expect("sr destroy " SR, "04");
-	expect("sr forget " SR, "04");
-	if (loops(false))
-		complain("a loop device is left", "");
-	if (nftw(dir, look, 16, FTW_PHYS))
-		complain("something is left", leftover);
 }
 
 /* --- old or new ----------------------------------------------------------- */
@@ -541,6 +344,157 @@ static void compare(void)
 	complain("  which had", a);
 }
 
+/* --- afterwards ----------------------------------------------------------- */
+
+static bool is_one_of(int status, const char *digits)
+{
+	return status < 10 && strchr(digits, '0' + status);
+}
+
+static void expect(const char *verb, const char *digits)
+{
+	int status = run(verb);
+	char text[700];
+
+	if (is_one_of(status, digits))
+		return;
+	snprintf(text, sizeof(text), "%.60s: status %d: %.600s", verb, status,
+		 strstr(out, "<fault>") ? strstr(out, "<fault>") : out);
+	text[strcspn(text, "\n")] = '\0';
+	complain("afterwards", text);
+}
+
+/* Its name and size are the old or the new, and its description stays. */
+static void look_at_copy(void)
+{
+	if (run("vdi show " COPY " --sr " SR " --json"))
+		return;
+	if (!strstr(out, "\"name\": \"copy\"") || !strstr(out, "\"description\": \"about\"") ||
+	    !strstr(out, "\"virtual_size\": 4194304,"))
+		complain("the copy is not what it should be", out);
+}
+
+/* The first and the last sector of a raw disk of 4 MiB, before a verb. */
+static bool raw_data(bool put)
+{
+	char path[PATH_MAX + 64], text[2][8] = { "" };
+	static const char is[2][8] = { "first", "last" };
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s.raw", loc, vdi);
+	fd = open(path, (put ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+	if (fd < 0)
+		return true;
+	for (int i = 0; i < 2; i++) {
+		off_t at = i * ((4 << 20) - 512);
+
+		if (put ? pwrite(fd, is[i], 8, at) != 8 : pread(fd, text[i], 8, at) != 8)
+			abort();
+	}
+	close(fd);
+	return put || !memcmp(text, is, sizeof(text));
+}
+
+static void judge(const struct dirent *e)
+{
+	const char *said = getenv("SWEEP_JUDGE") ? getenv("SWEEP_JUDGE") : "qemu-img";
+	char cmd[2 * PATH_MAX];
+
+	if (!strstr(e->d_name, ".vhd"))
+		return;
+	/* It knows no check of what it has opened: 63. */
+	snprintf(cmd, sizeof(cmd), "%s check -f vpc %s/%s >>%s/out 2>&1; [ $? -eq 63 ]", said, loc, e->d_name, dir);
+	if (system(cmd))
+		complain("qemu-img does not open it", e->d_name);
+	judged++;
+}
+
+static void judges(void)
+{
+	static int n;
+	int vhds = 0;
+	struct dirent *e;
+	DIR *d;
+
+	d = opendir(loc);
+	while (d && (e = readdir(d)))
+		vhds += strstr(e->d_name, ".vhd") != NULL;
+	if (d)
+		closedir(d);
+	if (!vhds || n++ % JUDGE_EVERY)
+		return;
+	d = opendir(loc);
+	while (d && (e = readdir(d)))
+		judge(e);
+	if (d)
+		closedir(d);
+}
+
+static void look_at_disk(void)
+{
+	look_at_copy();
+	if (keeps_data && !raw_data(false))
+		complain("the disk has lost its data", "");
+	if (run("vdi show " VDI " --sr " SR " --json"))
+		return;
+	if (!strstr(out, "\"name\": \"old\"") && !strstr(out, "\"name\": \"new\""))
+		complain("the disk has lost its name", "");
+	if (!strstr(out, "\"description\": \"about\""))
+		complain("the disk has lost its description", "");
+	if (!strstr(out, "\"virtual_size\": 4194304,") && !strstr(out, "\"virtual_size\": 8388608,") &&
+	    !strstr(out, "\"virtual_size\": 67108864,"))
+		complain("the disk has a wrong size", "");
+}
+
+/* A recovery that has been done changes nothing when it is done again. */
+static void once_more(void)
+{
+	static char first[1 << 16], second[1 << 16];
+
+	expect("sr scan " SR, "0");
+	snapshot(first);
+	expect("sr scan " SR, "0");
+	snapshot(second);
+	if (strcmp(first, second))
+		complain("a second recovery does something", "");
+}
+
+static void aftermath(const struct example *x, bool again, bool idle)
+{
+	const char *left;
+	char tab[4096];
+
+	look_at_disk();
+	if (again)
+		expect(x->verb, x->again);
+	/* It was made and is not known here: as the hint of a second create says. */
+	if (run("sr attach " SR) == 4 && !access(in_dir("loc/.sm/sr"), F_OK))
+		expect("sr introduce " SR " --type file --dconf location=@/loc", "0");
+	if (!access(in_dir("loc/.sm/sr"), F_OK) && !run("sr show " SR)) {
+		if (strstr(x->verb, "delete"))		/* a node that nobody needs may be left */
+			expect("sr scan " SR, "0");
+		if (idle)
+			once_more();
+		judges();
+		if (run("sr check " SR " --json") || !strstr(out, "\"problems\": []"))
+			complain("sr check", strstr(out, "\"what\"") ? strstr(out, "\"what\"") : out);
+		look_at_disk();
+		read_text(in_dir("root/etc/smtab"), tab, sizeof(tab));
+		if (strncmp(tab, sr, strlen(sr)) || !strstr(tab, " file ") || !strstr(tab, "/loc\n"))
+			complain("smtab", tab);
+	}
+	expect("vdi detach " VDI " --sr " SR, "04");
+	expect("vdi delete " VDI " --sr " SR, "04");
+	expect("vdi delete " COPY " --sr " SR, "04");
+	expect("sr destroy " SR, "04");
+	expect("sr forget " SR, "04");
+	left = leftover_new(held, LEFT_AT_ALL, root, loc);
+	if (left)
+		complain("left", left);
+	if (nftw(dir, look, 16, FTW_PHYS))
+		complain("something is left", remains);
+}
+
 /* --- sweeping ------------------------------------------------------------- */
 
 static bool prepare(const struct example *x)
@@ -551,6 +505,9 @@ static bool prepare(const struct example *x)
 			complain(x->before[i], out);
 			return false;
 		}
+	keeps_data = x->before[1] && !strcmp(x->before[1], DISK);
+	if (keeps_data)
+		raw_data(true);
 	return true;
 }
 
@@ -565,70 +522,109 @@ static void reference(const struct example *x)
 	snapshot(after);
 }
 
-static void sweep(const struct example *x, const char *how, int err, int every, int first,
-		  bool again)
+static void show_row(const char *name, const char *what, int n, int not_all)
 {
-	bool on = how[strlen(how) - 1] == '+', hit = true;
-	int tried = 0, refused = 0;
+	printf("# sweep file ");
+	for (const char *s = name; *s; s++)
+		putchar(*s == ' ' ? '_' : *s);
+	printf(" %s=%d bad=%d\n", what, n, not_all);
+	fflush(stdout);
+}
+
+/* Who comes to recover from the death at call n is killed at its calls m, m + every …; one of them if every is 0. */
+static void die_twice(const struct example *x, int n, int every, int m, bool again)
+{
+	const char *next = again ? x->verb : strncmp(x->name, "sr ", 3) ? "sr scan " SR : "sr attach " SR;
+	struct disturb first = { 0 }, second = { .hit = true };
+	int bad_here = bad;
+
+	while (second.hit && prepare(x)) {
+		run_disturbed(x->verb, n, "kill", &first);
+		run_disturbed(next, m, "kill", &second);
+		if (!second.hit && !every) {
+			m = m % (int)second.calls + 1;		/* it has less calls than that */
+			second.hit = true;
+			continue;
+		}
+		twice += second.hit;
+		aftermath(x, again, true);
+		if (bad != bad_here)
+			printf("# after a second death, at its call %d, of: %s\n", m, next);
+		bad_here = bad;
+		if (!every)
+			break;
+		m += every;
+	}
+}
+
+static void sweep(const struct example *x, const char *how, int every, int first, bool again)
+{
+	const char *t = getenv("SWEEP_TWICE");
+	struct disturb d = { .hit = true };
+	int tried = 0, refused = 0, step = t ? atoi(t) : -1;
 	char name[80], text[1200];
+	long changes = -1;
 
 	snprintf(name, sizeof(name), "%s, %s%s", x->name, how, again ? ", and again" : "");
 	where = name;
 	bad_before = bad;
 	reference(x);
-	for (n_at = first; hit && prepare(x); n_at += every) {
+	for (n_at = first; d.hit && prepare(x); n_at += every) {
 		int status;
 
-		*why = '\0';
-		status = run_disturbed(x->verb, n_at, err, on, &hit);
-		tried += hit;
-		refused += hit && status;
-		half_made = (!err || on) && !again;
-		if (err && !on && status && !x->downhill)
+		status = run_disturbed(x->verb, n_at, how, &d);
+		tried += d.hit;
+		refused += d.hit && status;
+		half_made = (!d.err || d.on) && !again;
+		if (d.err && !d.on && status && !x->downhill)
 			compare();
-		if (cut && status) {
+		if (d.cut && status) {
 			snprintf(text, sizeof(text), "%s: %.600s", why, out);
 			complain("a short read or write is an error", text);
 		}
-		if (status > 128 && (err || cut)) {
+		if (status > 128 && (d.err || d.cut)) {
 			snprintf(out, sizeof(out), "it died of signal %d (%s)", status - 128, why);
 			complain(out, "");
 		}
 		if (getenv("SWEEP_VERBOSE"))
 			printf("# %s call %d: %d %s %s\n", name, n_at, status, why, out);
-		aftermath(x, again);
+		aftermath(x, again, false);
+		if (!d.hit || d.err || d.cut || step < 0)
+			continue;
+		if (step ? d.changes == changes : n_point++ % 3)
+			continue;
+		changes = d.changes;
+		die_twice(x, n_at, step, step ? 1 : n_at * 7 % 211 + 1, again);
 	}
 	printf("%s - %s: %d of %d calls, %d answered with an error\n", bad == bad_before ? "ok" : "not ok",
 	       name, tried, n_at - every, refused);
-	printf("# sweep file ");
-	for (const char *s = x->name; *s; s++)
-		putchar(*s == ' ' ? '_' : *s);
-	printf(" %s=%d bad=%d\n", err || cut ? "failed" : "killed", tried, bad - bad_before);
-	fflush(stdout);
+	show_row(x->name, d.err || d.cut ? "failed" : "killed", tried, bad - bad_before);
 }
 
 int main(int argc, char **argv)
 {
-	int every = argc > 4 ? atoi(argv[4]) : 1, first = argc > 5 ? atoi(argv[5]) : 1, err = 0;
-	char root[PATH_MAX];
+	int every = argc > 4 ? atoi(argv[4]) : 1, first = argc > 5 ? atoi(argv[5]) : 1;
+	struct disturb d;
 
-	if (argc < 4 || every < 1 || first < 1)
+	if (argc < 4 || every < 1 || first < 1 || !disturb_how(&d, argv[3]))
 		return fprintf(stderr, "usage: sweep SM DIR kill|EIO|EIO+|short|… [EVERY [FIRST [CASE]]]\n"), 2;
 	sm = argv[1];
 	dir = argv[2];
-	for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++)
-		if (!strncmp(argv[3], errors[i].name, strlen(errors[i].name)))
-			err = errors[i].err;
-	cut = !strcmp(argv[3], "short");
 	snprintf(root, sizeof(root), "%s/root", dir);
+	snprintf(loc, sizeof(loc), "%s/loc", dir);
 	setenv("SM_ROOT", root, 1);
 	snprintf(sr, sizeof(sr), "5e5e0000-0000-4000-8000-%012d", getpid());
 	snprintf(vdi, sizeof(vdi), "5e5e0000-0000-4000-8001-%012d", getpid());
 	snprintf(copy, sizeof(copy), "5e5e0000-0000-4000-8002-%012d", getpid());
+	wipe();
+	leftover(held, sizeof(held), root, loc);
 	for (size_t i = 0; i < sizeof(examples) / sizeof(*examples); i++)
 		if (argc < 7 || !strcmp(argv[6], examples[i].name))
 			for (int again = 0; again < 2; again++)
-				sweep(&examples[i], argv[3], err, every, first, again);
+				sweep(&examples[i], argv[3], every, first, again);
 	wipe();
+	if (twice)
+		show_row("who recovers from a death", "killed", twice, 0);
+	printf("# %d images were opened by qemu-img\n", judged);
 	return bad ? 1 : 0;
 }

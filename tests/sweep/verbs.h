@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What sweep.c disturbs: the verbs of a file SR. */
+#ifndef VERBS_H
+#define VERBS_H
+
+#include <stdbool.h>
+
+/* In verbs: @ is DIR, $, % and & are the uuids, which no other sweep uses. */
+#define SR	"$"
+#define VDI	"%"
+#define COPY	"&"
+#define CREATE	"sr create S --uuid " SR " --description about --type file --dconf location=@/loc"
+#define ANY	"vdi create old --uuid " VDI " --sr " SR " --size 4M --description about"
+#define DISK	ANY " --format raw"
+#define VHD	ANY " --format vhd"
+#define SNAPSHOT "vdi snapshot " VDI " copy --uuid " COPY " --sr " SR " --description about"
+#define CLONE	"vdi clone " VDI " copy --uuid " COPY " --sr " SR " --description about"
+#define MEMBER(k, v) "<member><name>" k "</name><value>" v "</value></member>"
+/* No blank in it: one argument, of a driver and not of sm. */
+#define COMPOSE	"<methodCall><methodName>vdi_compose</methodName><params><param><value><struct>" \
+	MEMBER("command", "vdi_compose") MEMBER("sr_uuid", SR) MEMBER("vdi_uuid", VDI) \
+	MEMBER("args", "<array><data><value>" COPY "</value></data></array>") \
+	MEMBER("device_config", "<struct>" MEMBER("location", "@/loc") "</struct>") \
+	"</struct></value></param></params></methodCall>"
+
+/* A verb, what comes before it, and which answers are right when it comes again. */
+struct example {
+	const char *name, *before[4], *verb;
+	const char *again;	/* exit statuses, as digits */
+	bool downhill;		/* once begun it is not undone: the next call goes on */
+};
+
+/* Members that are not given are 0. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+static const struct example examples[] = {
+	{ "sr create", { NULL }, CREATE, "01", true },	/* 1: it exists */
+	{ "sr attach", { CREATE, DISK, "sr detach " SR }, "sr attach " SR, "0" },
+	{ "sr detach", { CREATE, DISK }, "sr detach " SR, "0", true },
+	{ "sr introduce", { CREATE, DISK, "sr forget " SR },
+	  "sr introduce " SR " --type file --dconf location=@/loc", "0" },
+	{ "sr forget", { CREATE, DISK }, "sr forget " SR, "04", true },
+	{ "sr destroy", { CREATE }, "sr destroy " SR, "04", true },
+	{ "sr rename", { CREATE, DISK }, "sr rename " SR " T", "0", true },
+	{ "sr scan", { CREATE, DISK }, "sr scan " SR, "0" },
+	{ "sr check", { CREATE, DISK }, "sr check " SR " --repair", "0" },
+	{ "vdi create", { CREATE }, DISK, "01" },
+	{ "vdi create thick", { CREATE }, DISK " --sm-config allocation=thick", "01" },
+	{ "vdi delete", { CREATE, DISK }, "vdi delete " VDI, "04", true },
+	{ "vdi resize", { CREATE, DISK }, "vdi resize " VDI " 8M", "0" },
+	{ "vdi resize live", { CREATE, DISK, "vdi attach " VDI }, "vdi resize " VDI " 8M", "0" },
+	{ "vdi rename", { CREATE, DISK }, "vdi rename " VDI " new", "0" },
+	{ "vdi attach", { CREATE, DISK }, "vdi attach " VDI, "0" },
+	{ "vdi detach", { CREATE, DISK, "vdi attach " VDI }, "vdi detach " VDI, "0", true },
+	{ "vdi activate", { CREATE, DISK, "vdi attach " VDI, "vdi deactivate " VDI },
+	  "vdi activate " VDI, "0" },
+	{ "vdi deactivate", { CREATE, DISK, "vdi attach " VDI }, "vdi deactivate " VDI, "0", true },
+	{ "vdi list", { CREATE, DISK }, "vdi list", "0" },
+	{ "vhd create", { CREATE }, VHD, "01" },
+	{ "vhd snapshot", { CREATE, VHD }, SNAPSHOT, "01" },	/* 1: the copy exists */
+	{ "vhd snapshot of raw", { CREATE, DISK }, SNAPSHOT " --force", "01" },
+	{ "vhd clone of empty", { CREATE, VHD, SNAPSHOT, "vdi delete " COPY }, CLONE, "01" },
+	{ "vhd resize", { CREATE, VHD }, "vdi resize " VDI " 8M", "0" },
+	{ "vhd resize by journal", { CREATE, VHD }, "vdi resize " VDI " 64M", "0" },
+	{ "vhd delete", { CREATE, VHD, SNAPSHOT }, "vdi delete " VDI, "04", true },
+	{ "vhd delete last", { CREATE, VHD, SNAPSHOT, "vdi delete " COPY }, "vdi delete " VDI, "04", true },
+	{ "vhd compose", { CREATE, VHD, CLONE }, COMPOSE, "0" },
+	{ "vhd scan", { CREATE, VHD, SNAPSHOT }, "sr scan " SR, "0" },
+	{ "vhd tree", { CREATE, VHD, CLONE }, "vdi tree " SR, "0" },
+};
+
+#endif
