@@ -139,6 +139,11 @@ struct layout {
 	 */
 	int (*usable)(struct sr *sr);
 	/*
+	 * Before open(), on an attached SR: locks that are files, and may have to be
+	 * made.  Not a byte of it has been read.  NULL = there are none.
+	 */
+	int (*lock)(struct sr *sr, bool recover);
+	/*
 	 * Bind an attached SR and finish or undo what a dead process left half
 	 * done.  Called under the SR lock when the verb changes something
 	 * (recover), without it otherwise.
@@ -281,8 +286,6 @@ struct layout {
 	const struct keep_ops *backup;
 	/* Locks that live with the storage (drivers/lease.h); NULL = it can keep none. */
 	const struct lease_ops *leases;
-	/* Who reads it takes locks that are files and may have to be made; open() calls sr_confine(). */
-	bool reads_locked;
 	/* Logs of changed blocks (drivers/cbt.h); NULL = it keeps none. */
 	const struct cbt_store *logs;
 };

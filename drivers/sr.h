@@ -40,6 +40,7 @@ struct format;
 struct layout;
 struct lease;
 struct sr;
+struct sr_reached;
 struct transport;
 
 /* One dconf key. */
@@ -92,6 +93,7 @@ struct sr {
 	bool write;			/* the verb may change something */
 	bool force;			/* create: a file system may be overwritten */
 	bool confine;			/* give up rights before anything of it is read: sr_confine() */
+	const struct sr_reached *reached; /* sr_reach() */
 	bool shared;			/* other hosts change it too: dconf shared=true */
 	const char *verb;		/* what to tell them that we do */
 	struct lease *lease;		/* the SR's, while we have it (drivers/lease.h) */
@@ -143,10 +145,16 @@ const struct format *sr_format_default(const struct sr_type *t);
 /* Open an attached SR, and finish what a dead process left when recover is set: locked. */
 int sr_open(struct sr *sr, bool recover);
 /*
- * Into the sandbox (arch/sandbox.h), when sr->confine says so.  sr_open() does it as
- * soon as the transport is there; a layout that reads_locked, once it has its locks.
+ * Into the sandbox (arch/sandbox.h), when sr->confine says so.  sr_open() does it once
+ * the transport is there and the layout has its locks.
  */
 int sr_confine(struct sr *sr);
+/*
+ * Only that, of several SRs that are to be looked at in one sandbox: sr_open() of this
+ * struct, or of copies of it, goes on from there, as often as it likes, or says what it
+ * would have said.  It lasts as long as the process.
+ */
+void sr_reach(struct sr *sr);
 /* The struct may be opened again. */
 void sr_close(struct sr *sr);
 

@@ -25,6 +25,8 @@ struct run {
 	const char *broken;	/* why it could not be read; NULL: it was */
 	int sr_lock, vdi_lock;
 	bool confined;
+	struct sr *ready;	/* all of smtab, once the verb is in the sandbox: sr_reach() */
+	size_t n_ready;
 	bool was_read;		/* a copy: what the disk stands on had to stay as it was (gc.h) */
 	struct held *held;	/* disks in use that wait for the end of the verb (live.h) */
 };

@@ -85,13 +85,16 @@ static int probe_remote(struct run *r, const char *path)
 	return -E_UNSUPPORTED;
 }
 
+static bool is_remote(const char *target)
+{
+	return target[0] != '/' && strstr(target, ":/");
+}
+
 static int probe_target(struct run *r)
 {
 	const char *target = r->rq->sr;
 	int err, first = 0;
 
-	if (IS_ENABLED(CONFIG_TRANSPORT_NFS) && target[0] != '/' && strstr(target, ":/"))
-		return probe_remote(r, strstr(target, ":/") + 1);
 	if (access(target, F_OK))
 		return fail_path(r->ctx, -errno, target);
 	for_each_registered(sr_types, t) {
@@ -216,6 +219,24 @@ static int probe_inhabitants(struct run *r)
 	return 0;
 }
 
+/* What lies on this host is only read: no lock is taken, nothing is mounted. */
+static int probe_here(struct run *r)
+{
+	const struct sr_type *t = r->sr.type;
+	int err = 0;
+
+	r->sr.confine = true;
+	if (IS_ENABLED(CONFIG_SECCOMP_SANDBOX))
+		err = sr_confine(&r->sr);
+	if (err)
+		return err;
+	if (r->rq->type && sr_can_survey(t) && !kv_get(&r->sr.dconf, t->keys[0].name))
+		return probe_host(r, t);
+	if (r->rq->type)
+		return probe_one(r, &r->sr);
+	return r->rq->sr ? probe_target(r) : probe_everything(r);
+}
+
 int do_sr_probe(struct run *r)
 {
 	const struct sr_type *t = r->sr.type;
@@ -228,14 +249,10 @@ int do_sr_probe(struct run *r)
 		return probe_server(r);
 	if (IS_ENABLED(CONFIG_TRANSPORT_NFS) && r->rq->type && t->transport->inhabitants)
 		err = probe_inhabitants(r);
-	else if (r->rq->type && sr_can_survey(t) && !kv_get(&r->sr.dconf, t->keys[0].name))
-		err = probe_host(r, t);
-	else if (r->rq->type)
-		err = probe_one(r, &r->sr);
-	else if (r->rq->sr)
-		err = probe_target(r);
+	else if (IS_ENABLED(CONFIG_TRANSPORT_NFS) && !r->rq->type && r->rq->sr && is_remote(r->rq->sr))
+		err = probe_remote(r, strstr(r->rq->sr, ":/") + 1);
 	else
-		err = probe_everything(r);
+		err = probe_here(r);
 	if (err == -E_UNSUPPORTED) {
 		hint(r->ctx, "sm sr probe /dev/sdb, or --type and --dconf");
 		return fail_say(r->ctx, -E_USAGE, "what to probe is missing");

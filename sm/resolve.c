@@ -90,6 +90,11 @@ int bind_sr(struct run *r)
 	};
 	if (!fresh && !(rq->type && (rq->dconf.n || rq->by_uuid))) {
 		err = bind_from_tab(r);
+		for (size_t i = 0; IS_ENABLED(CONFIG_SECCOMP_SANDBOX) && !err && i < r->n_ready; i++)
+			if (uuid_equal(&r->ready[i].uuid, &r->sr.uuid)) {
+				r->sr = r->ready[i];
+				return 0;
+			}
 	} else if (!rq->type) {
 		hint(r->ctx, "--type file (sm help types lists them)");
 		return fail_say(r->ctx, -E_USAGE, "the type of the SR is missing");

@@ -317,35 +317,33 @@ int be_watched(struct run *r)
 }
 
 /*
- * Who reads an lvm SR takes lvm2's lock, whose file may have to be made, and who reads
- * one on a server speaks to that first.
+ * Without an SR all of smtab may be looked at: what needs more than reading comes
+ * first, for all of them, lvm2's locks and a word with each server.
  */
-static bool type_needs_more(const struct sr_type *t)
+static void reach_all(struct run *r)
 {
-	return may_hang(t) || (t && t->layout->reads_locked);
-}
-
-/* Without an SR all of smtab may be looked at. */
-static bool needs_more(struct run *r)
-{
-	bool any = false;
 	struct smtab tab;
-	int err;
+	int err = smtab_read(r->ctx, &tab);	/* who reads it next says what is wrong with it */
 
-	if (r->sr.type)
-		return type_needs_more(r->sr.type);
-	err = smtab_read(r->ctx, &tab);
+	r->ready = arena_array(&r->ctx->arena, tab.n, sizeof(*r->ready));
+	for (size_t i = 0; !err && i < tab.n; i++) {
+		struct request rq = { .op = r->rq->op, .sr = tab.v[i].uuid.s };
+		struct run one = *r;
+
+		one.rq = &rq;
+		if (!bind_sr(&one)) {
+			sr_reach(&one.sr);
+			r->ready[r->n_ready++] = one.sr;
+		}
+		fail_clear(r->ctx);
+	}
 	fail_clear(r->ctx);
-	for (size_t i = 0; !err && i < tab.n; i++)
-		any = any || type_needs_more(sr_type_find(tab.v[i].type));
-	return any;
 }
 
 /*
  * From here on a verb that only looks can do no more than that, whatever the
  * bytes make of it that it reads.  The core's own children were born before.
- * One SR that needs more first gives that up itself, before its bytes are read;
- * where there may be several there is no such moment.
+ * sr_open() of the one SR that is named does it, where that has to be reached first.
  */
 static int confine(struct run *r)
 {
@@ -355,11 +353,15 @@ static int confine(struct run *r)
 	if (!IS_ENABLED(CONFIG_SECCOMP_SANDBOX) || !(r->row->flags & INSPECTS) || r->confined ||
 	    r->rq->goes_on)
 		return 0;
-	r->confined = !of_sr || !needs_more(r);
-	r->sr.confine = of_sr && (r->confined || r->sr.type);
-	if (r->confined && of_sr)
+	r->confined = true;
+	r->sr.confine = of_sr;
+	if (of_sr && r->sr.type && (may_hang(r->sr.type) || r->sr.type->layout->lock))
+		return 0;
+	if (of_sr && !r->sr.type)
+		reach_all(r);
+	if (of_sr)
 		return sr_confine(&r->sr);
-	err = r->confined ? sandbox_enter(false) : 0;
+	err = sandbox_enter(false);
 	return err ? fail(r->ctx, err, "give up rights") : 0;
 }
 

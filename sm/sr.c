@@ -146,6 +146,8 @@ int do_sr_list(struct run *r)
 		struct sr_info *info = &rp->srs[rp->n_srs++];
 		struct vdis l = { 0 };
 
+		if (IS_ENABLED(CONFIG_SECCOMP_SANDBOX))
+			one.ready = r->ready, one.n_ready = r->n_ready;
 		err = bind_sr(&one);
 		if (!err)
 			err = sr_describe(&one.sr, info, &l);

@@ -164,12 +164,13 @@ judged() {
 		sm sr destroy k && judge losetup -d $loop && rm /mnt/4k.img" >/dev/null
 }
 
-@test "verbs that only look at one SR do so in a sandbox, once they have lvm2's lock" {
+@test "verbs that only look do so in a sandbox, at one SR, at all and at what is none of ours yet, once they have lvm2's lock" {
 	needs SECCOMP_SANDBOX
-	guest_ok 'sm vdi create raw --sr disks --format raw --size 8M && sm vdi create tree --sr disks --format vhd --size 8M &&
+	guest_ok 'mkdir -p /srv/f && sm sr create files --type file --dconf location=/srv/f >/dev/null; sm vdi create raw --sr disks --format raw --size 8M && sm vdi create tree --sr disks --format vhd --size 8M &&
 		sm vdi snapshot tree then && sm vdi attach tree' >/dev/null
 	[[ $output =~ /dev/mapper/sm-([0-9a-f-]+) ]]
-	for verb in "sr show disks" "vdi show raw --sr disks" "vdi show tree" "vdi list --sr disks" "vdi tree disks" "gc plan disks"; do
+	for verb in "sr show disks" "vdi show raw --sr disks" "vdi show tree" "vdi list --sr disks" "vdi tree disks" "gc plan disks" \
+		"sr list" "vdi list" "gc plan" "sr probe /dev/ubda" "sr probe"; do
 		guest_ok "sm $verb" >/dev/null
 		plain=$output
 		# shellcheck disable=SC2086 # words
@@ -177,5 +178,5 @@ judged() {
 		[ "$output" = "$plain" ] || { echo "$verb: $output, not: $plain"; false; }
 	done
 	# Nothing was made that stays, and the lock is free again.
-	guest_ok 'sm vdi rename raw other && ! ls /run/lock/lvm/V_* 2>/dev/null && judge vgck '"$VG"
+	guest_ok 'sm sr destroy files; sm vdi rename raw other && ! ls /run/lock/lvm/V_* 2>/dev/null && judge vgck '"$VG"
 }

@@ -420,12 +420,12 @@ came() {
 	done
 }
 
-@test "verbs that only look at one SR do so in a sandbox, once the server has been spoken to" {
+@test "verbs that only look do so in a sandbox, at one SR and at all, once the server has been spoken to" {
 	needs SECCOMP_SANDBOX
 	create 4.2
 	guest_ok 'sm vdi create raw --sr n --format raw --size 8M && sm vdi create tree --sr n --format vhd --size 8M &&
 		sm vdi snapshot tree then' >/dev/null
-	for verb in "sr show n" "vdi show tree --sr n" "vdi list --sr n" "gc plan n"; do
+	for verb in "sr show n" "vdi show tree --sr n" "vdi list --sr n" "gc plan n" "vdi list" "sr list" "vdi show tree"; do
 		# shellcheck disable=SC2086 # words
 		confined sm $verb
 		[[ -n $output && $output != *"not permitted"* ]]

@@ -36,17 +36,19 @@ const char *lvm_volume_format(const char *lv, struct uuid *u)
 	return format && !uuid_parse(u, strchr(lv, '-') + 1) ? format : NULL;
 }
 
-static int lvm_open(struct sr *sr, bool recover)
+/* A dry run leaves no lock file behind; it reads as well without. */
+static int lvm_enter(struct sr *sr, bool recover)
 {
 	struct lvm_sr *l = lvm_new(sr);
-	const char *name = arena_printf(&sr->ctx->arena, VG_PREFIX "%s", sr->uuid.s);
-	/* A dry run leaves no lock file behind; it reads as well without. */
-	int err = sr->ctx->dry_run ? 0 : lvm_lock(sr, l, !recover);
 
-	if (!err)
-		err = sr_confine(sr);
-	if (!err)
-		err = lvm_find(sr, l, name);
+	return sr->ctx->dry_run ? 0 : lvm_lock(sr, l, !recover);
+}
+
+static int lvm_open(struct sr *sr, bool recover)
+{
+	struct lvm_sr *l = lvm_of(sr);
+	int err = lvm_find(sr, l, arena_printf(&sr->ctx->arena, VG_PREFIX "%s", sr->uuid.s));
+
 	if (!err)
 		err = lvm_get(sr, l);
 	if (IS_ENABLED(CONFIG_SHARED_SR) && !err && recover && sr->shared && !lvm_vg_may_change(l->vg, true)) {
@@ -132,6 +134,7 @@ const struct layout layout_lvm = {
 	.destroy = lvm_destroy,
 	.probe = lvm_probe,
 	.usable = lvm_usable,
+	.lock = lvm_enter,
 	.open = lvm_open,
 	.close = lvm_close,
 	.quiesce = lvm_quiesce,
@@ -164,6 +167,5 @@ const struct layout layout_lvm = {
 	.check = lvm_sr_check,
 	.backup = IS_ENABLED(CONFIG_CHECK_BACKUP) ? &lvm_backup : NULL,
 	.leases = IS_ENABLED(CONFIG_LVM_LOCKS) ? &lvm_leases : NULL,
-	.reads_locked = true,
 	.logs = IS_ENABLED(CONFIG_LVM_CBT) ? &lvhd_logs : NULL,
 };
