@@ -84,6 +84,20 @@ family() {
 @test "QCOW2 images with data or keys elsewhere" { family 'qcow2-d*' && family 'qcow2-luks*'; }
 @test "QCOW2 tables and clusters" { family 'qcow2-p*' && family 'qcow2-l?-e*' && family 'qcow2-l2-is*'; }
 
+@test "no header makes us ask for much memory: 64 MiB are enough to say no" {
+	local plain status
+	plain=$(command -v sm) n=0
+	[ ! -x "${plain%/gcc/bin/sm}/musl/bin/sm" ] || plain=${plain%/gcc/bin/sm}/musl/bin/sm
+	(ulimit -v 65536; "$plain" version >/dev/null 2>&1 || "$plain" --version >/dev/null) || skip "a build that needs more by itself"
+	for f in header*.vhd bat-*.vhd batmap*.vhd qcow2-*.qcow2; do
+		status=0
+		(ulimit -v 65536; exec "$plain" image check "$f") >"$BATS_TEST_TMPDIR/said" 2>&1 || status=$?
+		[ $status -lt 8 ] && ! grep -i 'memory' "$BATS_TEST_TMPDIR/said" || differs "$f" "$status" "an answer"
+		n=$((n + 1))
+	done
+	[ $n -gt 30 ] && [ $bad -eq 0 ]
+}
+
 @test "every image has an answer, and every answer an image" {
 	for f in *.vhd *.qcow2 guest*.raw guest*.img; do
 		case $f in deep-[1-9]* | base.vhd | fifo.vhd | link.vhd) continue ;; esac
@@ -107,7 +121,31 @@ family() {
 	run sm image info $'a\e[31mb.vhd'
 	[ "$status" -eq 0 ]
 	[[ "$output" != *$'\e'* ]]
+	# Nor does one that an image says: in its locators, in its header, of a parent that is there or not.
+	cp base.vhd aQzb.vhd
+	sm image snapshot aQzb.vhd of.vhd
+	mv aQzb.vhd aQ31.vhd
+	# One byte further on the name in the header is the same in the other order.
+	python3 - <<-'END'
+		b = open("of.vhd", "rb").read()
+		for code in "utf-8", "utf-16-le":
+		    assert "aQzb".encode(code) in b
+		    b = b.replace("aQzb".encode(code), "a\x1bzb".encode(code))
+		assert "a\x1bzb".encode("utf-16-be") in b[512:1536]
+		h = bytearray(b[512:1536]); h[36:40] = bytes(4)
+		h[36:40] = (~sum(h) & 0xffffffff).to_bytes(4, "big")
+		open("evil.vhd", "wb").write(b[:512] + h + b[1536:])
+	END
+	for verb in info 'info --json' check 'check --json' 'map --any-parent' 'convert --any-parent -O raw' resize; do
+		more=
+		case $verb in convert*) more=out.raw ;; resize) more=64M ;; esac
+		# shellcheck disable=SC2086 # words
+		run sm image $verb evil.vhd $more
+		[[ -n "$output" && "$output" != *$'\e'* ]] || differs "$verb" "$output" "no control characters"
+	done
+	rm -f evil.vhd of.vhd aQ31.vhd $'a\e[31mb.vhd'
 	run sm image check $'nothing\e[31m.vhd'
 	[ "$status" -eq 4 ]
 	[[ "$output" != *$'\e'* ]]
+	[ $bad -eq 0 ]
 }

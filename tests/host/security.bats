@@ -108,17 +108,32 @@ setup() {
 
 @test "images name no host file: a parent by path, by link or by way of another folder is not opened" {
 	ns <<-'END'
-		sm image create "$T/host/parent.vhd" --size 4M >/dev/null
-		cp "$T/host/parent.vhd" parent.vhd
-		sm image snapshot parent.vhd child.vhd
-		rm parent.vhd
-		ln -s "$T/host/parent.vhd" parent.vhd
-		for verb in info check map "convert -O raw"; do
-			# shellcheck disable=SC2086
-			! sm image $verb child.vhd $([ "$verb" = "${verb#convert}" ] || echo out.raw) >"$T/out" 2>&1 ||
-				{ echo "$verb followed a link"; cat "$T/out"; exit 1; }
+		sm image create parent-1234.vhd --size 4M >/dev/null
+		sm image snapshot parent-1234.vhd child.vhd
+		mount -t tmpfs none /mnt
+		cp parent-1234.vhd "$T/host/parent.vhd"; cp parent-1234.vhd "$T/host/pare1.vhd"; mv parent-1234.vhd /mnt/x1234567.vhd
+		refuses() {
+			for verb in info check map "convert -O raw"; do
+				# shellcheck disable=SC2086
+				! sm image $verb "$1" $([ "$verb" = "${verb#convert}" ] || echo out.raw) >"$T/out" 2>&1 ||
+					{ echo "$verb followed $2"; cat "$T/out"; exit 1; }
+			done
+			[ ! -e out.raw ]
+		}
+		ln -s "$T/host/parent.vhd" parent-1234.vhd
+		refuses child.vhd "a link"
+		rm parent-1234.vhd
+		# The same image with another name in all its locators, as long as its own; it would do with --any-parent.
+		for name in ../host/pare1.vhd /mnt/x1234567.vhd; do
+			python3 -c 'import sys
+		name, b = sys.argv[1], open("child.vhd", "rb").read()
+		for code in "utf-8", "utf-16-le":
+		    b = b.replace("./parent-1234.vhd".encode(code), name.encode(code))
+		open("evil.vhd", "wb").write(b)' $name
+			! cmp -s child.vhd evil.vhd
+			sm image info --any-parent evil.vhd | grep "${name##*/}" >/dev/null
+			refuses evil.vhd $name
 		done
-		[ ! -e out.raw ]
 	END
 }
 
@@ -131,6 +146,8 @@ setup() {
 		sm vdi attach b >/dev/null
 		sm image create new.vhd --size 4M
 		sm sr create D --type dummy --dconf password=hunter2 >/dev/null 2>&1 || :
+		echo name=x >.sm/vdi/${U}9; chmod 600 .sm/vdi/${U}9
+		sm sr check S --repair | grep "^kept: $SM_ROOT/var/lib/sm/" >/dev/null
 		bad=$(find "$T/sr" "$SM_ROOT" ! -type l -perm /022 ! -path "*/root" ! -path "*/root/run/sr-mount/*/*")
 		[ -z "$bad" ] || { ls -ld $bad; exit 1; }
 		[ "$(stat -c %a "$SM_ROOT/etc/smtab")" = 600 ]
@@ -140,7 +157,8 @@ setup() {
 
 @test "a secret is in no argument and no environment of a running verb, and in no error" {
 	mkfifo "$T/fifo"
-	sm sr create D --type dummy --dconf chappassword=hunter2 --dconf other=@"$T/fifo" >"$T/said" 2>&1 &
+	# With -v the log is there, too.
+	sm -v sr create D --type dummy --dconf chappassword=hunter2 --dconf other=@"$T/fifo" >"$T/said" 2>&1 &
 	pid=$!
 	exec 5>"$T/fifo"		# it has opened its end: all before has been read
 	tr '\0' '\n' <"/proc/$pid/cmdline" >"$T/seen"
