@@ -122,42 +122,59 @@ static void keep(const struct run *r, const char *attached)
 	}
 }
 
-/* Who attaches a disk just when we end has seen our lock, and started nobody: we look once more without it. */
-static void live(struct run *r)
+/* For people. */
+static void note(int lock, pid_t pid)
+{
+	if (!ftruncate(lock, 0))
+		dprintf(lock, "%d\n", (int)pid);
+}
+
+/*
+ * The lock is ours already.  Who attaches a disk just when we end has seen it, and
+ * started nobody: we look once more without it.
+ */
+static void live(struct run *r, int lock)
 {
 	const char *path = lock_path(r->ctx, &r->sr);
 	const char *attached = sm_path(r->ctx, "/run/sm/attached/%s", r->sr.uuid.s);
-	int lock;
 
-	do {
-		if (lock_take(&lock, path, false, LOCK_TRY))
-			return;
-		/* For people. */
-		if (!ftruncate(lock, 0))
-			dprintf(lock, "%d\n", (int)getpid());
+	for (;;) {
 		keep(r, attached);
 		unlink(path);
 		lock_drop(&lock);
-	} while (is_needed(r));
+		if (!is_needed(r) || lock_take(&lock, path, false, LOCK_TRY))
+			return;
+		note(lock, getpid());
+	}
 }
 
 /* --- its begin and end ------------------------------------------------------------------ */
 
+/* With the lock taken here, so that whoever comes next sees that there is one. */
 void keeper_start(struct run *r)
 {
+	const char *path = lock_path(r->ctx, &r->sr);
 	struct ctx ctx = { .root = r->ctx->root };
 	struct syslog syslog = SYSLOG_INIT;
 	struct run own = *r;
+	int lock;
 	pid_t pid;
 
-	if (!r->sr.shared || !r->sr.uuid.s[0] || lock_holder(lock_path(r->ctx, &r->sr), &pid) || pid ||
-	    !is_needed(r) || proc_detach(NULL, 0))
+	if (!r->sr.shared || !r->sr.uuid.s[0] || !is_needed(r) || lock_take(&lock, path, false, LOCK_TRY))
 		return;
-	log_set_sink(syslog_line, &syslog);
-	proc_guard();
-	own.ctx = &ctx;
-	live(&own);
-	_Exit(0);
+	pid = proc_detach(&lock, 1);
+	if (!pid) {
+		log_set_sink(syslog_line, &syslog);
+		proc_guard();
+		own.ctx = &ctx;
+		live(&own, lock);
+		_Exit(0);
+	}
+	if (pid < 0)
+		unlink(path);
+	else
+		note(lock, pid);
+	close(lock);			/* not dropped: the keeper has it too */
 }
 
 void keeper_rest(struct run *r)

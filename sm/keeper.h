@@ -16,6 +16,9 @@
  *	storage is gone		nobody has been seen to break anything: as a server, it goes on.  The
  *				lock of an attached disk has no term that could run out meanwhile
  *	no device-mapper	there is no port that could be made to fail
+ *	requests do not end	what is under way when a port is made to fail is waited for, by
+ *				everybody: new ones are held back from then on, but the other
+ *				disks of the SR are looked at again only afterwards
  *
  * One an SR, by a lock on /run/sm/keeper/<SR>.  The last detach waits for its end, or
  * its look could keep the SR from being detached.
