@@ -100,7 +100,8 @@ ccflags  = -std=gnu11 -D_GNU_SOURCE -g $(if $(CONFIG_OPTIMIZE_SIZE),-Oz -fno-jum
            -ffile-prefix-map=$(srctree)/= -ffile-prefix-map=$(srctree)=. -ffile-prefix-map=$O=build
 # Data begins in the page of the file in which code ends: no padding between them.
 small    = -Wl,--sort-section=alignment,-z,norelro,-z,noseparate-code,-z,common-page-size=64,--build-id=none
-safe     = -Wl,-z,relro,-z,now
+# Sorted, data needs a page less in dom0.
+safe     = -Wl,--sort-section=alignment,-z,relro,-z,now
 ldflags  = -Wl,--gc-sections,-z,noexecstack $(if $(CONFIG_OPTIMIZE_SIZE),$(small),$(safe))
 includes = -I$(srctree) -I$O/include $(if $(musl),-idirafter $O/uapi)
 ifdef static
