@@ -10,6 +10,7 @@
 #include "drivers/sr.h"
 #include "lib/err.h"
 #include "lib/image.h"
+#include "lib/kconfig.h"
 #include "lib/vhd/vhd.h"
 
 /* Going down. */
@@ -74,6 +75,16 @@ bool chain_can(const struct layout *l)
 	return l->volume_open || l->volume_map;
 }
 
+int chain_room(struct sr *sr, const struct vdi *vdi, bool grows)
+{
+	const struct layout *l = sr->type->layout;
+	uint64_t size;
+
+	if (IS_ENABLED(CONFIG_LVM_THIN_GROW) && grows && l->volume_grow)
+		return l->volume_grow(sr, vdi, 0, &size);
+	return l->volume_inflate ? l->volume_inflate(sr, vdi) : 0;
+}
+
 int chain_open(struct sr *sr, const struct vdi *vdi, int flags, struct image **im)
 {
 	struct walk w = { .sr = sr, .at = *vdi, .flags = flags };
@@ -84,11 +95,9 @@ int chain_open(struct sr *sr, const struct vdi *vdi, int flags, struct image **i
 
 	if (!chain_can(sr->type->layout))
 		return fail(sr->ctx, -E_UNSUPPORTED, "open a volume of this SR");
-	if (writable && sr->type->layout->volume_inflate) {
-		err = sr->type->layout->volume_inflate(sr, vdi);
-		if (err)
-			return err;
-	}
+	err = writable ? chain_room(sr, vdi, flags & CHAIN_GROWS) : 0;
+	if (err)
+		return err;
 	err = open_volume(&w, writable, &io, &f);
 	if (err)
 		return err;
@@ -160,10 +169,10 @@ int chain_new_top(struct sr *sr, const struct vdi *vdi, const struct vdi *base, 
 	return err;
 }
 
-int chain_all(struct sr *sr, const struct vdi *vdi, bool writable, struct chain *c)
+int chain_all(struct sr *sr, const struct vdi *vdi, struct chain *c)
 {
 	const struct layout *l = sr->type->layout;
-	int how = CHAIN_HURRY | (writable ? CHAIN_WRITE : 0);
+	int how = CHAIN_HURRY | (vdi->at.writable ? CHAIN_WRITE : 0);
 	struct uuid at = vdi->uuid;
 	struct vdi v;
 	int err = 0;
@@ -172,8 +181,8 @@ int chain_all(struct sr *sr, const struct vdi *vdi, bool writable, struct chain 
 		err = l->find(sr, &at, &v);
 		if (!err && (c->n == CHAIN_SENT || (how & CHAIN_WRITE && v.hidden)))
 			err = c->n ? -E_IMAGE_DEEP : -E_VDI_HIDDEN;
-		if (!err && how & CHAIN_WRITE && l->volume_inflate)
-			err = l->volume_inflate(sr, &v);
+		if (!err && how & CHAIN_WRITE)
+			err = chain_room(sr, &v, vdi->at.grows);
 		if (!err)
 			err = add_level(sr, &v, how, c);
 	}

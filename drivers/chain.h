@@ -16,6 +16,7 @@ enum chain_flags {
 	CHAIN_WRITE	= 1 << 0,	/* the VDI's own image; those below are never written */
 	CHAIN_DIRECT	= 1 << 1,	/* bypass the page cache where the images allow it */
 	CHAIN_HURRY	= 1 << 2,	/* a guest waits: not for udev */
+	CHAIN_GROWS	= 1 << 3,	/* whoever writes it asks for room when he needs it */
 };
 
 /* Does the layout have what that takes? */
@@ -39,6 +40,9 @@ int chain_release(struct sr *sr, const struct vdi *vdi);
  * change, the VDI's own or one below.  Whoever opens the chain again takes it back.
  */
 int chain_pause(struct sr *sr, const struct vdi *vdi);
+
+/* Room for what will be written, in the volume itself; grows: as CHAIN_GROWS. */
+int chain_room(struct sr *sr, const struct vdi *vdi, bool grows);
 
 /* One level that is a logical volume (chain_lv.c); how: enum chain_flags. */
 int chain_lv_open(struct sr *sr, const struct vdi *vdi, int how, int *fd);
@@ -66,8 +70,8 @@ struct chain {
 int chain_new_top(struct sr *sr, const struct vdi *vdi, const struct vdi *base, bool writable,
 		  struct chain *c);
 
-/* And of a server that has closed them: all that the disk is now.  It bypasses the page cache. */
-int chain_all(struct sr *sr, const struct vdi *vdi, bool writable, struct chain *c);
+/* And of a server that has closed them, as vdi->at says: all that the disk is now.  It bypasses the page cache. */
+int chain_all(struct sr *sr, const struct vdi *vdi, struct chain *c);
 
 /* Copies of the descriptors of an open image. */
 int chain_keep(const struct image *im, bool writable, struct chain *c);

@@ -273,6 +273,14 @@ struct layout {
 	 */
 	int (*volume_inflate)(struct sr *sr, const struct vdi *vdi);
 	/*
+	 * The same for one whose server asks for more before it is full, where the SR is
+	 * to be used so; else as volume_inflate().  Room for what it holds, and some more,
+	 * if there is any: how large it is then.  held: what its server has given to
+	 * blocks, while it is in use; then -E_SR_NO_SPACE, and 0 says that there is more,
+	 * or enough.  0: as the image says.  NULL = as volume_inflate().
+	 */
+	int (*volume_grow)(struct sr *sr, const struct vdi *vdi, uint64_t held, uint64_t *size);
+	/*
 	 * And once nobody writes it any more: take back what it does not need, where
 	 * the SR is to be thin.  Nothing to do, or somebody who has it active, is no
 	 * error.

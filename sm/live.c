@@ -78,7 +78,7 @@ int live_go_all(struct run *r)
 
 		/* Of its log of changed blocks only who opens it anew knows. */
 		if (h->d->go && !h->vdi.cbt) {
-			err = chain_all(&r->sr, &h->vdi, h->vdi.at.writable, c);
+			err = chain_all(&r->sr, &h->vdi, c);
 			err = go_now(r, at, c, err);
 			first = first ? first : err;
 		}

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "arch/clock.h"
+#include "drivers/chain.h"
 #include "lib/bytes.h"
 #include "lib/err.h"
 #include "lib/log.h"
@@ -349,12 +350,11 @@ static int may_resize(struct run *r, const struct format *f)
 
 static int make_room(struct run *r, uint64_t size)
 {
-	const struct layout *l = r->sr.type->layout;
 	struct vdi grown = r->vdi;
 	int err;
 
 	grown.virtual_size = size;
-	err = l->volume_inflate ? l->volume_inflate(&r->sr, &grown) : 0;
+	err = IS_ENABLED(CONFIG_SERVE) ? chain_room(&r->sr, &grown, grown.at.grows) : 0;
 	return err ? fail(r->ctx, err, "VDI %s", grown.uuid.s) : 0;
 }
 

@@ -5,7 +5,10 @@
 setup_file() {
 	load helpers/lab
 	load helpers/sm
-	lab_start --disk a:512M
+	load helpers/dm
+	lab_start --disk a:512M --disk b:4G
+	dm_tool holdat
+	dm_tool killat
 	guest_put "$BATS_TEST_DIRNAME/nbd/guest.bash" /tmp/nbd.bash
 }
 
@@ -22,16 +25,17 @@ setup() {
 }
 
 new_sr() {
-	guest_ok "sm sr create disks --type lvm --dconf device=/dev/ubda --dconf allocation=$1" >/dev/null
+	PV=${2:-/dev/ubda}
+	guest_ok "sm sr create disks --type lvm --dconf device=$PV --dconf allocation=$1 ${4:+--dconf $4}" >/dev/null
 	SR=$output VG=VG_XenStorage-$SR
-	guest_ok 'sm vdi create v --sr disks --size 64M --format vhd' >/dev/null
+	guest_ok "sm vdi create v --sr disks --size ${3:-64M} --format vhd" >/dev/null
 	VDI=$output DEV=/dev/mapper/sm-$output
 }
 
 teardown() {
 	guest 'for v in $(sm vdi list --minimal | tr , " "); do sm vdi detach $v; done
 		for i in 1 2 3; do for v in $(sm vdi list --minimal | tr , " "); do sm vdi delete $v; done; done
-		sm sr destroy disks; judge dmsetup remove_all -f; dd if=/dev/zero of=/dev/ubda bs=1M count=12
+		sm sr destroy disks; judge dmsetup remove_all -f; for d in a b; do dd if=/dev/zero of=/dev/ubd$d bs=1M count=12; done
 		rm -rf /etc/smtab /run/sm /dev/sm /dev/VG_* /dev/mapper/VG_* /run/lock/lvm' >/dev/null 2>&1 || true
 	guest '. /tmp/nbd.bash; nothing_left; ls /dev/mapper'
 	[ "$output" = control ]
@@ -41,7 +45,17 @@ in_guest() {
 	guest_ok -t "${2:-60}" "V=$VDI D=$DEV VG=$VG; . /tmp/nbd.bash
 		image_is_sound() { sm sr check disks; }
 		quiet() { nothing_left; [ -z \"\$(judge dmsetup ls | grep -v \"No devices\")\" ]; }
-		judged() { judge vgck \$VG; judge pvck --dump headers /dev/ubda >/dev/null; }
+		judged() { judge vgck \$VG; judge pvck --dump headers $PV >/dev/null; }
+		# lv_mib [LV]: how large it is; grown MIB: until it is larger than that.
+		lv_mib() { judge lvs --noheadings --units m --nosuffix -o lv_size \$VG/\${1:-VHD-\$V} | sed 's/ *\\([0-9]*\\).*/\\1/'; }
+		grown() { for i in \$(seq 100); do [ \$(lv_mib) -le \$1 ] || return 0; sleep 0.1; done; echo \"still \$(lv_mib) MiB\" >&2; return 1; }
+		# touch_blocks BYTE FROM TO: a page of each block.  have_blocks: it is there.
+		blocks() {
+			fio --verify=pattern --verify_pattern=\$2 --do_verify=0 --bs=4k --rw=\$1:2044k --offset=\$((\$3 * 2))M \
+				--size=\$(((\$4 - \$3) * 2))M --io_size=\$(((\$4 - \$3) * 4))k
+		}
+		touch_blocks() { blocks write \"\$@\"; }
+		have_blocks() { blocks read \"\$@\"; }
 		$1"
 }
 
@@ -126,4 +140,60 @@ in_guest() {
 		D=$(sm vdi attach r); pattern 1 0 8; sm vdi detach r; sm vdi snapshot r s; sm vdi delete s; D=$(sm vdi attach r); pattern 2 4 8; sm vdi detach r
 		sm gc run disks; judge lvs --noheadings -o lv_name,lv_tags $VG | grep >/dev/null "LV-$V *$"; judged; image_is_sound
 		D=$(sm vdi attach r); check 1 0 4; check 2 4 8; sm vdi detach r; quiet'
+}
+
+# A disk of an SR whose disks take space as they fill.
+growing() {
+	needs LVM_THIN_GROW
+	guest_ok 'sm vdi delete v; sm sr destroy disks'
+	new_sr thin /dev/ubdb "$1" live_growth=true
+}
+
+@test "a thin disk takes space as it fills, under load, and so does what it becomes by a snapshot" {
+	growing 160M
+	in_guest 'sm vdi attach v; [ $(lv_mib) = 72 ]; touch_blocks 1 0 8; [ $(lv_mib) = 72 ]
+		fio --offset=32M --size=64M --rw=write --bs=128k --iodepth=4 --do_verify=1 --verify_backlog=128 & f=$!
+		grown 72; judged; s=$(sm vdi snapshot v s); wait $f
+		touch_blocks 5 48 80; have_blocks 5 48 80; have_blocks 1 0 8; judged
+		sm vdi detach v; [ $(lv_mib) -lt 160 ]; quiet; judged; image_is_sound
+		sm vdi attach v; have_blocks 5 48 80; touch_blocks 3 0 80; have_blocks 3 0 80; [ $(lv_mib) = 168 ]; judged
+		D=$(sm vdi attach $s --read-only) have_blocks 1 0 8; sm vdi detach $s; sm vdi detach v; quiet; image_is_sound' 120
+}
+
+@test "a VG that fills under a thin disk: what it has goes on, and the rest when there is room again" {
+	growing 1G
+	guest_log on
+	in_guest 'sm vdi attach v; touch_blocks 1 0 8
+		sm vdi create big --sr disks --size 3900M --format raw >/dev/null; i=0
+		while sm vdi create "fill$((++i))" --sr disks --size 16M --format raw >/dev/null 2>&1; do :; done
+		refused touch_blocks 2 8 256; have_blocks 1 0 8; touch_blocks 3 0 8; have_blocks 3 0 8; judge sync $D
+		refused touch_blocks 2 255 256; grep "no room for more of its data: .*VG is full" /tmp/log/messages | wc -l | grep -x 1
+		w=$(worker); kill -9 $w; wait_worker $w; have_blocks 3 0 8; touch_blocks 1 0 8
+		judged; sm vdi delete big
+		for i in $(seq 100); do ! touch_blocks 4 8 40 >/dev/null || break; sleep 0.1; done
+		have_blocks 1 0 8; have_blocks 4 8 40; sm vdi detach v; quiet; judged; image_is_sound
+		sm vdi attach v; have_blocks 1 0 8; have_blocks 4 8 40; sm vdi detach v' 120
+}
+
+@test "a thin disk has to wait for its room: other requests do not; and a server dies while it gets some" {
+	local every=${GROW_EVERY:-307}
+
+	growing 4G
+	in_guest 'sm vdi attach v; touch_blocks 1 0 4
+		holdat 73 /tmp/held sm vdi create x --sr disks --size 4M --format raw >/dev/null & h=$!
+		until [ -e /tmp/held ]; do sleep 0.05; done
+		(touch_blocks 1 4 48; echo done) >/tmp/wrote & t=$!
+		sleep 1; have_blocks 1 0 4; touch_blocks 2 0 2; have_blocks 2 0 2; [ ! -s /tmp/wrote ]; [ $(lv_mib) = 72 ]
+		rm /tmp/held; wait $h; wait $t; grep done /tmp/wrote; have_blocks 2 0 2; have_blocks 1 2 48; judged
+		at=48; died=0
+		for ((n = '$(($(date +%-j) * 7 % (every < 151 ? every : 151) + 1))'; ; n += '$every')); do
+			w=$(worker); killat 0 $n $w >/tmp/killat & k=$!
+			until [ -s /tmp/killat ]; do sleep 0.01; done
+			to=$((at + 40)); touch_blocks 1 $at $to & t=$!
+			s=0; wait $k || s=$?; wait $t; echo "call $n: $s" $(cat /tmp/killat) >&2
+			at=$to; [ $s = 0 ] || break
+			died=$((died + 1)); wait_worker $w; judged
+		done
+		[ $s = 1 ]; [ $died -gt 0 ]; have_blocks 1 2 $at; sm vdi detach v; quiet; judged; image_is_sound
+		sm vdi attach v; have_blocks 1 2 $at; sm vdi detach v' 180
 }

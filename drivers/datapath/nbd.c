@@ -87,6 +87,7 @@ static void fill(const struct vdi *vdi, bool writable, const char *device, struc
 {
 	at->active = true;
 	at->writable = writable;
+	at->grows = IS_ENABLED(CONFIG_LVM_THIN_GROW);
 	at->backend = "nbd";
 	if (device)
 		snprintf(at->device, sizeof(at->device), "%s", device);

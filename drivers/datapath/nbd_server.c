@@ -359,7 +359,7 @@ static int prepare(struct keeper *k, bool writable)
 {
 	struct nbd_disk *d = &k->disk;
 	struct image *im = NULL;
-	int err = chain_open(k->sr, k->vdi, CHAIN_DIRECT | (writable ? CHAIN_WRITE : 0), &im);
+	int err = chain_open(k->sr, k->vdi, CHAIN_DIRECT | (writable ? CHAIN_WRITE | CHAIN_GROWS : 0), &im);
 
 	if (err)
 		return err;

@@ -36,6 +36,7 @@
 #define LOOK_MS		500			/* is the device still there? */
 #define LOCK_EVERY	(10 * NS_PER_S)		/* is the disk's lock still ours? */
 #define WITH_SHARED	IS_ENABLED(CONFIG_SHARED_SR)
+#define WITH_GROWTH	IS_ENABLED(CONFIG_LVM_THIN_GROW)
 
 struct worker {
 	struct nbd_disk *k;
@@ -53,6 +54,7 @@ struct worker {
 	uint64_t since, next, pause;	/* OPENING: from when on, and when to try again */
 	int failed;			/* OPENING: with this, as has been told */
 	uint64_t look;			/* at the lock, next; 0 = at no time */
+	struct nbd_room room;
 };
 
 static void drop_boss(struct worker *w)
@@ -97,7 +99,7 @@ static int find_image(struct worker *w, struct sr *sr, struct image **im)
 		return fail(sr->ctx, -E_VDI_HIDDEN, "it has become an inner node");
 	if (IS_ENABLED(CONFIG_CBT) && writable)
 		err = cbt_begin(sr, &vdi, &w->k->shared->cbt);
-	return err ? err : chain_open(sr, &vdi, CHAIN_DIRECT | (writable ? CHAIN_WRITE : 0), im);
+	return err ? err : chain_open(sr, &vdi, CHAIN_DIRECT | (writable ? CHAIN_WRITE | CHAIN_GROWS : 0), im);
 }
 
 struct sr nbd_same_sr(const struct sr *was, struct ctx *ctx)
@@ -511,6 +513,26 @@ static int ms_until(uint64_t when)
 	return left > LOOK_MS * NS_PER_MS ? LOOK_MS : (int)((left + NS_PER_MS - 1) / NS_PER_MS);
 }
 
+/* More room, if it is needed by now. */
+static void grow(struct worker *w)
+{
+	if (w->state != RUNNING || !w->room.next || clock_left(w->room.next))
+		return;
+	if (nbd_room_get(&w->room, w->k, w->d) == -E_NOT_LOCKED)
+		give_up(w);
+}
+
+/* Until something is to be done by itself; looks: at what is full. */
+static int wait_ms(const struct worker *w, bool looks)
+{
+	int ms = looks ? HYBRID_TICK_MS : w->state != RUNNING ?
+		ms_until(w->state == PAUSED ? w->until : w->next) :
+		WITH_SHARED && w->look ? (int)(LOCK_EVERY / NS_PER_MS) : -1;
+	int room = WITH_GROWTH && w->state == RUNNING && w->room.next ? ms_until(w->room.next) : -1;
+
+	return room >= 0 && (ms < 0 || room < ms) ? room : ms;
+}
+
 static void live(struct worker *w)
 {
 	for (;;) {
@@ -518,12 +540,11 @@ static void live(struct worker *w)
 			{ .fd = w->left, .events = POLLIN },
 			{ .fd = w->k->control, .events = POLLIN },
 			{ .fd = w->boss, .events = POLLIN },
+			{ .fd = w->room.fd, .events = POLLIN },
 		};
 		/* What goes past us we cannot mark as changed. */
 		bool looks = w->state == RUNNING && has_shortcuts(w) && !w->hybrid.off && !w->k->shared->cbt.on;
-		int n = poll(p, ARRAY_SIZE(p), looks ? HYBRID_TICK_MS : w->state != RUNNING ?
-			     ms_until(w->state == PAUSED ? w->until : w->next) :
-			     WITH_SHARED && w->look ? (int)(LOCK_EVERY / NS_PER_MS) : -1);
+		int ms = wait_ms(w, looks), n = poll(p, ARRAY_SIZE(p), ms);
 
 		if (n < 0)
 			continue;
@@ -541,7 +562,11 @@ static void live(struct worker *w)
 			end_boss(w);
 		if (w->state == OPENING && !clock_left(w->next))
 			go_on(w);
-		if (!n && looks)
+		if (WITH_GROWTH && p[3].revents)
+			nbd_room_hear(&w->room);
+		if (WITH_GROWTH)
+			grow(w);
+		if (!n && looks && ms == HYBRID_TICK_MS)
 			tick(w);
 		if (!n && w->state != RUNNING)
 			let_out(w);
@@ -572,7 +597,7 @@ static int open_later(struct nbd_disk *k, struct disk **d)
 
 int nbd_work(struct nbd_disk *k, int *ends, size_t n_ends)
 {
-	struct worker w = { .k = k, .boss = -1, .left = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+	struct worker w = { .k = k, .boss = -1, .room.fd = -1, .left = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
 	bool first = k->chain.n;
 	int err = w.left < 0 ? -errno : first ? open_first(k, &w.d) : open_later(k, &w.d);
 
@@ -586,6 +611,8 @@ int nbd_work(struct nbd_disk *k, int *ends, size_t n_ends)
 	w.hybrid.disk = w.d;
 	if (IS_ENABLED(CONFIG_DATAPATH_HYBRID) && k->writable)
 		disk_shared(w.d);
+	if (WITH_GROWTH)
+		nbd_room_open(&w.room, k, w.d);
 	/* A bitmap that is full may have been written by one who died before his flush. */
 	if (IS_ENABLED(CONFIG_DATAPATH_HYBRID) && k->writable && first)
 		disk_flush(w.d);		/* a failure is kept, and told by all others */

@@ -55,6 +55,21 @@ int nbd_work(struct nbd_disk *k, int *ends, size_t n_ends);
  */
 int nbd_log(struct nbd_disk *k, bool last);
 
+/*
+ * Room for a thin disk that fills (nbd_grow.c): fd tells that it needs some, next is
+ * when to get it, 0 = never.
+ */
+struct nbd_room {
+	int fd;				/* an eventfd; -1: the disk never needs any */
+	uint64_t next, pause, tried;
+	int failed;			/* with this, as has been told */
+};
+/* Before the disk is used. */
+void nbd_room_open(struct nbd_room *r, struct nbd_disk *k, struct disk *d);
+void nbd_room_hear(struct nbd_room *r);
+/* Neither paused nor without an image.  What fails is tried again; -E_NOT_LOCKED as of nbd_lock_check(). */
+int nbd_room_get(struct nbd_room *r, struct nbd_disk *k, struct disk *d);
+
 /* The same SR once more, for a server that opens it by itself. */
 struct sr nbd_same_sr(const struct sr *was, struct ctx *ctx);
 /*

@@ -321,12 +321,14 @@ int lvhd_volume_resize(struct sr *sr, struct vdi *vdi, uint64_t virtual_size)
 static void plan_snapshot(struct sr *sr, const struct volume_split *s, struct lvhd_snapshot *to)
 {
 	bool thick = lvhd_is_thick(sr);
+	bool grows = IS_ENABLED(CONFIG_LVM_THIN_GROW) && s->leaf->at.grows && lvhd_grows(sr);
 
 	*to = (struct lvhd_snapshot){
 		.leaf = s->leaf->uuid, .hold = s->hold, .hold_arg = s->arg,
-		/* Who writes it now goes on to: there has to be room for all of it. */
-		.thick_leaf = (s->leaf_active && (!s->clone || s->hold)) ||
+		/* Who writes it now goes on to: there has to be room for all of it, if he cannot ask. */
+		.thick_leaf = (s->leaf_active && (!s->clone || s->hold) && !grows) ||
 			(thick && !s->leaf->snapshot_of.s[0]),
+		.leaf_ahead = s->leaf_active && grows ? lvhd_size_ahead(0) : 0,
 		.thick_clone = thick && s->clone,
 	};
 	if (s->base)

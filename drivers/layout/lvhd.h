@@ -23,6 +23,8 @@ void lvhd_bind(struct sr *sr, struct lvhd *h);
 int lvhd_failed(struct sr *sr, const struct lvhd *h, int err);
 /* Do disks of this SR get all their space at once? */
 bool lvhd_is_thick(struct sr *sr);
+/* And those that do not: do they get it as they fill, or when they are attached?  (lvhd_grow.c) */
+bool lvhd_grows(struct sr *sr);
 /* -E_VDI_IN_USE when device-mapper on this host has the LV. */
 int lvhd_idle(struct sr *sr, const struct lvm_lv *lv);
 /* -E_VDI_UNAVAILABLE while a journal speaks of the disk. */
@@ -50,6 +52,7 @@ int lvhd_children(struct sr *sr, const struct uuid *of, struct uuid **v, size_t 
 int lvhd_volume_create(struct sr *sr, struct vdi *vdi, const struct volume_spec *spec);
 int lvhd_volume_resize(struct sr *sr, struct vdi *vdi, uint64_t virtual_size);
 int lvhd_volume_inflate(struct sr *sr, const struct vdi *vdi);
+int lvhd_volume_grow(struct sr *sr, const struct vdi *vdi, uint64_t held, uint64_t *size);
 int lvhd_volume_deflate(struct sr *sr, const struct vdi *vdi);
 int lvhd_volume_split(struct sr *sr, struct volume_split *split);
 int lvhd_split_space(struct sr *sr, const struct volume_split *split, uint64_t *bytes);

@@ -188,7 +188,11 @@ static int give_room(struct sr *sr, struct lvhd *h, struct lvm_lv *lv, const str
 {
 	bool thick = (leaf->at.active && leaf->at.writable) ||
 		(lvhd_is_thick(sr) && !leaf->snapshot_of.s[0]);
-	int err = thick ? lvhd_grow(h, lv, lvhd_size_full(leaf->virtual_size)) : lvhd_shrink(h, lv, 0);
+	int err;
+
+	if (IS_ENABLED(CONFIG_LVM_THIN_GROW) && leaf->at.active && leaf->at.grows && lvhd_grows(sr))
+		return 0;			/* it asks for what it needs */
+	err = thick ? lvhd_grow(h, lv, lvhd_size_full(leaf->virtual_size)) : lvhd_shrink(h, lv, 0);
 
 	return err == -E_LVM_NO_SPACE ? 0 : err ? lvhd_failed(sr, h, err) : commit(sr);
 }

@@ -163,6 +163,7 @@ const struct layout layout_lvm = {
 	.volume_of_device = IF_LVHD(lvm_volume_of_device),
 	.volume_used = lvm_volume_used,
 	.volume_inflate = IF_LVHD(lvhd_volume_inflate),
+	.volume_grow = IS_ENABLED(CONFIG_LVM_THIN_GROW) ? lvhd_volume_grow : NULL,
 	.volume_deflate = IF_LVHD(lvhd_volume_deflate),
 	.check = lvm_sr_check,
 	.backup = IS_ENABLED(CONFIG_CHECK_BACKUP) ? &lvm_backup : NULL,

@@ -101,6 +101,8 @@ int lvm_volume_delete(struct sr *sr, const struct vdi *vdi);
 int lvm_volume_resize(struct sr *sr, struct vdi *vdi, uint64_t virtual_size);
 /* An active volume that has changed its size, and is only read: the device gets it too. */
 void lvm_device_follow(struct sr *sr, const struct vdi *vdi);
+/* Of any active one.  While it is written a guest waits, so udev is not waited for. */
+int lvm_device_reload(struct sr *sr, const struct vdi *vdi, bool read_only);
 int lvm_volume_of_device(struct sr *sr, const char *uuid, struct volume_map *map);
 int lvm_volume_map(struct sr *sr, const struct vdi *vdi, struct volume_map *map);
 /* Count it where the Python storage managers do. */

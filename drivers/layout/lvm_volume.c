@@ -275,8 +275,7 @@ int lvm_volume_map(struct sr *sr, const struct vdi *vdi, struct volume_map *map)
 	return err ? fail(sr->ctx, err, "the table of %s", vdi->volume) : 0;
 }
 
-/* What fails here is made up for when it is used next. */
-void lvm_device_follow(struct sr *sr, const struct vdi *vdi)
+int lvm_device_reload(struct sr *sr, const struct vdi *vdi, bool read_only)
 {
 	struct arena *a = &sr->ctx->arena;
 	struct volume_map map = { 0 };
@@ -288,13 +287,22 @@ void lvm_device_follow(struct sr *sr, const struct vdi *vdi)
 	if (!err)
 		err = dm_table_parse(a, map.table, &table);
 	d = (struct dm_device){
-		.name = map.name, .uuid = map.uuid, .kind = DM_GUEST, .read_only = true,
+		.name = map.name, .uuid = map.uuid, .kind = DM_GUEST, .read_only = read_only,
+		.hurry = !read_only,
 		.table = &table, .group = map.group, .volume = map.volume,
 		.root = sr->ctx->root && *sr->ctx->root ? sr->ctx->root : NULL,
 		.deadline = clock_now_mono() + 10 * NS_PER_S,
 	};
 	if (!err)
 		err = dm_reload(ctl, &d, 0);
+	return err;
+}
+
+/* What fails here is made up for when it is used next. */
+void lvm_device_follow(struct sr *sr, const struct vdi *vdi)
+{
+	int err = lvm_device_reload(sr, vdi, true);
+
 	if (err && err != -ENXIO)
 		logf_warn(sr->ctx, "%s: its device does not follow: %s", vdi->volume, err_text(err));
 	fail_clear(sr->ctx);

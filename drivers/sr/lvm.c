@@ -29,6 +29,9 @@ static const struct sr_type lvm = {
 		{ "device", KEY_DEVICE | KEY_MUST, "disk, or several separated by commas",
 		  -E_DCONF_DEVICE },
 		{ "allocation", KEY_TEXT, "thick (default) or thin" , 0 },
+#if IS_ENABLED(CONFIG_LVM_THIN_GROW)
+		{ "live_growth", KEY_TEXT, "true: a thin disk that is attached takes space as it fills", 0 },
+#endif
 #if IS_ENABLED(CONFIG_STORAGE_LOCKS)
 		{ "shared", KEY_TEXT, "true: other hosts use it too, so attaching takes the disk's lock", 0 },
 #endif

@@ -140,7 +140,7 @@ static uint64_t in_extents(const struct lvhd *h, uint64_t bytes)
 }
 
 /* The new end is in extents that are nobody's until the commit. */
-int lvhd_grow(struct lvhd *h, struct lvm_lv *lv, uint64_t bytes)
+static int grow(struct lvhd *h, struct lvm_lv *lv, uint64_t bytes, int flags)
 {
 	_io_close_ struct io *io = NULL;
 	_vhd_close_ struct vhd *v = NULL;
@@ -149,12 +149,22 @@ int lvhd_grow(struct lvhd *h, struct lvm_lv *lv, uint64_t bytes)
 	bytes = in_extents(h, bytes);
 	if (bytes <= lvm_lv_bytes(h->vg, lv))
 		return 0;
-	err = lvhd_open(h, lv, VHD_RDWR, &io, &v);
+	err = lvhd_open(h, lv, flags, &io, &v);
 	if (!err)
 		err = lvm_lv_resize(h->vg, lv, bytes);
 	if (!err)
 		err = put_footer(h, lv, &v->footer);
 	return about(h, lv, err);
+}
+
+int lvhd_grow(struct lvhd *h, struct lvm_lv *lv, uint64_t bytes)
+{
+	return grow(h, lv, bytes, VHD_RDWR);
+}
+
+int lvhd_grow_used(struct lvhd *h, struct lvm_lv *lv, uint64_t bytes)
+{
+	return grow(h, lv, bytes, VHD_HEADERS);
 }
 
 uint64_t lvhd_deflated_size(const struct lvhd *h, const struct lvm_lv *lv, const struct vhd *v)

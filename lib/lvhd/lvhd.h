@@ -82,6 +82,11 @@ int lvhd_open(struct lvhd *h, const struct lvm_lv *lv, int flags, struct io **io
  */
 int lvhd_grow(struct lvhd *h, struct lvm_lv *lv, uint64_t bytes);
 int lvhd_shrink(struct lvhd *h, struct lvm_lv *lv, uint64_t bytes);
+/*
+ * Grow one that somebody writes, but nothing of what lies at its end.  He goes on with the
+ * size that he knows: the footer that ends that is left where it is.
+ */
+int lvhd_grow_used(struct lvhd *h, struct lvm_lv *lv, uint64_t bytes);
 /* The same for an image that is open for writing. */
 int lvhd_shrink_open(struct lvhd *h, struct lvm_lv *lv, struct vhd *v, uint64_t bytes);
 /* What an LV shrinks to at most: its image and a footer, in whole units. */
@@ -99,6 +104,7 @@ int lvhd_set_hidden(struct lvhd *h, struct lvm_lv *lv, bool hidden);
 struct lvhd_snapshot {
 	struct uuid leaf, base, clone;	/* clone "": a single new leaf */
 	bool thick_leaf, thick_clone;	/* give it all its space now */
+	uint64_t leaf_ahead;		/* else room for so many bytes of the leaf's data */
 	/*
 	 * Called once the new leaves are written, before anything of the old one is:
 	 * afterwards nobody may use it.  Or NULL.

@@ -112,3 +112,11 @@ uint64_t lvhd_size_thin(void)
 {
 	return lvhd_size_lv(vhd_overhead_empty(VHD_MSIZE));
 }
+
+uint64_t lvhd_size_ahead(uint64_t held)
+{
+	uint64_t part = held / 8;
+
+	return part < LVHD_AHEAD_LEAST ? LVHD_AHEAD_LEAST :
+		part > LVHD_AHEAD_MOST ? LVHD_AHEAD_MOST : lvhd_size_lv(part);
+}

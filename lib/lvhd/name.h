@@ -25,6 +25,8 @@
 #include "lib/uuid.h"
 
 #define LVHD_UNIT	(4 * MiB)	/* of an LV's size */
+#define LVHD_AHEAD_LEAST (64 * MiB)	/* of lvhd_size_ahead() */
+#define LVHD_AHEAD_MOST	(4 * GiB)
 #define LVHD_DEPTH_MAX	30u		/* images in a chain; a raw base counts */
 #define LVHD_TAG_HIDDEN	"hidden"
 #define LVHD_TAG_JOURNAL "journaler"
@@ -63,7 +65,7 @@ int lvhd_parent_parse(struct arena *a, const char *vg, const char *path, struct 
 /* That path for a disk's LV. */
 int lvhd_parent_path(struct arena *a, const char *vg, const char *lv, char **path);
 
-/* --- sizes, bytes; all as upstream reckons ---------------------------------- */
+/* --- sizes, bytes; all but the last as upstream reckons ------------------------ */
 
 /* Of the LV that holds so many bytes. */
 uint64_t lvhd_size_lv(uint64_t bytes);
@@ -71,5 +73,10 @@ uint64_t lvhd_size_lv(uint64_t bytes);
 uint64_t lvhd_size_full(uint64_t virtual_size);
 /* Of an empty one ("thin"). */
 uint64_t lvhd_size_thin(void);
+/*
+ * What one that holds so many bytes is given beyond them, if it asks for more before that
+ * is used up.  A part of its size, so that a large one has few segments.
+ */
+uint64_t lvhd_size_ahead(uint64_t held);
 
 #endif

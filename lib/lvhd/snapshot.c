@@ -41,9 +41,11 @@ static uint64_t virtual_size(const struct lvhd *h, const struct subject *s)
 	return s->v ? s->v->footer.size : lvm_lv_bytes(h->vg, s->lv);
 }
 
-static uint64_t new_size(const struct lvhd *h, const struct subject *s, bool thick)
+static uint64_t new_size(const struct lvhd *h, const struct subject *s, bool thick, uint64_t ahead)
 {
-	return thick ? lvhd_size_full(virtual_size(h, s)) : lvhd_size_thin();
+	uint64_t full = lvhd_size_full(virtual_size(h, s)), thin = lvhd_size_thin();
+
+	return thick || full - thin < ahead ? full : thin + lvhd_size_lv(ahead);
 }
 
 /* Two units more than the leaves, as upstream asks for: one is the journal. */
@@ -55,19 +57,19 @@ int lvhd_snapshot_space(struct lvhd *h, const struct lvhd_snapshot *s, uint64_t 
 
 	if (err)
 		return err;
-	*need = new_size(h, &of, s->thick_leaf) + 2 * LVHD_UNIT;
+	*need = new_size(h, &of, s->thick_leaf, s->leaf_ahead) + 2 * LVHD_UNIT;
 	if (s->clone.s[0])
-		*need += new_size(h, &of, s->thick_clone);
+		*need += new_size(h, &of, s->thick_clone, 0);
 	*gain = of.v ? lvm_lv_bytes(h->vg, of.lv) - lvhd_deflated_size(h, of.lv, of.v) : 0;
 	return 0;
 }
 
 /* A child of what will be the base, under another name as long as the old leaf has its own. */
 static int new_leaf(struct lvhd *h, const struct lvhd_snapshot *s, const struct subject *of,
-		    const struct uuid *u, bool thick, struct lvm_lv **lv)
+		    const struct uuid *u, uint64_t bytes, struct lvm_lv **lv)
 {
 	struct lvhd_create c = {
-		.uuid = *u, .parent = of->lv, .image = of->v, .lv_bytes = new_size(h, of, thick),
+		.uuid = *u, .parent = of->lv, .image = of->v, .lv_bytes = bytes,
 		.parent_name = lvhd_name(h->arena, of->kind, &s->base),
 		.name = lvhd_name(h->arena, LVHD_OLD, u),
 	};
@@ -106,9 +108,9 @@ int lvhd_snapshot(struct lvhd *h, struct lvhd_snapshot *s)
 		     (s->clone.s[0] && lvhd_find(h, &s->clone, &kind))))
 		err = -E_VDI_EXISTS;
 	if (!err)
-		err = new_leaf(h, s, &of, &s->leaf, s->thick_leaf, &leaf);
+		err = new_leaf(h, s, &of, &s->leaf, new_size(h, &of, s->thick_leaf, s->leaf_ahead), &leaf);
 	if (!err && s->clone.s[0])
-		err = new_leaf(h, s, &of, &s->clone, s->thick_clone, &clone);
+		err = new_leaf(h, s, &of, &s->clone, new_size(h, &of, s->thick_clone, 0), &clone);
 	s->shrink_later = s->hold;
 	if (!err && s->hold)
 		err = s->hold(s->hold_arg);

@@ -228,7 +228,7 @@ void disk_prepare(struct disk **out, uint64_t size, bool writable)
 	struct disk *d = must_alloc(sizeof(*d));
 	pthread_condattr_t clock;
 
-	*d = (struct disk){ .size = size, .writable = writable, .unit = DISK_PAGE, .held = true };
+	*d = (struct disk){ .size = size, .writable = writable, .unit = DISK_PAGE, .held = true, .room.fd = -1 };
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_mutex_init(&d->metadata_io, NULL);
 	pthread_condattr_init(&clock);
@@ -244,6 +244,8 @@ static void let_go(struct disk *d)
 	pthread_mutex_lock(&d->lock);
 	d->held = false;
 	d->refused = 0;
+	if (WITH_ROOM)
+		disk_room_begin(d);
 	pthread_cond_broadcast(&d->turn);
 	pthread_mutex_unlock(&d->lock);
 }

@@ -101,6 +101,21 @@ int disk_push(struct disk *d, struct disk_top *top);
 int disk_resume(struct disk *d, struct image *im, struct disk_notes *notes);
 /* Until it is resumed what is asked fails with this; 0: it waits again. */
 void disk_refuse(struct disk *d, int err);
+/*
+ * Of a VHD in a volume that somebody makes larger while it is in use: the eventfd is
+ * told when half of the room it has is used, and when there is none.  Then writes that
+ * need some wait, the others do not.  Once he says that there is no more, or 20 seconds
+ * after the first that had to wait, they fail with -E_VHD_NO_ROOM, which does no harm
+ * to the image, and the eventfd is told again; until there is more.
+ */
+void disk_watch_room(struct disk *d, int fd);
+/* Is a write possible that waits?  By and large: by the time it is asked. */
+bool disk_may_wait(const struct disk *d);
+/* Bytes of the volume that are in use; 0: there is room for all of the disk. */
+uint64_t disk_held(struct disk *d);
+/* The volume has so many bytes now, and there is a footer at its end. */
+void disk_room(struct disk *d, uint64_t size);
+void disk_no_room(struct disk *d);
 /* A disk that is paused from the beginning. */
 void disk_prepare(struct disk **d, uint64_t size, bool writable);
 

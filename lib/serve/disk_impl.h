@@ -9,8 +9,10 @@
 #include <stdint.h>
 
 #include "lib/image.h"
+#include "lib/kconfig.h"
 #include "lib/serve/disk.h"
 
+#define WITH_ROOM	IS_ENABLED(CONFIG_LVM_THIN_GROW)
 #define DISK_PAGE	4096u		/* what io_open() aligns direct transfers of files to */
 
 struct disk {
@@ -46,6 +48,14 @@ struct disk {
 	const uint32_t *veiled;		/* see there; or NULL */
 	uint8_t *bits, *touched;	/* marks of what is written; or NULL */
 
+	struct {			/* disk_room.c */
+		int fd;			/* who makes it larger; -1: nobody */
+		uint64_t low;		/* from here on he is asked to … */
+		bool asked;		/* … as he was */
+		bool is_short, none;	/* a write found none; and there is no more */
+		int64_t until;		/* by then there has to be more; monotonic clock, seconds; 0 = nobody waits */
+	} room;
+
 	/*
 	 * Taken after lock.  With O_DIRECT a sector of a file is written by
 	 * reading and writing its page, and the bitmap of a new block may share
@@ -67,6 +77,12 @@ int disk_enter(struct disk *d);
 void disk_leave(struct disk *d, bool wrote);
 /* Until a flush has ended that began after this call; the lock is held. */
 int disk_flush_locked(struct disk *d);
+
+/* Another image, or a larger one; a block was made, or none could be.  The lock is held. */
+void disk_room_begin(struct disk *d);
+void disk_room_look(struct disk *d, bool is_short);
+/* After -E_VHD_NO_ROOM, by one who is not inside any more: shall he try again? */
+bool disk_room_await(struct disk *d);
 
 /* What to read, by the tables; when no bitmap can be dropped, a flush makes room. */
 int disk_plan(struct disk *d, uint64_t at, uint64_t *len, struct image_piece *p, size_t room);

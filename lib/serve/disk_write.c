@@ -52,6 +52,8 @@ static int begin_locked(struct disk *d, uint64_t at, uint64_t *len, uint64_t *po
 	err = vhd_write_begin(d->vhd, at, len, pos);
 	if (is_new)
 		pthread_mutex_unlock(&d->metadata_io);
+	if (WITH_ROOM && is_new)
+		disk_room_look(d, err == -E_VHD_NO_ROOM);
 	/* A flush may have been a part of that, and its error is told only once. */
 	if (is_new && err_kind(err) == -EIO)
 		d->broken = err;
@@ -218,7 +220,7 @@ static int write_alone(struct disk *d, uint64_t at, const void *buf, size_t len)
 	return err;
 }
 
-int disk_write(struct disk *d, uint64_t at, const void *buf, size_t len)
+static int write_once(struct disk *d, uint64_t at, const void *buf, size_t len)
 {
 	int err = disk_enter(d);
 	bool whole;
@@ -231,6 +233,22 @@ int disk_write(struct disk *d, uint64_t at, const void *buf, size_t len)
 		err = write_inside(d, at, buf, len);
 	disk_leave(d, !err && whole);
 	return err || whole || !len ? err : write_alone(d, at, buf, len);
+}
+
+/* Waiting for room ends a write: what it has done is done once more. */
+static bool shall_repeat(struct disk *d, int err)
+{
+	return WITH_ROOM && err == -E_VHD_NO_ROOM && d->room.fd >= 0 && disk_room_await(d);
+}
+
+int disk_write(struct disk *d, uint64_t at, const void *buf, size_t len)
+{
+	int err;
+
+	do
+		err = write_once(d, at, buf, len);
+	while (shall_repeat(d, err));
+	return err;
 }
 
 /* --- zeroes -------------------------------------------------------------- */
@@ -312,7 +330,9 @@ int disk_zero(struct disk *d, uint64_t at, uint64_t len, bool room)
 
 	if (room)
 		return write_zeroes(d, at, len);
-	err = zero_units(d, at, len, &head, &body);
+	do
+		err = zero_units(d, at, len, &head, &body);
+	while (shall_repeat(d, err));
 	if (!err && !body)
 		return write_zeroes(d, at, len);
 	if (!err)

@@ -9,6 +9,7 @@
 
 #include "lib/arena.h"
 #include "lib/cleanup.h"
+#include "lib/kconfig.h"
 #include "lib/serve/disk.h"
 #include "lib/serve/server.h"
 #include "lib/serve/session.h"
@@ -95,11 +96,13 @@ static void leave(struct client *c)
 
 /*
  * Does this client send one request at a time?  Then to let the next thread read is a
- * switch back and forth for nothing, and so it is not done.  In is held, and the lock.
+ * switch back and forth for nothing, and so it is not done, unless the request may wait
+ * for what others need not.  In is held, and the lock.
  */
 static bool is_lone(struct client *c, const struct task *t)
 {
-	bool alone = session_is_alone(&c->session) && session_is_short(t);
+	bool alone = session_is_alone(&c->session) && session_is_short(t) &&
+		!(IS_ENABLED(CONFIG_LVM_THIN_GROW) && disk_may_wait(c->s->disk));
 
 	c->lone = alone ? c->lone + 1 : 0;
 	if (c->lone > LONE && !(c->lone % LOOK_EVERY) && session_has_more(&c->session))

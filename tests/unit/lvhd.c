@@ -73,6 +73,13 @@ TEST(lvhd_sizes_are_upstreams)
 	OK(lvhd_size_full(UINT64_MAX - 5) > UINT64_MAX - 8 * MiB);
 }
 
+TEST(lvhd_sizes_of_what_grows)
+{
+	EQ(lvhd_size_ahead(0), 64 * MiB);
+	EQ(lvhd_size_ahead(600 * MiB), 76 * MiB);	/* in whole units */
+	EQ(lvhd_size_ahead(2040 * GiB), 4 * GiB);
+}
+
 TEST(lvhd_journal_values)
 {
 	struct arena a = { 0 };
@@ -214,6 +221,61 @@ TEST(lvhd_nothing_is_written_into_what_is_in_use)
 	EQ(lvhd_set_hidden(&s.h, lv_of(&s, "VHD-" LEAF), false), 0);
 	view_close(&s);
 	io_close(log);
+	io_close(disk);
+}
+
+TEST(lvhd_one_in_use_grows_behind_its_end)
+{
+	struct io *disk = new_sr(false), *io = NULL;
+	uint8_t was[16 * 1024], now[sizeof(was)];
+	struct sr_view s;
+	struct lvm_lv *lv;
+
+	view_open(&s, disk);
+	lv = lv_of(&s, "VHD-" LEAF);
+	EQ(lvm_lv_io(&io, s.h.vg, lv), 0);
+	EQ(io_read(io, 16 * MiB - sizeof(was), was, sizeof(was)), 0);
+	io_close(io);
+	s.h.in_use = busy;
+	s.h.arg = (char *)"VHD-" LEAF;
+	EQ(lvhd_grow_used(&s.h, lv, 12 * MiB), 0);
+	EQ(lvm_lv_bytes(s.h.vg, lv), 16 * MiB);
+	EQ(lvhd_grow_used(&s.h, lv, 24 * MiB), 0);
+	EQ(lvhd_grow_used(&s.h, lv, GiB), -E_LVM_NO_SPACE);
+	view_close(&s);				/* a death before the commit */
+
+	view_open(&s, disk);
+	lv = lv_of(&s, "VHD-" LEAF);
+	EQ(lvm_lv_bytes(s.h.vg, lv), 16 * MiB);
+	OK(is_whole(&s, LEAF));
+	EQ(lvhd_grow_used(&s.h, lv, 24 * MiB), 0);
+	view_commit(&s);
+	OK(is_whole(&s, LEAF));
+	EQ(lvm_lv_io(&io, s.h.vg, lv_of(&s, "VHD-" LEAF)), 0);
+	EQ(io->size, 24 * MiB);
+	EQ(io_read(io, 16 * MiB - sizeof(now), now, sizeof(now)), 0);
+	MEM_EQ(now, was, sizeof(now));		/* of its writer, who knows no other end */
+	io_close(io);
+	view_close(&s);
+	io_close(disk);
+}
+
+TEST(lvhd_a_new_leaf_has_room_for_what_is_about_to_be_written)
+{
+	struct lvhd_snapshot snap = { .leaf = id(LEAF), .base = id(BASE), .leaf_ahead = 4 * MiB };
+	struct io *disk = new_sr(false);
+	uint64_t need, gain;
+	struct sr_view s;
+
+	view_open(&s, disk);
+	EQ(lvhd_snapshot_space(&s.h, &snap, &need, &gain), 0);
+	EQ(need, (8 + 4 + 8) * MiB);
+	snap.leaf_ahead = GiB;			/* never more than all of it */
+	EQ(lvhd_snapshot_space(&s.h, &snap, &need, &gain), 0);
+	EQ(need, (16 + 8) * MiB);
+	EQ(lvhd_snapshot(&s.h, &snap), 0);
+	EQ(lvm_lv_bytes(s.h.vg, lv_of(&s, "VHD-" LEAF)), 16 * MiB);
+	view_close(&s);
 	io_close(disk);
 }
 
