@@ -5,6 +5,10 @@
 # New inputs stay in O/corpus/NAME; one that breaks something is left as
 # O/NAME-crash-*, belongs in tests/fuzz/corpus/NAME under a name that says how,
 # and is found there by replay.sh from then on.
+#
+# Those that have a sum for a name are there for what they reach and no other does, and were taken over by
+#	O/fuzz-NAME -set_cover_merge=1 tests/fuzz/corpus/NAME O/corpus/NAME
+# but for what is longer than 6,000 bytes.
 set -e
 cd "$(dirname "$0")/../.."
 O=$1 seconds=$2
