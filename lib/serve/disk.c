@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "arch/clock.h"
 #include "lib/arena.h"
 #include "lib/err.h"
 #include "lib/kconfig.h"
@@ -25,6 +26,19 @@ int disk_enter(struct disk *d)
 		d->inside++;
 	pthread_mutex_unlock(&d->lock);
 	return err;
+}
+
+bool disk_wait(struct disk *d)
+{
+	uint64_t began;
+
+	if (!__atomic_load_n(&d->held, __ATOMIC_RELAXED))
+		return false;
+	began = clock_now_mono();
+	pthread_mutex_lock(&d->lock);
+	disk_turn(d);
+	pthread_mutex_unlock(&d->lock);
+	return clock_now_mono() - began >= NS_PER_S;
 }
 
 void disk_leave(struct disk *d, bool wrote)

@@ -116,6 +116,8 @@ uint64_t disk_held(struct disk *d);
 /* The volume has so many bytes now, and there is a footer at its end. */
 void disk_room(struct disk *d, uint64_t size);
 void disk_no_room(struct disk *d);
+/* Until what is asked may go in; true: that took a second or more. */
+bool disk_wait(struct disk *d);
 /* A disk that is paused from the beginning. */
 void disk_prepare(struct disk **d, uint64_t size, bool writable);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -151,6 +152,18 @@ static bool skip(struct session *s, uint8_t *buf, size_t len)
 	return true;
 }
 
+/*
+ * A client that had no answer for long may have shut this connection and asked again by
+ * another one, as the kernel does after half a minute.  What it asked here first must not be
+ * done later, over what it has written since.
+ */
+static bool is_stale(struct session *s)
+{
+	struct pollfd p = { .fd = s->fd };
+
+	return disk_wait(s->disk) && poll(&p, 1, 0) > 0;
+}
+
 /* A write that is larger than the buffer is done while it is read. */
 static bool write_pieces(struct session *s, struct task *t)
 {
@@ -160,6 +173,8 @@ static bool write_pieces(struct session *s, struct task *t)
 		uint32_t n = left < SERVER_CHUNK ? left : SERVER_CHUNK;
 
 		if (!read_all(s, t->buf, n))
+			return false;
+		if (!t->err && is_stale(s))
 			return false;
 		if (!t->err)
 			t->err = disk_write(s->disk, at, t->buf, n);
@@ -311,6 +326,8 @@ bool session_do(struct session *s, struct task *t)
 
 	if (err)
 		return answer(s, rq, err);
+	if (rq->type != NBD_READ && rq->type != NBD_BLOCK_STATUS && !t->answered && is_stale(s))
+		return false;
 	switch (rq->type) {
 	case NBD_READ:
 		return s->terms.structured ? read_chunks(s, t) : read_plain(s, t);
