@@ -163,6 +163,21 @@ bool lease_same(const struct lease *a, const struct lease *b)
 	       uuid_equal(&a->host, &b->host) && uuid_equal(&a->vdi, &b->vdi);
 }
 
+#define NS		((uint64_t)1000000000)
+#define LAST_MOMENT	(LEASE_TERM - 5)
+
+uint32_t lease_left(uint64_t renewed, uint64_t now)
+{
+	uint64_t age = now > renewed ? (now - renewed) / NS : 0;
+
+	return age < LAST_MOMENT ? LAST_MOMENT - (uint32_t)age : 0;
+}
+
+bool lease_is_late(uint64_t start, uint64_t now)
+{
+	return now > start && now - start > LEASE_TERM * NS;
+}
+
 uint32_t lease_patience(const struct lease *l)
 {
 	/* Who wants it decides within a term, whatever the lock will then be. */

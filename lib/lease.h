@@ -125,6 +125,15 @@ enum lease_verdict {
 enum lease_verdict lease_judge(const struct lease *l, const struct lease_look *look,
 			       char why[LEASE_WHY]);
 
+/*
+ * What the holder goes by, whose host may have slept: both are of a clock that
+ * went on meanwhile, in nanoseconds.  Seconds for which he may still count on a
+ * lock of LEASE_TERM that he has written at renewed; 0: others may have it now,
+ * or in a moment.  And has a change that began at start taken too long to end?
+ */
+uint32_t lease_left(uint64_t renewed, uint64_t now);
+bool lease_is_late(uint64_t start, uint64_t now);
+
 /* For how long must it be seen unchanged, to be stolen?  Seconds; 0 = never by that. */
 uint32_t lease_patience(const struct lease *l);
 

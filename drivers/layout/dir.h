@@ -24,6 +24,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+#include "arch/clock.h"
 #include "lib/kconfig.h"
 
 struct cbt_store;
@@ -41,7 +42,8 @@ struct vdis;
 struct volume_spec;
 struct volume_split;
 
-#define DIR_MOST	1000000u	/* names in a directory: a server may go on for ever */
+#define DIR_MOST	1000000u		/* names in a directory: a server may go on for ever, … */
+#define DIR_PATIENCE	(300 * NS_PER_S)	/* … or as long as it likes */
 
 #define SECTOR_SIZE	512
 
@@ -54,17 +56,28 @@ struct volume_split;
 int dir_sub(struct sr *sr, const char *name, int *fd);
 /* .sm/tmp, made if it is missing. */
 int dir_open_tmp(struct sr *sr, int *tmp);
+/* How far one has come in a directory; zeroed at its beginning. */
+struct dir_seen {
+	unsigned n;
+	uint64_t until;		/* monotonic clock, ns */
+};
 /* The entries of an open directory, without moving that descriptor; NULL with errno. */
 DIR *dir_entries(int dir);
-/* The next name.  NULL: errno is 0 at the end, EOVERFLOW after DIR_MOST of them. */
-static inline struct dirent *dir_next(DIR *d, unsigned *seen)
+/*
+ * The next name.  NULL: errno is 0 at the end, EOVERFLOW after DIR_MOST of them, and
+ * ETIMEDOUT when they have taken longer than DIR_PATIENCE, which a server may make
+ * of few.
+ */
+struct dirent *dir_next_of(DIR *d, struct dir_seen *seen);
+static inline struct dirent *dir_next(DIR *d, struct dir_seen *seen)
 {
-	errno = EOVERFLOW;
-	if (IS_ENABLED(CONFIG_TRANSPORT_NFS) && ++*seen > DIR_MOST)
-		return NULL;
+	if (IS_ENABLED(CONFIG_TRANSPORT_NFS))
+		return dir_next_of(d, seen);
 	errno = 0;
 	return readdir(d);
 }
+/* What errno says after dir_next() or dir_entries(). */
+int dir_ended(struct sr *sr);
 /* Unlink; what is not ours to remove, or cannot be, is in nobody's way. */
 int dir_clear_away(int dir, const char *name);
 

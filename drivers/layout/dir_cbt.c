@@ -99,7 +99,7 @@ static int list(struct sr *sr, struct uuid **v, size_t *n)
 {
 	_closedir_ DIR *d = dir_entries(sr->dir);
 	struct dirent *e;
-	unsigned seen = 0;
+	struct dir_seen seen = { 0 };
 	size_t room = 0;
 
 	*v = NULL;
@@ -114,7 +114,7 @@ static int list(struct sr *sr, struct uuid **v, size_t *n)
 			*v = arena_grow(&sr->ctx->arena, *v, *n, room = 2 * room + 8, sizeof(**v));
 		(*v)[(*n)++] = u;
 	}
-	return errno ? fail(sr->ctx, -errno, "read the directory") : 0;
+	return dir_ended(sr);
 }
 
 static void names(struct sr *sr, struct vdi *vdi)

@@ -17,7 +17,7 @@ static int check_records(struct sr *sr, bool repair, struct vdis *found)
 	struct arena *a = &sr->ctx->arena;
 	_close_ int records = -1;
 	struct dirent *e;
-	unsigned seen = 0;
+	struct dir_seen seen = { 0 };
 	DIR *d;
 	int err = dir_sub(sr, ".sm/vdi", &records);
 
@@ -52,6 +52,8 @@ static int check_records(struct sr *sr, bool repair, struct vdis *found)
 			.repair = "remove the record",
 		});
 	}
+	if (!err)
+		err = -errno;
 	closedir(d);
 	return err ? fail(sr->ctx, err, "clear .sm/vdi") : 0;
 }
@@ -82,12 +84,10 @@ static int check_names(struct sr *sr, bool repair, struct vdis *found)
 	struct arena *a = &sr->ctx->arena;
 	_closedir_ DIR *d = dir_entries(sr->dir);
 	struct dirent *e;
-	unsigned seen = 0;
+	struct dir_seen seen = { 0 };
 	int err = 0;
 
-	if (!d)
-		return fail(sr->ctx, -errno, "read the directory");
-	while (!err && (e = dir_next(d, &seen))) {
+	while (!err && d && (e = dir_next(d, &seen))) {
 		if (!dir_is_leftover(sr, e->d_name))
 			continue;
 		if (repair) {
@@ -100,6 +100,8 @@ static int check_names(struct sr *sr, bool repair, struct vdis *found)
 			.severity = "warning", .repair = "remove it",
 		});
 	}
+	if (!err)
+		err = -errno;
 	return err ? fail(sr->ctx, err, "clear the directory") : 0;
 }
 

@@ -35,7 +35,7 @@ static int keep_records(struct sr *sr, struct keep *k, int records)
 {
 	_closedir_ DIR *d = dir_entries(records);
 	struct dirent *e;
-	unsigned seen = 0;
+	struct dir_seen seen = { 0 };
 	int err = 0;
 
 	if (!d)
@@ -51,7 +51,7 @@ static int keep_leftovers(struct sr *sr, struct keep *k)
 {
 	_closedir_ DIR *d = dir_entries(sr->dir);
 	struct dirent *e;
-	unsigned seen = 0;
+	struct dir_seen seen = { 0 };
 	int err = 0;
 
 	if (!d)

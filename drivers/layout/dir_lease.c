@@ -2,9 +2,11 @@
 /* Locks of an SR that is a directory: files beside the disks (lease_file.h). */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "arch/clock.h"
 #include "drivers/format.h"
 #include "drivers/layout/dir.h"
 #include "drivers/layout/lease_file.h"
@@ -85,52 +87,86 @@ static int dir_lease_forget(struct sr *sr, const struct uuid *vdi)
 	return failed(sr, lease_file_forget(sr->dir, &stem), vdi);
 }
 
-static struct lease_seen *entry_of(struct lease_list *l, const struct uuid *u)
+/* --- all of them --------------------------------------------------------------------- */
+
+#define RECORDS_MOST	(1u << 18)		/* in an SR: a server may tell of any number */
+#define CHANGING	(30 * NS_PER_S)		/* for those that change hands just now, and … */
+#define DAMAGED		8			/* … for so many that seem to be damaged, and may only be written */
+
+struct found {
+	struct uuid vdi;
+	uint64_t generation;
+};
+
+static int by_disk(const void *a, const void *b)
 {
-	for (size_t i = 0; i < l->n; i++)
-		if (uuid_equal(&l->v[i].lease.vdi, u))
-			return &l->v[i];
-	return NULL;
+	const struct found *x = a, *y = b;
+	int how = strcmp(x->vdi.s, y->vdi.s);
+
+	return how ? how : x->generation > y->generation ? -1 : 1;
 }
 
-/* Which locks have files, held or not. */
-static int all_names(struct sr *sr, struct lease_list *l)
+/* Sorted, the highest generation of each first. */
+static int all_records(struct sr *sr, struct found **v, size_t *n)
 {
 	_closedir_ DIR *d = dir_entries(sr->dir);
+	struct dir_seen seen = { 0 };
 	struct dirent *e;
-	unsigned seen = 0;
+	size_t room = 0;
 
-	if (!d)
-		return fail(sr->ctx, -errno, "read the directory");
-	while ((e = dir_next(d, &seen))) {
-		uint64_t generation;
-		struct uuid u;
+	while (d && (e = dir_next(d, &seen))) {
+		struct found f;
 
-		if (lease_file_is(e->d_name, &u, &generation) && !entry_of(l, &u))
-			lease_list_add(sr, l)->lease.vdi = u;
+		if (!lease_file_is(e->d_name, &f.vdi, &f.generation))
+			continue;
+		errno = EOVERFLOW;
+		if (*n == RECORDS_MOST)
+			break;
+		if (*n == room)
+			*v = arena_grow(&sr->ctx->arena, *v, *n, room = 2 * room + 64, sizeof(**v));
+		(*v)[(*n)++] = f;
 	}
-	return errno ? fail(sr->ctx, -errno, "read the directory") : 0;
+	if (!d || errno)
+		return dir_ended(sr);
+	if (*n)
+		qsort(*v, *n, sizeof(**v), by_disk);
+	return 0;
 }
 
-/* Each is read as always. */
+/*
+ * One look at the directory for all of them; what has changed since is read as
+ * always.  held: only those that are not free.
+ */
+static int list(struct sr *sr, bool held, struct lease_list *l)
+{
+	uint64_t until = clock_now_mono() + CHANGING;
+	struct found *v = NULL;
+	size_t n = 0;
+	int damaged = 0, err = all_records(sr, &v, &n);
+
+	for (size_t i = 0, next; !err && i < n; i = next) {
+		uint64_t g[LEASE_FILE_MOST];
+		struct lease_seen s;
+		size_t k = 0;
+
+		for (next = i; next < n && uuid_equal(&v[next].vdi, &v[i].vdi); next++)
+			if (k < LEASE_FILE_MOST)
+				g[k++] = v[next].generation;
+		s.err = lease_file_pick(sr->dir, &v[i].vdi, g, k, &s.lease);
+		if ((s.err == -ENOENT || s.err == -ESTALE || (s.err == -E_DAMAGED && damaged++ < DAMAGED)) &&
+		    clock_left(until)) {
+			s.err = dir_lease_read(sr, &v[i].vdi, &s.lease);
+			fail_clear(sr->ctx);
+		}
+		if (!held || s.err || s.lease.state != LEASE_FREE)
+			*lease_list_add(sr, l) = s;
+	}
+	return err;
+}
+
 static int dir_lease_list(struct sr *sr, struct lease_list *l)
 {
-	size_t kept = 0;
-	int err = all_names(sr, l);
-
-	if (err)
-		return err;
-	for (size_t i = 0; i < l->n; i++) {
-		struct lease_seen s = { 0 };
-
-		s.err = dir_lease_read(sr, &l->v[i].lease.vdi, &s.lease);
-		if (s.err)
-			fail_clear(sr->ctx);
-		if (s.err || s.lease.state != LEASE_FREE)
-			l->v[kept++] = s;
-	}
-	l->n = kept;
-	return 0;
+	return list(sr, true, l);
 }
 
 int dir_leases_end(struct sr *sr)
@@ -140,15 +176,12 @@ int dir_leases_end(struct sr *sr)
 	int err = lease_who(sr->ctx, &me);
 
 	if (!err)
-		err = all_names(sr, &l);
+		err = list(sr, false, &l);
 	for (size_t i = 0; i < l.n && !err; i++) {
-		const struct uuid *u = &l.v[i].lease.vdi;
-		struct lease now;
+		const struct lease *now = &l.v[i].lease;
 
-		if (dir_lease_read(sr, u, &now))
-			fail_clear(sr->ctx);
-		else if (now.state == LEASE_FREE || uuid_equal(&now.host, &me.host))
-			err = dir_lease_forget(sr, u);
+		if (!l.v[i].err && (now->state == LEASE_FREE || uuid_equal(&now->host, &me.host)))
+			err = dir_lease_forget(sr, &now->vdi);
 	}
 	return err;
 }

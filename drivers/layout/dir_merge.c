@@ -122,7 +122,7 @@ int dir_merge_journals(struct sr *sr, struct merge_journal **v, size_t *n)
 	_closedir_ DIR *d = dir_entries(sr->dir);
 	struct arena *a = &sr->ctx->arena;
 	struct dirent *e;
-	unsigned seen = 0;
+	struct dir_seen seen = { 0 };
 	size_t room = 0;
 
 	*v = NULL;
@@ -137,7 +137,7 @@ int dir_merge_journals(struct sr *sr, struct merge_journal **v, size_t *n)
 			*v = arena_grow(a, *v, *n, room = 2 * room + 8, sizeof(**v));
 		(*v)[(*n)++] = j;
 	}
-	return !d || errno ? fail(sr->ctx, -errno, "read the directory") : 0;
+	return dir_ended(sr);
 }
 
 /* --- a leaf ----------------------------------------------------------------------- */

@@ -82,16 +82,12 @@ static int finish_journals(struct sr *sr)
 {
 	_closedir_ DIR *d = dir_entries(sr->dir);
 	struct dirent *e;
-	unsigned seen = 0;
+	struct dir_seen seen = { 0 };
 	int err = 0;
 
-	if (!d)
-		return fail(sr->ctx, -errno, "read the directory");
-	while (!err && (e = dir_next(d, &seen)))
+	while (!err && d && (e = dir_next(d, &seen)))
 		err = finish_one(sr, e->d_name);
-	if (!err && errno)
-		err = fail(sr->ctx, -errno, "read the directory");
-	return err;
+	return err ? err : dir_ended(sr);
 }
 
 /* --- .sm/tmp -------------------------------------------------------------------- */
@@ -102,7 +98,7 @@ int dir_recover(struct sr *sr)
 	_close_ int tmp = -1, vdi = -1;
 	_closedir_ DIR *d = NULL;
 	struct dirent *e;
-	unsigned seen = 0;
+	struct dir_seen seen = { 0 };
 	int err = WITH_TREES ? finish_journals(sr) : 0;
 
 	if (err)

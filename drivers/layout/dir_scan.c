@@ -230,18 +230,16 @@ static int read_names(struct sr *sr, struct dir_scan **s)
 {
 	_closedir_ DIR *d = dir_entries(sr->dir);
 	struct dirent *e;
-	unsigned seen = 0;
+	struct dir_seen seen = { 0 };
 
-	if (!d)
-		return fail(sr->ctx, -errno, "read the directory");
-	while ((e = dir_next(d, &seen))) {
+	while (d && (e = dir_next(d, &seen))) {
 		struct uuid u;
 		const struct format *f = dir_volume_name(sr, e->d_name, &u);
 
 		if (f && !f->direct)
 			dir_scan_add(sr, s, f, &u, e->d_ino);
 	}
-	return errno ? fail(sr->ctx, -errno, "read the directory") : 0;
+	return dir_ended(sr);
 }
 
 int dir_find_parent(struct sr *sr, struct vdi *vdi)
@@ -300,7 +298,7 @@ int dir_must_be_one(struct sr *sr, const struct vdi *vdi)
 	_closedir_ DIR *d = NULL;
 	struct fs_id this, id;
 	struct dirent *e;
-	unsigned seen = 0;
+	struct dir_seen seen = { 0 };
 	struct stat st;
 
 	/* Other names are rare, and may lie outside of the SR: copies that a backup keeps. */
@@ -308,9 +306,7 @@ int dir_must_be_one(struct sr *sr, const struct vdi *vdi)
 	    fs_id(sr->dir, vdi->volume, &this))
 		return 0;
 	d = dir_entries(sr->dir);
-	if (!d)
-		return fail(sr->ctx, -errno, "read the directory");
-	while ((e = dir_next(d, &seen))) {
+	while (d && (e = dir_next(d, &seen))) {
 		struct uuid u;
 
 		if (!dir_volume_name(sr, e->d_name, &u) || !strcmp(e->d_name, vdi->volume) ||
@@ -320,5 +316,5 @@ int dir_must_be_one(struct sr *sr, const struct vdi *vdi)
 		return fail_say(sr->ctx, -E_VDI_LOAD, "%s and %s are one file, by a hard link",
 				vdi->volume, e->d_name);
 	}
-	return errno ? fail(sr->ctx, -errno, "read the directory") : 0;
+	return dir_ended(sr);
 }

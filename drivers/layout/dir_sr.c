@@ -51,11 +51,9 @@ static int must_be_empty(struct sr *sr)
 {
 	_closedir_ DIR *d = dir_entries(sr->dir);
 	struct dirent *e;
-	unsigned seen = 0;
+	struct dir_seen seen = { 0 };
 
-	if (!d)
-		return fail(sr->ctx, -errno, "read the directory");
-	while ((e = dir_next(d, &seen))) {
+	while (d && (e = dir_next(d, &seen))) {
 		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") ||
 		    !strcmp(e->d_name, ".sm") || !strcmp(e->d_name, "lost+found"))
 			continue;
@@ -63,7 +61,7 @@ static int must_be_empty(struct sr *sr)
 		return fail_say(sr->ctx, -E_SR_EXISTS, "the directory is not empty: it holds %.64s",
 				e->d_name);
 	}
-	return errno ? fail(sr->ctx, -errno, "read the directory") : 0;
+	return dir_ended(sr);
 }
 
 int dir_probe(struct sr *sr, struct sr_info *found)
@@ -142,7 +140,7 @@ static int remove_all_in(struct sr *sr, const char *name)
 	_close_ int fd = -1;
 	_closedir_ DIR *d = NULL;
 	struct dirent *e;
-	unsigned seen = 0;
+	struct dir_seen seen = { 0 };
 	int err = dir_sub(sr, name, &fd);
 
 	if (err)

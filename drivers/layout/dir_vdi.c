@@ -176,11 +176,11 @@ int dir_list(struct sr *sr, struct vdis *l)
 	_closedir_ DIR *d = dir_entries(sr->dir);
 	struct dir_scan *scan = NULL;
 	struct dirent *e;
-	unsigned seen = 0;
+	struct dir_seen seen = { 0 };
 	int err;
 
 	if (!d)
-		return fail(sr->ctx, -errno, "read the directory");
+		return dir_ended(sr);
 	dir_sub(sr, ".sm/vdi", &records);
 	while ((e = dir_next(d, &seen))) {
 		struct vdi vdi = { 0 };
@@ -194,7 +194,7 @@ int dir_list(struct sr *sr, struct vdis *l)
 			dir_add(sr, l, &vdi, load(sr, records, f, &vdi));
 	}
 	if (errno)
-		return fail(sr->ctx, -errno, "read the directory");
+		return dir_ended(sr);
 	err = WITH_TREES && scan ? dir_scan_list(sr, scan, records, l) : 0;
 	if (WITH_TREES && !err)
 		tell_links(sr, l);

@@ -58,6 +58,7 @@ bool lease_file_is(const char *name, struct uuid *vdi, uint64_t *generation)
 {
 	return name[0] == '.' && strlen(name) == 1 + UUID_LEN + strlen(END) + 1 + HEX &&
 	       !uuid_parse_n(vdi, name + 1, UUID_LEN) &&
+	       !strncmp(name + 1, vdi->s, UUID_LEN) &&		/* in lower case, as we write it */
 	       !strncmp(name + 1 + UUID_LEN, END ".", strlen(END) + 1) &&
 	       take_hex(name + 1 + UUID_LEN + strlen(END) + 1, generation);
 }
@@ -79,14 +80,14 @@ static void name_lock(struct uuid *u, const struct lease_stem *stem)
 
 /* --- the directory ------------------------------------------------------------------ */
 
-#define MOST	16	/* records at once: one that counts, and contenders, most of them dead */
+#define MOST	LEASE_FILE_MOST
 
 /* The highest generations, the very highest first.  What is read is what is there now, on NFS too. */
 static int find_all(int dir, const struct lease_stem *stem, uint64_t *v, size_t *found)
 {
 	_closedir_ DIR *d = dir_entries(dir);
 	size_t len = strlen(stem->s), n = 0;
-	unsigned seen = 0;
+	struct dir_seen seen = { 0 };
 	struct dirent *e;
 
 	*found = 0;
@@ -114,7 +115,7 @@ static void tidy(int dir, const struct lease_stem *stem, uint64_t below, int64_t
 {
 	_closedir_ DIR *d = dir_entries(dir);
 	size_t n = strlen(stem->s);
-	unsigned seen = 0;
+	struct dir_seen seen = { 0 };
 	struct dirent *e;
 	struct stat st;
 
@@ -191,13 +192,12 @@ struct view_of_all {
 	size_t n;
 };
 
-static int look_once(int dir, const struct lease_stem *stem, struct view_of_all *v)
+/* These generations are there, the highest first. */
+static int look_at(int dir, const struct lease_stem *stem, const uint64_t *g, size_t n, struct view_of_all *v)
 {
-	uint64_t g[MOST], as_of = clock_now_mono();
-	size_t n;
-	int err = find_all(dir, stem, g, &n);
+	int err = 0;
 
-	*v = (struct view_of_all){ .top = !err && n ? g[0] : 0, .as_of = as_of };
+	v->top = n ? g[0] : 0;
 	for (size_t i = 0; i < n && !err; i++) {
 		struct lease l = { 0 };
 		int64_t mtime = 0;
@@ -219,6 +219,16 @@ static int look_once(int dir, const struct lease_stem *stem, struct view_of_all 
 	return v->damaged ? -E_DAMAGED : err;
 }
 
+static int look_once(int dir, const struct lease_stem *stem, struct view_of_all *v)
+{
+	uint64_t g[MOST], as_of = clock_now_mono();
+	size_t n;
+	int err = find_all(dir, stem, g, &n);
+
+	*v = (struct view_of_all){ .as_of = as_of };
+	return err ? err : look_at(dir, stem, g, n, v);
+}
+
 /* The same, but not just while one follows another or is being written again. */
 static int look(int dir, const struct lease_stem *stem, struct view_of_all *v)
 {
@@ -234,16 +244,38 @@ static int look(int dir, const struct lease_stem *stem, struct view_of_all *v)
 	return err == -E_DAMAGED ? 0 : -EAGAIN;
 }
 
-/* What is to be followed, which the last generation cannot be. */
+/* The last generation cannot be followed. */
+static void refuse_last(struct view_of_all *v)
+{
+	if (v->top < LEASE_LAST || v->damaged)
+		return;
+	v->damaged = true;
+	v->counts = (struct lease){ .state = LEASE_HELD, .generation = v->counts.generation };
+}
+
+/* What is to be followed. */
 static int look_first(int dir, const struct lease_stem *stem, struct view_of_all *v)
 {
 	int err = look(dir, stem, v);
 
-	if (!err && v->top >= LEASE_LAST && !v->damaged) {
-		v->damaged = true;
-		v->counts = (struct lease){ .state = LEASE_HELD, .generation = v->counts.generation };
-	}
+	if (!err)
+		refuse_last(v);
 	return err;
+}
+
+int lease_file_pick(int dir, const struct uuid *vdi, const uint64_t *g, size_t n, struct lease *now)
+{
+	struct view_of_all v = { 0 };
+	struct lease_stem stem;
+	int err;
+
+	snprintf(stem.s, sizeof(stem.s), ".%s" END ".", vdi->s);
+	err = look_at(dir, &stem, g, n, &v);
+	if (!err)
+		refuse_last(&v);
+	*now = v.counts;
+	now->vdi = *vdi;
+	return v.damaged ? -E_DAMAGED : err;
 }
 
 /* By the server's clock; one that was set back since does not say it. */
@@ -367,7 +399,7 @@ static int write_record(int fd, const struct lease *l)
 /* Others may have taken us for dead. */
 static bool is_late(uint64_t start)
 {
-	return clock_now_boot() - start > LEASE_TERM * NS_PER_S;
+	return lease_is_late(start, clock_now_boot());
 }
 
 int lease_file_swap(struct ctx *ctx, int dir, const struct lease_stem *stem, const char *name,

@@ -71,6 +71,14 @@ int lease_file_swap(struct ctx *ctx, int dir, const struct lease_stem *stem, con
 int lease_file_renew(struct ctx *ctx, int dir, const struct lease_stem *stem, struct lease *held);
 int lease_file_forget(int dir, const struct lease_stem *stem);
 
+#define LEASE_FILE_MOST	16	/* records at once: one that counts, and contenders, most of them dead */
+/*
+ * For who has read the directory for many locks at once: what counts of these
+ * generations of a disk's, the highest first, at most so many.  -ENOENT, -ESTALE
+ * and -E_DAMAGED also while it is just changing.
+ */
+int lease_file_pick(int dir, const struct uuid *vdi, const uint64_t *g, size_t n, struct lease *now);
+
 /* "….xenlk.GGGG…": is this the record of a disk's lock, and which generation of it? */
 bool lease_file_is(const char *name, struct uuid *vdi, uint64_t *generation);
 

@@ -190,7 +190,7 @@ static int grow_mgt(struct sr *sr, const struct lease *me, uint64_t start)
 	if (!err)
 		err = lease_area_format(p.area.io, me);
 	let_go(&p);
-	if (!err && clock_now_boot() - start > LEASE_TERM * NS_PER_S)
+	if (!err && lease_is_late(start, clock_now_boot()))
 		err = -E_BUSY;			/* others may have gone on without us */
 	if (err)
 		return fail(sr->ctx, err, "make room for locks in MGT (%u MiB)",
@@ -342,20 +342,16 @@ struct collect {
 	struct lease_list *l;
 };
 
-/* Of each disk that is there, what counts; and whatever cannot be read. */
+/* Of each lock what counts; and whatever cannot be read. */
 static void collect(void *arg, const struct lease *l, int err)
 {
 	struct collect *c = arg;
-	struct arena *a = &c->sr->ctx->arena;
-	const struct lvm_vg *vg = lvm_of(c->sr)->vg;
-	const char *disk = l->of.s[0] ? l->of.s : l->vdi.s;
 
 	if (err) {
 		*lease_list_add(c->sr, c->l) = (struct lease_seen){ .lease = *l, .err = err };
 		return;
 	}
-	if (l->state == LEASE_WANTED || (!lvm_lv_find(vg, arena_printf(a, "LV-%s", disk)) &&
-					 !lvm_lv_find(vg, arena_printf(a, "VHD-%s", disk))))
+	if (l->state == LEASE_WANTED)
 		return;
 	for (size_t i = 0; i < c->l->n; i++) {
 		struct lease *has = &c->l->v[i].lease;
@@ -367,6 +363,18 @@ static void collect(void *arg, const struct lease *l, int err)
 		return;
 	}
 	lease_list_add(c->sr, c->l)->lease = *l;
+}
+
+/* Held, and of a disk that is there.  One that was broken does not say of which it was. */
+static bool is_of_disk(struct sr *sr, const struct lease_seen *s)
+{
+	const struct lease *l = &s->lease;
+	const char *disk = l->of.s[0] ? l->of.s : l->vdi.s;
+	const struct lvm_vg *vg = lvm_of(sr)->vg;
+	struct arena *a = &sr->ctx->arena;
+
+	return s->err || (l->state != LEASE_FREE && (lvm_lv_find(vg, arena_printf(a, "LV-%s", disk)) ||
+						     lvm_lv_find(vg, arena_printf(a, "VHD-%s", disk))));
 }
 
 static int lvm_lease_list(struct sr *sr, struct lease_list *l)
@@ -383,7 +391,7 @@ static int lvm_lease_list(struct sr *sr, struct lease_list *l)
 	}
 	let_go(&p);
 	for (size_t i = 0; i < l->n; i++)
-		if (l->v[i].lease.state != LEASE_FREE)
+		if (is_of_disk(sr, &l->v[i]))
 			l->v[kept++] = l->v[i];
 	l->n = kept;
 	return err == -ENOENT ? 0 : err;

@@ -186,3 +186,35 @@ TEST(lease_that_is_only_wanted)
 	EQ(judge(HELD(l.state = LEASE_WANTED, l.host = there), LOOK(k.watched = 35)), LEASE_LIVES);
 	EQ(judge(HELD(l.state = LEASE_FREE), LOOK(k.alive = 1)), LEASE_IS_FREE);
 }
+
+/* --- the holder, whose clock has gone on while he slept -------------------------------- */
+
+#define S		((uint64_t)1000000000)
+
+TEST(lease_of_a_sleeper_is_not_his_any_more)
+{
+	const uint64_t t = 1000 * S;
+
+	EQ(lease_left(t, t), LEASE_TERM - 5);
+	EQ(lease_left(t, t + S - 1), LEASE_TERM - 5);
+	EQ(lease_left(t, t + 24 * S), 1);
+	EQ(lease_left(t, t + 25 * S - 1), 1);
+	EQ(lease_left(t, t + 25 * S), 0);
+	EQ(lease_left(t, t + 8 * 3600 * S), 0);		/* a night */
+	EQ(lease_left(0, UINT64_MAX), 0);
+	EQ(lease_left(t, t - S), LEASE_TERM - 5);	/* written a moment after the clock was read */
+	OK(!lease_is_late(t, t + LEASE_TERM * S));
+	OK(lease_is_late(t, t + LEASE_TERM * S + 1));
+	OK(lease_is_late(t, t + 8 * 3600 * S));
+	OK(!lease_is_late(t, t - 1));
+	/* Who stops when he has nothing left has stopped before anybody may take it. */
+	for (uint64_t now = t; now < t + 100 * S; now += S / 10) {
+		struct lease_look look = nobody_knows;
+
+		look.host = there;
+		look.watched = (int64_t)((now - t) / S);
+		if (judge(HELD(l.kind = LEASE_PROCESS, l.term = LEASE_TERM), look) == LEASE_IS_DEAD &&
+		    !OK(!lease_left(t, now) && lease_is_late(t, now)))
+			break;
+	}
+}
