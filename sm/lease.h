@@ -66,10 +66,11 @@ void lease_after_replace(struct run *r);
 /* Or it was changed, and the copy goes on: what its lock is now is what it was before. */
 int lease_after_change(struct run *r, struct lease *was);
 /*
- * Without the SR: the disk was attached for writing, and its lock is another's
- * now, or nobody's.  Where it cannot be read it is not known to be lost.
+ * Without the SR: has this host the lock that it took when it attached the disk,
+ * for reading or, by the request, for writing?  1; 0: it is another's now, or
+ * nobody's; -1: it cannot be read.
  */
-bool lease_is_lost(struct run *r);
+int lease_is_ours(struct run *r);
 /* The lock for an attachment, where the SR is shared; for reading: is there no writer elsewhere? */
 int lease_attach(struct run *r, bool writable);
 /* The SR is attached anew: what this host read before it was started anew it does not read now. */

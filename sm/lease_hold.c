@@ -135,15 +135,19 @@ void lease_let_go(struct run *r, struct lease_hold *h)
 	h->held = false;
 }
 
-bool lease_is_lost(struct run *r)
+int lease_is_ours(struct run *r)
 {
 	struct ctx ctx = { .root = r->ctx->root, .dry_run = true };	/* it takes no lock */
-	struct run own = lease_same_sr(r, &ctx);
-	struct seen s;
-	bool lost = leases(r) && !sr_open(&own.sr, false) && !seen_look(&own, &s) && !s.damaged &&
-		    !seen_is_ours(&s);
+	struct run own = lease_same_sr(r, &ctx), as;
+	struct seen s = { .damaged = true };
+	int err = leases(r) ? sr_open(&own.sr, false) : 0;
 
+	as = own;
+	if (!err && !r->rq->writable)
+		err = lease_as_reader(&own, &as);
+	if (!err && leases(r))
+		err = seen_look(&as, &s);
 	sr_close(&own.sr);
 	arena_free(&ctx.arena);
-	return lost;
+	return err || s.damaged ? -1 : seen_is_ours(&s);
 }

@@ -58,7 +58,8 @@ int lease_replace(struct run *r, struct lease *new,
 
 /* With CONFIG_SHARED_SR: the same SR, to be opened in memory that is given back. */
 struct run lease_same_sr(const struct run *r, struct ctx *ctx);
-/* The lock that this host has as a reader of r->vdi. */
+/* r about the lock that this host has as a reader of r->vdi. */
+int lease_as_reader(const struct run *r, struct run *as);
 int lease_start_reading(struct run *r);
 int lease_stop_reading(struct run *r);
 /* Refuses when another host reads the disk, or may do so by a record that cannot be read. */

@@ -45,8 +45,7 @@ int lease_must_be_unread(struct run *r)
 	return err;
 }
 
-/* r about the lock that this host has as a reader of the disk. */
-static int as_reader(const struct run *r, struct run *as)
+int lease_as_reader(const struct run *r, struct run *as)
 {
 	struct lease_look me;
 	int err = lease_who(r->ctx, &me);
@@ -67,7 +66,7 @@ int lease_stop_reading(struct run *r)
 {
 	struct run as;
 	struct seen s;
-	int err = as_reader(r, &as);
+	int err = lease_as_reader(r, &as);
 
 	if (!err)
 		err = seen_look(&as, &s);
@@ -85,7 +84,7 @@ int lease_start_reading(struct run *r)
 	struct lease l;
 	struct seen s;
 	struct run as;
-	int err = as_reader(r, &as);
+	int err = lease_as_reader(r, &as);
 
 	uname(&name);
 	if (!err)

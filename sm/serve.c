@@ -68,12 +68,12 @@ static const char *whole_path(struct run *r, const char *path)
 /*
  * Another host has broken the disk's lock and may write it: not another byte,
  * not what a flush would write, and no word to the clients that they could take
- * for an answer.
+ * for an answer.  Who only reads would read half of the old and half of the new.
  */
 static _Noreturn void give_up(struct run *r, const char *path)
 {
 	static const char text[] = "sm: vdi serve: the lock of the disk has been broken by another host: given up, "
-		"nothing more is written\n";
+		"nothing more is read or written\n";
 
 	logf_err(r->ctx, "vdi serve: VDI %s: its lock has been broken by another host: given up", r->vdi.uuid.s);
 	unlink(path);
@@ -84,9 +84,9 @@ static _Noreturn void give_up(struct run *r, const char *path)
 /* Clients come and go until somebody wants us to end. */
 static int answer_clients(struct run *r, struct server *s, int fd, int signals, const char *path)
 {
-	bool shared = IS_ENABLED(CONFIG_SHARED_SR) && lease_is_shared(r) && r->rq->writable;
-	uint64_t due = clock_now_mono() + LOOK_EVERY;
-	int client, err;
+	bool shared = IS_ENABLED(CONFIG_SHARED_SR) && lease_is_shared(r), had = false;
+	uint64_t due = clock_now_mono();
+	int client, err, has;
 
 	do {
 		err = sock_accept(fd, signals, shared ? (int)(clock_left(due) / NS_PER_MS) + 1 : -1, &client);
@@ -96,8 +96,10 @@ static int answer_clients(struct run *r, struct server *s, int fd, int signals, 
 		}
 		if (!shared || clock_left(due))
 			continue;
-		if (WITH_READERS && lease_is_lost(r))
+		has = WITH_READERS ? lease_is_ours(r) : -1;
+		if (!has && had)		/* of an SR that is read-only nobody ever had one */
 			give_up(r, path);
+		had = had || has > 0;
 		due = clock_now_mono() + LOOK_EVERY;
 	} while (!err || err == -ETIMEDOUT);
 	return err == -EINTR ? 0 : fail(r->ctx, err, "wait for clients");

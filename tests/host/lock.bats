@@ -163,16 +163,23 @@ second_host() {
 		kill $!
 		wait $! || :
 		is '.lock == null' sm lock show $VDI
-		# Broken by who takes this host for gone: within ten seconds it is.
-		sm vdi serve $VDI --socket "$T/s" 2>"$T/err" &
-		for ((i = 0; i < 200; i++)); do [ ! -S "$T/s" ] || break; sleep 0.05; done
+		# Broken by who takes this host for gone: within ten seconds it is; and who only reads, which may change now.
+		read=$(sm vdi create read --sr S --size 1M --format raw --minimal)
+		sm vdi serve $VDI --socket "$T/s" 2>"$T/err" & one=$!
+		sm vdi serve read --read-only --socket "$T/r" 2>"$T/err2" & two=$!
+		for ((i = 0; i < 200; i++)); do [ ! -S "$T/s" ] || [ ! -S "$T/r" ] || break; sleep 0.05; done
 		other sm lock break $VDI --force
-		status=0
-		wait $! || status=$?
-		[ $status -eq 3 ]
-		grep >/dev/null "the lock of the disk has been broken by another host: given up" "$T/err"
-		[ ! -e "$T/s" ]
+		other sm lock break $read --force
+		for pid in $one $two; do
+			status=0
+			wait $pid || status=$?
+			[ $status -eq 3 ]
+		done
+		for err in "$T"/err*; do grep >/dev/null "the lock of the disk has been broken by another host: given up" "$err"; done
+		[ ! -e "$T/s" ] && [ ! -e "$T/r" ]
 		is '.vdi.attached == null' sm vdi show $VDI
+		is '.vdi.attached == null' sm vdi show read
+		sm vdi delete read
 		sm vdi delete $VDI
 	END
 }
