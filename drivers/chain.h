@@ -36,6 +36,25 @@ int chain_open(struct sr *sr, const struct vdi *vdi, int flags, struct image **i
 int chain_release(struct sr *sr, const struct vdi *vdi);
 
 /*
+ * A disk that a verb opens for itself has no record of an attachment, by which
+ * others would find volumes that a death left active.  So what chain_open() may
+ * make active is noted before, in /run/sm/opened/<SR>/, in a file that the verb
+ * has locked until it has let go of all; a note without a lock is from a death,
+ * and the next verb that changes the SR on this host puts away what it tells of,
+ * unless somebody has that open now.
+ */
+struct chain_note {
+	int lock;		/* -1: nothing is noted */
+	const char *path;
+};
+/* Nothing to do where volumes are not made active. */
+int chain_note(struct sr *sr, const struct vdi *vdi, struct chain_note *note);
+/* gone: chain_release() has succeeded. */
+void chain_note_drop(struct chain_note *note, bool gone);
+/* What notes of the dead tell of; what fails is logged, and tried again by the next. */
+void chain_recover(struct sr *sr);
+
+/*
  * Servers have closed them all: let go of the one volume that is about to
  * change, the VDI's own or one below.  Whoever opens the chain again takes it back.
  */

@@ -19,6 +19,7 @@
 
 #include "lib/lease.h"
 
+struct clock_alarm;
 struct ctx;
 struct sr;
 struct vdi;
@@ -110,5 +111,11 @@ int sr_enter(struct sr *sr);
 /* -E_NOT_LOCKED: it has been taken from us, and nothing may be changed any more. */
 int sr_renew(struct sr *sr);
 void sr_leave(struct sr *sr);
+/*
+ * For who writes where others may, by a lock of his own and without the SR's: such
+ * an end when that was written at renewed, by clock_now_boot(), and not again in
+ * time.  A host that has slept does not come to its next write.
+ */
+void lease_alarm(struct clock_alarm *a, uint64_t renewed);
 
 #endif

@@ -13,7 +13,6 @@
 #include "lib/err.h"
 #include "lib/log.h"
 
-#define LAST_MOMENT	(LEASE_TERM - 5)	/* seconds after the last renewal */
 #define FRESH		(5 * NS_PER_S)		/* a renewal is believed for that long */
 /* Who has died with it is proven dead after that, and somebody may have been before us. */
 #define PATIENCE	((LEASE_TERM + LEASE_GRACE + 15) * NS_PER_S)
@@ -31,7 +30,7 @@ static const struct vdi *as_vdi(const struct sr *sr, struct vdi *v)
 /* Nothing may be written any more, not even the rest of what was begun: as a death at this place. */
 static void end(int signal)
 {
-	static const char text[] = "sm: the lock of the SR could not be renewed in time: given up; "
+	static const char text[] = "sm: a lock could not be renewed in time: given up; "
 		"the next verb mends what was begun\n";
 
 	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
@@ -39,8 +38,9 @@ static void end(int signal)
 	_exit(3);
 }
 
-static void arm(struct sr *sr)
+void lease_alarm(struct clock_alarm *a, uint64_t renewed)
 {
+	uint32_t left = lease_left(renewed, clock_now_boot());
 	struct sigaction act = { .sa_handler = end };
 	sigset_t ours;
 
@@ -49,7 +49,7 @@ static void arm(struct sr *sr)
 	sigemptyset(&ours);
 	sigaddset(&ours, SIGALRM);
 	sigprocmask(SIG_UNBLOCK, &ours, NULL);
-	clock_alarm(&sr->alarm, LAST_MOMENT);
+	clock_alarm(a, left ? left : 1);
 }
 
 /* --- taking it ------------------------------------------------------------------ */
@@ -103,7 +103,7 @@ static int take(struct sr *sr, struct lease *l)
 	for (unsigned int i = 0; ; i++) {
 		err = read_it(sr, &was, &k);
 		if (!err && k.verdict != LEASE_LIVES) {
-			arm(sr);		/* before anybody can have seen it */
+			lease_alarm(&sr->alarm, clock_now_boot());	/* before anybody can have seen it */
 			err = sr->type->layout->leases->swap(sr, as_vdi(sr, &as), &was, l);
 			if (err)
 				clock_alarm(&sr->alarm, 0);
@@ -159,21 +159,20 @@ static int write_again(struct sr *sr)
 
 int sr_renew(struct sr *sr)
 {
-	uint64_t now = clock_now_boot(), age;
+	uint64_t now = clock_now_boot();
 	int err;
 
 	/* After a sleep of the host it is not fresh, and what is on the storage is asked. */
 	if (!sr->lease || now - sr->entered < FRESH)
 		return 0;
-	clock_alarm(&sr->alarm, LAST_MOMENT);
+	lease_alarm(&sr->alarm, now);
 	err = write_again(sr);
 	if (!err) {
 		sr->entered = now;
 		return 0;
 	}
 	/* As long as it was good for before. */
-	age = (clock_now_boot() - sr->entered) / NS_PER_S;
-	clock_alarm(&sr->alarm, age < LAST_MOMENT ? LAST_MOMENT - (unsigned int)age : 1);
+	lease_alarm(&sr->alarm, sr->entered);
 	if (err == -E_NOT_LOCKED)
 		sr->lease = NULL;
 	return fail_say(sr->ctx, err, "the lock of SR %s has been lost: %s", sr->uuid.s, err_text(err));

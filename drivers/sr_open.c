@@ -5,6 +5,7 @@
 
 #include "arch/dm.h"
 #include "arch/sandbox.h"
+#include "drivers/chain.h"
 #include "drivers/layout.h"
 #include "drivers/lease.h"
 #include "drivers/sr.h"
@@ -106,6 +107,8 @@ int sr_open(struct sr *sr, bool recover)
 		err = sr_confine(sr);
 	if (!err && sr->type->layout->open)
 		err = sr->type->layout->open(sr, recover);
+	if (IS_ENABLED(CONFIG_VDI_COPY) && !err && recover)
+		chain_recover(sr);
 	sr->opened = !err;		/* what is half open sr_close() undoes all the same */
 	return err;
 }

@@ -14,7 +14,8 @@
  *
  * The lock /var/lock/sm/<new uuid>/copy is held all the time, and lets nobody take
  * the hidden disk for garbage.  Who dies lets go of it; the next scan removes
- * what is there.  The source is locked until all of it is read.
+ * what is there, and what volumes are active for us the next verb puts away
+ * (chain_note).  The source is locked until all of it is read.
  */
 #include <errno.h>
 #include <string.h>
@@ -54,6 +55,8 @@ struct work {
 	int from_file, to_file;	/* for a storage that copies by itself; else -1 */
 	int copy_lock;
 	struct lease_hold reads, writes;	/* for other hosts */
+	struct chain_note from_note, to_note;
+	struct clock_alarm alarm;	/* ends us before another host gives away what we write to */
 	uint64_t data;		/* bytes to copy, at most */
 };
 
@@ -139,8 +142,10 @@ static void close_and_unlock(struct run *of)
 
 static int open_source(struct work *w)
 {
-	int err = chain_open(&w->src->sr, &w->vdi, CHAIN_DIRECT, &w->im);
+	int err = w->vdi.at.active ? 0 : chain_note(&w->src->sr, &w->vdi, &w->from_note);
 
+	if (!err)
+		err = chain_open(&w->src->sr, &w->vdi, CHAIN_DIRECT, &w->im);
 	if (!err)
 		err = image_estimate(w->im, &w->data, &(uint64_t){ 0 });
 	return err;
@@ -261,16 +266,26 @@ struct ticks {
 	struct work *w;
 };
 
+/* Of a file that is no more nobody minds what is written to it; extents of volumes are soon another's. */
+static void arm(struct work *w)
+{
+	if (WITH_READERS && w->writes.held && w->r->sr.type->layout->volume_map)
+		lease_alarm(&w->alarm, w->writes.renewed);
+}
+
 /* Other hosts must see that we live. */
 static int tick(void *arg, uint64_t done)
 {
 	struct ticks *t = arg;
+	uint64_t before = t->w->writes.renewed;
 	int err = image_job_tick(&t->job, done);
 
 	if (WITH_READERS && !err)
 		err = lease_hold_on(t->w->src, &t->w->reads);
 	if (WITH_READERS && !err)
 		err = lease_hold_on(t->w->r, &t->w->writes);
+	if (!err && t->w->writes.renewed != before)
+		arm(t->w);
 	return err;
 }
 
@@ -447,21 +462,27 @@ static int copy_slowly(struct work *w)
 		err = make_target(w);
 	if (err)
 		return err;
-	err = chain_open(&r->sr, &w->copy, CHAIN_WRITE | CHAIN_DIRECT, &to);
+	err = chain_note(&r->sr, &w->copy, &w->to_note);
+	if (!err)
+		err = chain_open(&r->sr, &w->copy, CHAIN_WRITE | CHAIN_DIRECT, &to);
 	if (!err)
 		err = open_files(w);
 	if (err) {
 		image_close(to);
-		chain_release(&r->sr, &w->copy);
+		chain_note_drop(&w->to_note, !chain_release(&r->sr, &w->copy));
 		remove_target(w);
 		return err;
 	}
 	close_and_unlock(r);
+	arm(w);
 	err = copy_data(w, to);
+	if (WITH_READERS)
+		clock_alarm(&w->alarm, 0);
 	again = open_again(w);
 	if (again)
 		return err ? err : again;	/* what is hidden goes with the next scan */
 	again = chain_release(&r->sr, &w->copy);
+	chain_note_drop(&w->to_note, !again);
 	err = err ? err : again;
 	/* Is it ours yet, under the lock of the SR? */
 	if (WITH_READERS && !err)
@@ -482,11 +503,11 @@ static void release_source(struct work *w)
 
 	memcpy(why, w->r->ctx->why, sizeof(why));	/* what matters has been said */
 	image_close(w->im);
-	if (w->im && !w->vdi.at.active) {
+	if (w->from_note.lock >= 0) {		/* also when opening it has failed */
 		if (!w->same)
 			close_and_unlock(w->r);
 		if (w->src->sr.opened || !lock_and_open(w, w->src))
-			chain_release(&w->src->sr, &w->vdi);
+			chain_note_drop(&w->from_note, !chain_release(&w->src->sr, &w->vdi));
 	}
 	if (WITH_READERS)
 		lease_let_go(w->src, &w->reads);
@@ -523,7 +544,10 @@ static int copy(struct work *w)
 
 int do_vdi_copy(struct run *r)
 {
-	struct work w = { .r = r, .copy_lock = -1, .from_file = -1, .to_file = -1 };
+	struct work w = {
+		.r = r, .copy_lock = -1, .from_file = -1, .to_file = -1,
+		.from_note = { .lock = -1 }, .to_note = { .lock = -1 },
+	};
 	struct request rq;
 	int err = be_watched(r);
 
@@ -534,6 +558,8 @@ int do_vdi_copy(struct run *r)
 	release_source(&w);
 	cleanup_close(&w.from_file);
 	cleanup_close(&w.to_file);
+	chain_note_drop(&w.from_note, false);	/* what could not be let go of the next verb puts away */
+	chain_note_drop(&w.to_note, false);
 	lock_drop(&w.copy_lock);
 	/* A collector of that SR may have waited for it; of this one sm_run() thinks. */
 	if (!err)

@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 
 #include "arch/clock.h"
+#include "drivers/lease.h"
 #include "lib/bytes.h"
 #include "lib/err.h"
 #include "lib/io.h"
@@ -46,16 +47,35 @@ struct merge {
 	struct lease lease;	/* of the disk, as it was then */
 };
 
-static void hold_rate(struct gc *g, uint64_t done)
+/* That we live, to other hosts; else we end before one of them goes on with what we write to. */
+static int keep(struct gc *g)
+{
+	uint64_t before = g->hold.renewed;
+	int err;
+
+	if (!WITH_READERS || g->open)
+		return 0;
+	err = lease_hold_on(g->r, &g->hold);
+	if (!err && g->hold.renewed != before)
+		lease_alarm(&g->alarm, g->hold.renewed);
+	return err;
+}
+
+static int hold_rate(struct gc *g, uint64_t done)
 {
 	uint64_t due, now;
+	int err = 0;
 
 	if (!g->cap)
-		return;
+		return 0;
 	due = g->started + done / g->cap * NS_PER_S + done % g->cap * NS_PER_S / g->cap;
-	while ((now = clock_now_mono()) < due && !gc_must_stop(g))
+	while (!err && (now = clock_now_mono()) < due && !gc_must_stop(g)) {
 		clock_sleep(due - now < 50 * NS_PER_MS ? due - now : 50 * NS_PER_MS);
-	fail_clear(g->r->ctx);
+		err = keep(g);
+	}
+	if (!err)
+		fail_clear(g->r->ctx);
+	return err;
 }
 
 static int tick(void *arg, uint64_t done, uint64_t total)
@@ -63,23 +83,22 @@ static int tick(void *arg, uint64_t done, uint64_t total)
 	struct merge *m = arg;
 	struct gc *g = m->g;
 	uint64_t ms;
+	int err;
 
 	g->progress.total = g->st.total = total;
 	g->st.done = done;
 	watch_copying(g->r->ctx, done + 1);
-	hold_rate(g, done);
+	err = hold_rate(g, done);
 	ms = (clock_now_mono() - g->started) / NS_PER_MS;
 	if (ms && done)
 		g->st.rate = done / ms * 1000 + done % ms * 1000 / ms;
 	gc_tell(g, "copying");
 	if (IS_ENABLED(CONFIG_FRONT_CLI))
 		progress_step(&g->progress, done);
-	if (WITH_READERS && !g->open) {
-		int err = lease_hold_on(g->r, &g->hold);
-
-		if (err)
-			return err;
-	}
+	if (!err)
+		err = keep(g);
+	if (err)
+		return err;
 	if (IS_ENABLED(CONFIG_GC_RESUME) && m->leaf && !gc_is_marked(g, &m->vdi, false))
 		return fail_say(g->r->ctx, -EAGAIN, "VDI %s has been attached", m->vdi.s);
 	return gc_must_stop(g);
@@ -95,7 +114,11 @@ static int run_merge(struct ctx *ctx, struct merge *m, const struct format *f)
 		progress_start(&g->progress, (enum progress_mode)g->r->rq->progress, "coalesce", 0);
 	m->im.tick = tick;
 	m->im.arg = m;
+	if (WITH_READERS && g->hold.held && !g->open)
+		lease_alarm(&g->alarm, g->hold.renewed);
 	err = f->merge(ctx, &m->im);
+	if (WITH_READERS)
+		clock_alarm(&g->alarm, 0);
 	watch_copying(g->r->ctx, 0);
 	g->st.copied += g->st.done;
 	if (IS_ENABLED(CONFIG_FRONT_CLI))

@@ -395,14 +395,30 @@ shows() {
 	judged "$one" "$snap"
 }
 
-@test "copies: of a disk and of a clone, raw and VHD; what an older disk left does not show through" {
+# killed_copy DISK LEVELS: a copy of it dies with so many volumes active; any verb that changes something
+# puts them away, the disk is nobody's, and the next scan removes what it had made.
+killed_copy() {
+	guest_ok -t 60 'sm vdi copy '$1' half --uuid 33333333-0000-4000-8000-000000000001 --format raw >/dev/null 2>&1 & copy=$!
+		until set -- /dev/mapper/*-LV--33333333--*; [ -e "$1" ]; do kill -0 $copy || exit 9; done
+		kill -9 $copy; wait $copy; ls /dev/mapper' >/dev/null
+	[ "$(grep -c ^VG_ <<<"$output")" -eq "$2" ]
+	guest_ok "sm vdi rename $1 $1 >/dev/null; find /dev/mapper /dev/VG* /run/sm/refcount /run/sm/opened ! -type d 2>/dev/null; true" >/dev/null
+	[ "$output" = /dev/mapper/control ]
+	guest_ok "dev=\$(sm vdi attach $1) && sm vdi detach $1 && sm sr scan disks && sm vdi tree disks --minimal" >/dev/null
+	[[ $output != *33333333* ]]
+}
+
+@test "copies: of a disk and of a clone, raw and VHD; what an older disk left does not show through; one that is killed" {
 	guest_ok 'sm vdi create old --sr disks --format raw --size 200M && dev=$(sm vdi attach old) &&
-		tr "\\0" "\\252" </dev/zero | dd of=$dev bs=1M count=200 iflag=fullblock conv=fsync 2>/dev/null && sm vdi detach old && sm vdi delete old' >/dev/null
+		tr "\\0" "\\252" </dev/zero | dd of=$dev bs=1M count=200 iflag=fullblock conv=fsync 2>/dev/null && sm vdi detach old' >/dev/null
+	killed_copy old 2
+	guest_ok 'sm vdi delete old' >/dev/null
 	disk v 40M
 	guest_ok 'dev=$(sm vdi attach v) && dd if=/dev/urandom of=$dev bs=64k count=3 seek=11 conv=fsync 2>/dev/null && sm vdi detach v &&
 		sm vdi clone v w && dev=$(sm vdi attach w) && dd if=/dev/urandom of=$dev bs=64k count=3 seek=300 conv=fsync 2>/dev/null &&
 		sum=$(md5sum <$dev) && sm vdi detach w && sm vdi copy w flat --format raw && sm vdi copy flat thin && sm vdi copy w vhd &&
 		for d in flat thin vhd; do dev=$(sm vdi attach $d --read-only) && [ "$(md5sum <$dev)" = "$sum" ] && sm vdi detach $d || exit; done' >/dev/null
+	killed_copy w 3
 	guest_ok "sm sr check disks && sm vdi list --sr disks --minimal | tr , '\n' | wc -l" >/dev/null
 	[ "${lines[-1]}" -eq 5 ]
 	guest_ok "judge lvs --noheadings -o lv_tags $VG" >/dev/null
