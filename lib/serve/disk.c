@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "arch/clock.h"
 #include "lib/arena.h"
 #include "lib/err.h"
 #include "lib/kconfig.h"
@@ -30,15 +29,16 @@ int disk_enter(struct disk *d)
 
 bool disk_wait(struct disk *d)
 {
-	uint64_t began;
+	struct timespec began, now;
 
 	if (!__atomic_load_n(&d->held, __ATOMIC_RELAXED))
 		return false;
-	began = clock_now_mono();
+	clock_gettime(CLOCK_MONOTONIC, &began);
 	pthread_mutex_lock(&d->lock);
 	disk_turn(d);
 	pthread_mutex_unlock(&d->lock);
-	return clock_now_mono() - began >= NS_PER_S;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec > began.tv_sec + 1 || (now.tv_sec > began.tv_sec && now.tv_nsec >= began.tv_nsec);
 }
 
 void disk_leave(struct disk *d, bool wrote)
