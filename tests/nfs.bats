@@ -415,7 +415,7 @@ came() {
 		echo "SWEEP_FIRST=$first SWEEP_HOW, SWEEP_EVERY, SWEEP_VERBS: $how"
 		# shellcheck disable=SC2086 # words
 		set -- $how
-		guest_ok -t $((every > 1 ? 600 : 86400)) "HOW=$1 SWEEP_TWICE=$((every > 1 ? 0 : 1)) bash /tmp/nfs.sh $2 $first ${*:3}"
+		guest_ok -t $((every > 1 ? 600 : 86400)) "HOW=$1 SWEEP_TWICE=$((every > 1 ? 0 : 97)) bash /tmp/nfs.sh $2 $first ${*:3}"
 		grep '^# sweep' <<<"$output" >&3
 	done
 }

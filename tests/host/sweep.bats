@@ -67,7 +67,7 @@ lvm() {
 	local script=$1 stride=${SWEEP_EVERY:-$(($2 * ${PACE:-1}))} ways=("${@:3}") status=0 from h
 
 	from=${SWEEP_FIRST:-$(($(date +%-j) * 7 % stride + 1))}
-	[ "$stride" -gt 1 ] || export SWEEP_TWICE=1
+	[ "$stride" -gt 1 ] || export SWEEP_TWICE=97
 	how=${SWEEP_HOW:-$([ "$stride" -gt 1 ] && echo "${ways[$(date +%-j) % ${#ways[@]}]}" || echo "${ways[@]}")}
 	echo "SWEEP_HOW='$how' SWEEP_FIRST=$from SWEEP_EVERY=$stride"
 	export SM_ROOT=$BATS_TEST_TMPDIR/root LVHD_PY=$BATS_TEST_DIRNAME/../helpers/lvhd.py

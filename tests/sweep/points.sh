@@ -58,7 +58,7 @@ nothing() {
 die_twice() {
 	local at=$n status=137 step=${SWEEP_TWICE:-0}
 
-	[ "$step" -gt 0 ] && n=1 || n=$((at * 7 % 211 + 1))
+	[ "$step" -gt 0 ] && n=1 || n=$((at * 7 % 397 + 1))
 	while [ $status -eq 137 ]; do
 		if [ $((points % 2)) -eq 0 ]; then
 			disturb "$(command -v sm)" sr scan "$sr" >/dev/null 2>&1
@@ -74,41 +74,49 @@ die_twice() {
 	n=$at
 }
 
+# One point; $over when the verb has less calls than that.
+point() {
+	before
+	points=$((points + 1)) over=
+	run
+	status=$?
+	calls=$(cat "$AT_COUNT")
+	nothing verb
+	if [ "$n" -gt "$calls" ]; then
+		over=1
+		[ $status -eq 0 ] || complain "it ended with $status: $(cat "$said")"
+	else
+		tried=$((tried + 1))
+		case $how,$status in
+		kill,137) die_twice ;;
+		kill,0) over=1 ;;	# it had ended, and what it left behind to itself was hit
+		kill,*) complain "it was not killed, but ended with $status" ;;
+		short,0) ;;
+		short,*) complain "half of it is a failure: $(cat "$said")" ;;
+		esac
+	fi
+	after
+	nothing
+}
+
 # sweep TYPE PREFIX VERB…
 sweep() {
-	local type=$1 prefix=$2 tried bad_before status
+	local type=$1 prefix=$2 did=failed tried bad_before status over calls
 
+	[ "$how" != kill ] || did=killed
 	shift 2
 	for verb; do
 		tried=0 bad_before=$bad
 		for ((n = first; ; n += every)); do
-			before
-			points=$((points + 1))
-			run
-			status=$?
-			nothing verb
-			if [ "$how" = kill ]; then
-				[ $status -eq 137 ] && tried=$((tried + 1)) && die_twice
-			elif [ "$n" -le "$(cat "$AT_COUNT")" ]; then
-				tried=$((tried + 1))
-				[ "$how" != short ] || [ $status -eq 0 ] || complain "half of it is a failure: $(cat "$said")"
-			else
-				how_over=1
-			fi
-			after
-			nothing
-			[ "$how" != kill ] || [ $status -eq 137 ] || break
-			[ -z "${how_over-}" ] || break
+			point
+			[ -z "$over" ] || break
 			[ $bad -lt 10 ] || break
 		done
-		unset how_over
-		[ "$status" -eq 0 ] || complain "it ended with $status: $(cat "$said")"
-		echo "# $verb, $how: $n calls"
-		case $how in
-		kill) echo "# sweep $type $prefix${verb//-/_} killed=$tried bad=$((bad - bad_before))" ;;
-		*) echo "# sweep $type $prefix${verb//-/_} failed=$tried bad=$((bad - bad_before))" ;;
-		esac
+		echo "# $verb, $how: $calls calls"
+		# One at least, of a verb that has less calls than FIRST.
+		[ $tried -gt 0 ] || { n=$((first % calls + 1)) && point; }
+		echo "# sweep $type $prefix${verb//-/_} $did=$tried bad=$((bad - bad_before))"
 	done
-	[ $twice -eq 0 ] || echo "# sweep $type who_recovers_from_a_death killed=$twice bad=0"
+	[ $twice -eq 0 ] || echo "# sweep $type who_recovers_from_a_death killed=$twice bad=$bad"
 	rm -r "$scratch"
 }

@@ -118,5 +118,6 @@ step raw_delete vdi delete new
 step clone vdi clone one two --uuid $two
 step cbt_disable cbt disable one
 sm sr detach s
+sm sr forget s
 [ "$type" = lvm ] || umount /srv/logged
 judge dmsetup --noudevsync remove logged

@@ -54,7 +54,7 @@ static char sr[40], vdi[40], copy[40], root[PATH_MAX], loc[PATH_MAX];
 static char held[1 << 16];		/* what others hold on this machine */
 static char out[16384], why[512];
 static const char *where = "";
-static int n_at, n_point, bad, bad_before, judged, twice;
+static int n_at, n_point, bad, bad_before, judged, twice, twice_bad;
 static bool keeps_data;
 
 static void complain(const char *what, const char *more)
@@ -536,7 +536,7 @@ static void die_twice(const struct example *x, int n, int every, int m, bool aga
 {
 	const char *next = again ? x->verb : strncmp(x->name, "sr ", 3) ? "sr scan " SR : "sr attach " SR;
 	struct disturb first = { 0 }, second = { .hit = true };
-	int bad_here = bad;
+	int bad_here = bad, bad_first = bad;
 
 	while (second.hit && prepare(x)) {
 		run_disturbed(x->verb, n, "kill", &first);
@@ -555,13 +555,14 @@ static void die_twice(const struct example *x, int n, int every, int m, bool aga
 			break;
 		m += every;
 	}
+	twice_bad += bad - bad_first;
 }
 
 static void sweep(const struct example *x, const char *how, int every, int first, bool again)
 {
 	const char *t = getenv("SWEEP_TWICE");
 	struct disturb d = { .hit = true };
-	int tried = 0, refused = 0, step = t ? atoi(t) : -1;
+	int tried = 0, refused = 0, step = t ? atoi(t) : -1, others = twice_bad;
 	char name[80], text[1200];
 	long changes = -1;
 
@@ -598,7 +599,8 @@ static void sweep(const struct example *x, const char *how, int every, int first
 	}
 	printf("%s - %s: %d of %d calls, %d answered with an error\n", bad == bad_before ? "ok" : "not ok",
 	       name, tried, n_at - every, refused);
-	show_row(x->name, d.err || d.cut ? "failed" : "killed", tried, bad - bad_before);
+	show_row(x->name, d.err || d.cut ? "failed" : "killed", tried,
+		 bad - bad_before - (twice_bad - others));
 }
 
 int main(int argc, char **argv)
@@ -624,7 +626,7 @@ int main(int argc, char **argv)
 				sweep(&examples[i], argv[3], every, first, again);
 	wipe();
 	if (twice)
-		show_row("who recovers from a death", "killed", twice, 0);
+		show_row("who recovers from a death", "killed", twice, twice_bad);
 	printf("# %d images were opened by qemu-img\n", judged);
 	return bad ? 1 : 0;
 }
