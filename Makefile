@@ -118,13 +118,14 @@ ccflags += --coverage -O1 -DOWN_CALLS
 ldflags += --coverage
 endif
 
+# Tables of jumps are data, of which dom0 has no room for more.
 # What waits for the kernel or for a person gains nothing from a longer program;
 # what goes over every byte or every volume does.
 hot := lib/serve/disk_read.o lib/serve/disk_write.o lib/serve/session.o lib/qcow2/inflate.o arch/x86_64/% \
        $(patsubst %,lib/%.o,arena buf crc32 image_read io io_file io_keep io_sparse num \
        utf8 uuid zero text/json_write text/text $(addprefix vhd/,bat batch batmap bitmap read write) \
        $(addprefix lvm2/,alloc commit decode decode_lv decode_plain lv map mda ops print show text tree vg))
-cold = $(if $(SAN)$(COV),,$(if $(CONFIG_OPTIMIZE_SIZE),$(lean),$(if $(filter $(hot),$(@:$O/obj/%=%)),,-Oz $(lean) $(guard))))
+cold = $(if $(SAN)$(COV),,$(if $(CONFIG_OPTIMIZE_SIZE),$(lean),$(if $(filter $(hot),$(@:$O/obj/%=%)),,-Oz -fno-jump-tables $(lean) $(guard))))
 # What gcc still copies for speed at -Oz: 3 % of the program.  Loops as they stand make
 # it see what is not set where all is; the sanitizers' builds, without this, still look.
 lean = $(if $(findstring gcc,$(CC)),-fno-guess-branch-probability -fno-tree-ch -fno-thread-jumps -fno-caller-saves \
