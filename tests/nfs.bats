@@ -12,6 +12,7 @@ setup_file() {
 	guest_ok -t 150 'judge bash /tmp/server.sh up /dev/ubda'
 	dm_tool rpct
 	dm_tool dnst
+	dm_tool nfst
 }
 
 teardown_file() {
@@ -158,6 +159,39 @@ within() {
 		within 12 1 'sm: sr probe: server 127.0.0.1*' sm sr probe --type nfs --dconf server=127.0.0.1
 		guest_ok 'killall -9 rpct; rm -f /tmp/ready'
 	done
+}
+
+# lying MODE: where that server has it.
+lying() { printf ' --type nfs --dconf server=127.0.0.1 --dconf serverpath=/%s --dconf nfsversion=3 --dconf nosubdir=true --dconf options=ro' "$1"; }
+
+# lie MODE: attach what the server has by that name, and look at what is there.  Each verb ends by itself
+# with a status of ours, at most one line on stderr, and no byte that a terminal would obey.
+lie() {
+	guest_ok -t 100 "V=$V A=$A; sm sr introduce $A --name n $(lying "$1") >/dev/null 2>/tmp/err || cat /tmp/err"'
+		for verb in "vdi list" "lock list" "sr check n" "vdi attach $V --read-only" "vdi detach $V"; do
+			began=${EPOCHREALTIME/./} status=0
+			sm $verb >/tmp/out 2>/tmp/err || status=$?
+			echo "$verb: $status, $(((${EPOCHREALTIME/./} - began) / 1000)) ms: $(head -c 200 /tmp/out | tr "\n" "|") $(head -c 300 /tmp/err)"
+			[ $status -le 7 ] || exit 9
+			[ $(wc -l </tmp/err) -le 1 ] && ! tr -d "\n" </tmp/out | grep "[[:cntrl:]]" && ! grep "[[:cntrl:]]" /tmp/err || exit 8
+		done
+		sm sr detach n; sm sr forget n; ! grep sr-mount/$A /proc/mounts'
+	echo "== $1"
+}
+
+# How long a directory may be, and take: unit/dir_lease.c.
+@test "a server that lies below a mount: each verb ends in time, in a line, and nothing hangs" {
+	V=22aa7c90-0c3d-4a6f-8e55-1d0a9c7e4f21
+	guest_ok "nfst $A $V >/tmp/ready & until grep -q ready /tmp/ready; do sleep 0.02; done" >/dev/null
+	for mode in slash long names sizes records huge types; do
+		lie $mode
+	done
+	for mode in endless loop; do
+		# shellcheck disable=SC2046 # words
+		within 60 1 'sm: sr introduce: *directory*' sm sr introduce $A --name n $(lying $mode)
+		guest_ok -t 60 'sm sr detach n; sm sr forget n; true'
+	done
+	guest_ok 'killall -9 nfst; rm -f /tmp/ready'
 }
 
 @test "refused: no such path, not exported, version, options, no server" {
