@@ -6,6 +6,7 @@
 #ifndef ARCH_PROC_H
 #define ARCH_PROC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -52,6 +53,15 @@ int proc_watched(struct ctx *ctx, int (*alive)(struct ctx *ctx, void *arg), void
 		 uint64_t patience);
 /* Zeroed memory that children share, for what alive() is to look at; never freed.  Or NULL. */
 void *proc_shared(size_t n);
+
+/*
+ * A child that goes on with all that we have: its number, and 0 is what it gets.  It
+ * is killed when we die; locks that we hold are held until both have closed them.
+ */
+pid_t proc_fork(void);
+/* Of a child, which is reaped then; and of any process. */
+bool proc_ended(pid_t pid);
+bool proc_is_there(pid_t pid);
 
 /*
  * For a process in the path of block I/O: nothing of it is swapped, it is the

@@ -101,13 +101,15 @@ int gc_hold(struct gc_look *k)
 	const struct uuid *sr = &k->run.sr.uuid;
 	struct uuid key;
 
+	if (WITH_JOBS && k->g->me)
+		return lease_hold_look(&k->run, &k->g->hold);
 	if (k->g->hold.held)
 		return lease_hold_open(&k->run, &k->g->hold);
 	lease_key(sr, sr, LEASE_COLLECTOR, &key);
 	return lease_hold(&k->run, &key, NULL, &k->g->hold);
 }
 
-/* 1: something was done or failed; 0: there is nothing to do. */
+/* 1: something was done, begun or failed; 0: there is nothing to do now. */
 static int turn(struct gc *g)
 {
 	struct gc_step s = { 0 };
@@ -122,7 +124,14 @@ static int turn(struct gc *g)
 	if (err || !k.plan.n_todo)
 		return gc_look_close(&k, err);
 	s = k.plan.v[0];
-	err = gc_step(&k, &s);
+	if (WITH_JOBS && gc_is_job(&k, &s)) {
+		gc_look_close(&k, 0);
+		err = gc_job_start(g, &s);
+		if (!err || err == -EAGAIN)
+			return !err;
+	} else {
+		err = gc_step(&k, &s);
+	}
 	if (err == -EINTR || err == -E_DEADLINE)
 		return err;
 	if (err)
@@ -133,20 +142,66 @@ static int turn(struct gc *g)
 	return 1;
 }
 
+/* A process has ended; an error is that of all. */
+static int note_job(struct gc *g, const struct gc_job *j)
+{
+	if (j->err == -EINTR || j->err == -E_DEADLINE)
+		return j->err;
+	if (j->err)
+		note_failure(g, &j->vdi, j->err);
+	else if (!g->detached && j->merged)
+		say_done(g, &(struct gc_step){ .action = j->action, .vdi = j->vdi, .parent = j->parent });
+	return 0;
+}
+
+/* Until there may be something to do: 1, or 0: never, or an error. */
+static int pause_between(struct gc *g)
+{
+	uint64_t at = next_try(g);
+	struct gc_job job;
+	int err;
+
+	if (!WITH_JOBS || !gc_jobs_busy(g))
+		return !at ? 0 : wait_until(g, at) ? -EINTR : 1;
+	err = gc_jobs_wait(g, at, &job);
+	if (err > 0)
+		err = note_job(g, &job);
+	return err ? err : 1;
+}
+
+/* All of them end before their collector does; what went well and what did not is still told. */
+static void end_jobs(struct gc *g, int err)
+{
+	struct fail_words words;
+	struct gc_job job;
+
+	fail_keep(g->r->ctx, &words);
+	__atomic_store_n(&g->share->stop, err, __ATOMIC_RELEASE);
+	while (gc_jobs_busy(g))
+		if (gc_job_take(g, &job))
+			note_job(g, &job);
+		else
+			clock_sleep(20 * NS_PER_MS);
+	fail_again(g->r->ctx, &words);
+}
+
 static int collect(struct gc *g)
 {
-	uint64_t at;
 	int err = gc_begin(g);
 
 	if (err)
 		return err;
+	if (WITH_JOBS)
+		gc_jobs_begin(g);
 	do {
 		err = gc_must_stop(g);
 		if (!err)
 			err = turn(g);
-		if (!err && (at = next_try(g)))
-			err = wait_until(g, at) ? -EINTR : 1;
+		if (!err)
+			err = pause_between(g);
 	} while (err > 0);
+	if (WITH_JOBS && gc_jobs_busy(g))
+		end_jobs(g, err);
 	if (WITH_READERS)
 		lease_let_go(g->r, &g->hold);
 	gc_end(g, err);

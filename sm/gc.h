@@ -7,6 +7,7 @@
  *	gc_step.c	one step
  *	gc_merge.c	the copying ones
  *	gc_live.c	disks in use meanwhile
+ *	gc_jobs.c	several of those at a time
  *	gc_state.c	who collects here, who wants him to stop, how far he is
  *	gc_plan.c	which steps
  *
@@ -15,6 +16,12 @@
  * held to look and to change names, some milliseconds each time, and never while
  * data is copied; so nobody waits for the copy, and nobody has to stop it: a copy
  * changes only what the child that is copied overrides for every reader.
+ *
+ * Copies of trees that have nothing in common are made by processes of their own, one
+ * step each; all that is short, and what is done first, is left to the one who began.
+ * He alone tells how far it is, and holds the collector's lock among hosts.  They have
+ * his locks of this host open too, so as long as one of them is left there is a
+ * collector, and die with him.
  *
  * There is no state but on the disk.  After a death the next collector looks at
  * what is there: a copy is done again, one that a journal calls complete is not.
@@ -29,6 +36,9 @@
 #include "sm/front/progress.h"
 #include "sm/gc_plan.h"
 #include "sm/lease.h"
+
+#define WITH_JOBS	IS_ENABLED(CONFIG_GC_PARALLEL)
+#define GC_JOBS		4u		/* processes that copy */
 
 /* REPLY_GC_PLAN: of one SR. */
 struct gc_report {
@@ -51,6 +61,12 @@ struct gc_status {
 	uint64_t rate;		/* bytes a second of the last copy */
 	uint64_t deleted, merged, copied, failed;	/* VDIs, VDIs, bytes, VDIs; of this run */
 	uint64_t retry;		/* seconds until it tries again, when waiting */
+	struct gc_part {	/* what processes of its own are at; the sums are above */
+		const char *action;
+		struct uuid vdi, parent;
+		uint64_t done, total, rate;
+	} parts[GC_JOBS];
+	size_t n_parts;
 	const char *why;	/* what failed last; "" = nothing */
 };
 
@@ -79,6 +95,23 @@ struct gc_failure {
 	uint64_t again;		/* when, by the monotonic clock; 0 = not in this run */
 };
 
+/* In memory that all of its processes share. */
+struct gc_share {
+	uint64_t due;		/* when what has been copied may have been, by the rate; monotonic */
+	int stop;		/* why all are to stop */
+	uint64_t renewed;	/* when the collector's lock was, by the boot clock */
+	struct gc_job {
+		int pid;		/* 0 = nobody's */
+		enum gc_action action;
+		struct uuid vdi, parent;
+		uint64_t need, copy;	/* as in the step */
+		uint64_t done, total, rate, copied, merged;
+		bool ended;		/* with err: else it was killed */
+		int err;
+		char why[1024], hint[256];
+	} jobs[GC_JOBS];
+};
+
 struct gc {
 	struct run *r;		/* whose SR is bound and not open */
 	int active, running;	/* locks */
@@ -88,6 +121,10 @@ struct gc {
 	bool detached;		/* nobody waits for us */
 	bool signalled;		/* to stop */
 	uint64_t cap;		/* bytes a second; 0 = as the disk can */
+	struct gc_share *share;	/* NULL = it works alone */
+	struct gc_job *me;	/* one of its processes */
+	uint64_t due;		/* without a share */
+	uint64_t past, past_total;	/* copied by processes that have ended since one was at work */
 	struct gc_status st;
 	uint64_t told;		/* when the status was written last */
 	uint64_t started;	/* this copy */
@@ -113,6 +150,9 @@ struct gc_look {
 	struct vdis l;
 	struct gc_fact *facts;
 	struct gc_plan plan;
+	uint64_t reserved;	/* bytes that others of its processes still need */
+	const struct vdi *trees[2 * GC_JOBS];	/* roots of what they are at; or of what we are */
+	size_t n_trees;
 };
 
 /* Open the SR and look; to write, under its lock.  Closed also after a failure. */
@@ -147,6 +187,27 @@ int gc_too_much(struct gc_look *k, const struct vdi *vdi, uint64_t *data);
 /* Then a new image on top of it. */
 int gc_split(struct gc_look *k, const struct vdi *vdi, uint64_t data);
 
+/* --- several processes: gc_jobs.c --- */
+
+/* Before there is any; what was begun is not waited for. */
+void gc_jobs_begin(struct gc *g);
+/* A step for a process of its own; then start it, without the SR.  -EAGAIN: all are at work. */
+bool gc_is_job(struct gc_look *k, const struct gc_step *s);
+int gc_job_start(struct gc *g, const struct gc_step *s);
+bool gc_jobs_busy(const struct gc *g);
+/* One that has ended, its errors in the request: 1; 0: none has. */
+int gc_job_take(struct gc *g, struct gc_job *job);
+/* The same, by then (0 = never), or half a minute.  An error: all are to stop. */
+int gc_jobs_wait(struct gc *g, uint64_t until, struct gc_job *job);
+/* At a look: whose are the trees?  And that of a VDI or journal is not for this process. */
+void gc_jobs_look(struct gc_look *k);
+bool gc_is_others(const struct gc_look *k, const struct vdi *vdi, const struct uuid *uuid);
+/* What one of them says of itself, and -E_NOT_LOCKED when nobody has renewed the lock. */
+void gc_job_tell(struct gc *g);
+int gc_job_hold_on(struct gc *g);
+/* What the collector says of all of them. */
+void gc_jobs_sum(struct gc *g);
+
 int gc_begin(struct gc *g);
 void gc_end(struct gc *g, int err);
 /* -EINTR when we are to stop. */
@@ -155,8 +216,9 @@ void gc_tell(struct gc *g, const char *state);
 int gc_status_read(struct ctx *ctx, const struct uuid *sr, struct gc_status *st);
 /* Ask whoever collects to stop and wait until he has; then *lock is ours. */
 int gc_abort(struct ctx *ctx, const struct uuid *sr, int *lock);
-/* What marks that a disk is as it was when its copy began; take: and no longer. */
+/* What marks that a disk is as it was when its copy began; asked at its end, and before. */
 int gc_mark(struct gc *g, const struct uuid *vdi);
-bool gc_is_marked(struct gc *g, const struct uuid *vdi, bool take);
+bool gc_is_marked(struct gc *g, const struct uuid *vdi);
+bool gc_is_still_marked(struct gc *g, const struct uuid *vdi);
 
 #endif

@@ -129,6 +129,8 @@ static int take_journals(struct gc_look *k, bool write)
 	for (size_t i = 0; !err && i < n; i++) {
 		struct vdi *vdi = tree_find(&k->l, &v[i].vdi);
 
+		if (WITH_JOBS && k->g->share && gc_is_others(k, vdi, &v[i].vdi))
+			continue;
 		if (v[i].relink && vdi && (vdi->n_children || vdi->hidden)) {
 			k->facts[vdi - k->l.v].relink = true;
 		} else if (write) {
@@ -163,6 +165,10 @@ int gc_look_plan(struct gc_look *k)
 	for (size_t i = 0; !err && i < k->l.n; i++) {
 		struct vdi *v = &k->l.v[i];
 
+		if (WITH_JOBS && k->g->share && gc_is_others(k, v, &v->uuid)) {
+			k->facts[i].why = "another process merges it";
+			continue;
+		}
 		if (!gc_plan_wants(&k->l, v) || !data_of(k, v, &k->facts[i].data))
 			continue;
 		k->facts[i].why = arena_strdup(&k->ctx.arena, k->ctx.why);
@@ -178,6 +184,8 @@ int gc_look_plan(struct gc_look *k)
 	}
 	ask.facts = k->facts;
 	ask.free = info.size - info.used;
+	if (WITH_JOBS)
+		ask.free -= k->reserved < ask.free ? k->reserved : ask.free;
 	gc_plan_make(&k->ctx.arena, &ask, &k->plan);
 	return 0;
 }
@@ -203,6 +211,8 @@ int gc_look(struct gc *g, struct gc_look *k, bool write)
 	if (err)
 		return err;
 	k->facts = arena_array(&k->ctx.arena, k->l.n, sizeof(*k->facts));
+	if (WITH_JOBS && g->share)
+		gc_jobs_look(k);
 	take_failures(k);
 	take_live(k);
 	return take_journals(k, write);

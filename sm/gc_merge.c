@@ -41,67 +41,81 @@ struct merge {
 	struct gc *g;
 	struct uuid vdi, parent;
 	bool leaf;
+	uint64_t done;		/* bytes */
 	uint64_t size, more;	/* bytes: of the disk, and by which the parent may grow */
 	struct image_merge im;
 	struct stat was;
 	struct lease lease;	/* of the disk, as it was then */
 };
 
-/* That we live, to other hosts; else we end before one of them goes on with what we write to. */
-static int keep(struct gc *g)
+/*
+ * That we live, to other hosts; else we end before one of them goes on with what we
+ * write to.  And nobody wants us to stop.
+ */
+static int may_go_on(struct gc *g)
 {
 	uint64_t before = g->hold.renewed;
+	int err = 0;
+
+	if (WITH_READERS && !g->open) {
+		err = WITH_JOBS && g->me ? gc_job_hold_on(g) : lease_hold_on(g->r, &g->hold);
+		if (!err && g->hold.renewed != before)
+			lease_alarm(&g->alarm, g->hold.renewed);
+	}
+	return err ? err : gc_must_stop(g);
+}
+
+/* All who copy take from one account; what has not been used is worth a second at most. */
+static uint64_t when_due(struct gc *g, uint64_t bytes)
+{
+	uint64_t least = clock_now_mono() - NS_PER_S, old = WITH_JOBS && g->share ?
+		__atomic_load_n(&g->share->due, __ATOMIC_RELAXED) : g->due, due;
+
+	do {
+		due = (old < least ? least : old) + bytes / g->cap * NS_PER_S +
+			bytes % g->cap * NS_PER_S / g->cap;
+	} while (WITH_JOBS && g->share &&
+		 !__atomic_compare_exchange_n(&g->share->due, &old, due, false, __ATOMIC_RELAXED,
+					      __ATOMIC_RELAXED));
+	return g->due = due;
+}
+
+static int hold_rate(struct gc *g, uint64_t bytes)
+{
+	uint64_t now, due = g->cap ? when_due(g, bytes) : 0;
 	int err;
 
-	if (!WITH_READERS || g->open)
-		return 0;
-	err = lease_hold_on(g->r, &g->hold);
-	if (!err && g->hold.renewed != before)
-		lease_alarm(&g->alarm, g->hold.renewed);
+	while (!(err = may_go_on(g)) && (now = clock_now_mono()) < due)
+		clock_sleep(due - now < 50 * NS_PER_MS ? due - now : 50 * NS_PER_MS);
 	return err;
 }
 
-static int hold_rate(struct gc *g, uint64_t done)
+/* Then who began tells how far all of them are. */
+static bool busy(const struct gc *g)
 {
-	uint64_t due, now;
-	int err = 0;
-
-	if (!g->cap)
-		return 0;
-	due = g->started + done / g->cap * NS_PER_S + done % g->cap * NS_PER_S / g->cap;
-	while (!err && (now = clock_now_mono()) < due && !gc_must_stop(g)) {
-		clock_sleep(due - now < 50 * NS_PER_MS ? due - now : 50 * NS_PER_MS);
-		err = keep(g);
-	}
-	if (!err)
-		fail_clear(g->r->ctx);
-	return err;
+	return WITH_JOBS && (g->me || gc_jobs_busy(g));
 }
 
 static int tick(void *arg, uint64_t done, uint64_t total)
 {
 	struct merge *m = arg;
 	struct gc *g = m->g;
-	uint64_t ms;
+	uint64_t ms, more = done - m->done;
 	int err;
 
 	g->progress.total = g->st.total = total;
-	g->st.done = done;
+	g->st.done = m->done = done;
 	watch_copying(g->r->ctx, done + 1);
-	err = hold_rate(g, done);
+	err = hold_rate(g, more);
 	ms = (clock_now_mono() - g->started) / NS_PER_MS;
 	if (ms && done)
 		g->st.rate = done / ms * 1000 + done % ms * 1000 / ms;
 	gc_tell(g, "copying");
-	if (IS_ENABLED(CONFIG_FRONT_CLI))
+	if (IS_ENABLED(CONFIG_FRONT_CLI) && !busy(g))
 		progress_step(&g->progress, done);
-	if (!err)
-		err = keep(g);
-	if (err)
-		return err;
-	if (IS_ENABLED(CONFIG_GC_RESUME) && m->leaf && !gc_is_marked(g, &m->vdi, false))
+	if (IS_ENABLED(CONFIG_GC_RESUME) && !err && m->leaf && !gc_is_still_marked(g, &m->vdi))
 		return fail_say(g->r->ctx, -EAGAIN, "VDI %s has been attached", m->vdi.s);
-	return gc_must_stop(g);
+	return err;
 }
 
 static int run_merge(struct ctx *ctx, struct merge *m, const struct format *f)
@@ -110,7 +124,8 @@ static int run_merge(struct ctx *ctx, struct merge *m, const struct format *f)
 	int err;
 
 	g->started = clock_now_mono();
-	if (IS_ENABLED(CONFIG_FRONT_CLI))
+	m->done = 0;
+	if (IS_ENABLED(CONFIG_FRONT_CLI) && !busy(g))
 		progress_start(&g->progress, (enum progress_mode)g->r->rq->progress, "coalesce", 0);
 	m->im.tick = tick;
 	m->im.arg = m;
@@ -121,7 +136,7 @@ static int run_merge(struct ctx *ctx, struct merge *m, const struct format *f)
 		clock_alarm(&g->alarm, 0);
 	watch_copying(g->r->ctx, 0);
 	g->st.copied += g->st.done;
-	if (IS_ENABLED(CONFIG_FRONT_CLI))
+	if (IS_ENABLED(CONFIG_FRONT_CLI) && !busy(g))
 		progress_end(&g->progress);
 	return err;
 }
@@ -194,6 +209,12 @@ static bool shows_more(const struct gc_look *k, const struct vdi *vdi, const str
 	return false;
 }
 
+static bool is_marked(const struct merge *m, bool last)
+{
+	return IS_ENABLED(CONFIG_GC_RESUME) && !last ? gc_is_still_marked(m->g, &m->vdi) :
+		gc_is_marked(m->g, &m->vdi);
+}
+
 /* Still the same two, and nobody between or beside them? */
 static int verify(struct gc_look *k, const struct merge *m, bool last, struct vdi **vdi,
 		  struct vdi **parent)
@@ -215,7 +236,7 @@ static int verify(struct gc_look *k, const struct merge *m, bool last, struct vd
 	/* A hidden one can be read, too; by another name nobody could detach it. */
 	if ((*parent)->at.attached || (*parent)->at.active)
 		return fail_say(&k->ctx, -EAGAIN, "VDI %s has been attached", m->parent.s);
-	if ((*vdi)->at.attached || (*vdi)->at.active || !gc_is_marked(m->g, &m->vdi, last))
+	if ((*vdi)->at.attached || (*vdi)->at.active || !is_marked(m, last))
 		return fail_say(&k->ctx, -EAGAIN, "VDI %s has been attached", m->vdi.s);
 	err = layout_of(k)->volume_io(&k->run.sr, *vdi, false, &io);
 	if (!err)

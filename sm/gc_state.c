@@ -9,6 +9,7 @@
 
 #include "arch/clock.h"
 #include "arch/lock.h"
+#include "arch/proc.h"
 #include "lib/buf.h"
 #include "lib/cleanup.h"
 #include "lib/err.h"
@@ -20,6 +21,7 @@
 #define TELL_EVERY	NS_PER_S
 #define ABORT_PATIENCE	(60 * NS_PER_S)		/* upstream's */
 #define POLL		(20 * NS_PER_MS)
+#define DEATH_TAKES	(10 * NS_PER_S)
 
 /* --- locks ------------------------------------------------------------------- */
 
@@ -91,7 +93,7 @@ int gc_try_quiet(struct run *r)
 }
 
 /* Taken only with the SR's lock, so that whoever has that can keep us out. */
-static int become_active(struct gc *g)
+static int try_active(struct gc *g)
 {
 	struct ctx *ctx = g->r->ctx;
 	const struct uuid *sr = &g->r->sr.uuid;
@@ -102,9 +104,32 @@ static int become_active(struct gc *g)
 		err = try_lock(ctx, sr, "gc_active", &g->active);
 	if (!err)
 		err = try_lock(ctx, sr, "running", &g->running);
+	if (err == -EAGAIN)
+		lock_drop(&g->active);
+	return err;
+}
+
+/* A collector was killed, and those who copied for him die, as soon as the kernel lets them. */
+static bool is_dying(struct gc *g)
+{
+	struct gc_status st;
+
+	return !gc_status_read(g->r->ctx, &g->r->sr.uuid, &st) && st.pid && !proc_is_there((pid_t)st.pid);
+}
+
+static int become_active(struct gc *g)
+{
+	struct ctx *ctx = g->r->ctx;
+	const struct uuid *sr = &g->r->sr.uuid;
+	uint64_t until = clock_now_mono() + DEATH_TAKES;
+	int err = try_active(g);
+
+	while (WITH_JOBS && err == -EAGAIN && is_dying(g) && clock_left(until) && clock_left(ctx->deadline)) {
+		clock_sleep(POLL);
+		err = try_active(g);
+	}
 	if (err != -EAGAIN)
 		return err;
-	lock_drop(&g->active);
 	hint(ctx, "sm gc status %s", sr->s);
 	return fail_say(ctx, -E_BUSY, "a collector is at work here already");
 }
@@ -124,12 +149,15 @@ int gc_must_stop(struct gc *g)
 	struct ctx *ctx = g->r->ctx;
 	const struct timespec now = { 0 };
 	sigset_t set;
+	int stop;
 
 	signals(&set);
 	if (g->signalled || sigtimedwait(&set, NULL, &now) > 0) {
 		g->signalled = true;	/* whoever asks next is to hear of it, too */
 		return fail_say(ctx, -EINTR, "interrupted");
 	}
+	if (WITH_JOBS && g->me && (stop = __atomic_load_n(&g->share->stop, __ATOMIC_ACQUIRE)))
+		return fail_say(ctx, stop, "told to stop");
 	if (!access(flag_path(ctx, &g->r->sr.uuid), F_OK))
 		return fail_say(ctx, -EINTR, "asked to stop");
 	if (!clock_left(ctx->deadline))
@@ -174,6 +202,13 @@ static void print(const struct gc_status *st, struct buf *b)
 	put(b, "failed", st->failed);
 	put(b, "retry", st->retry);
 	buf_printf(b, "why=%s\n", st->why);
+	for (size_t i = 0; WITH_JOBS && i < st->n_parts; i++) {
+		const struct gc_part *p = &st->parts[i];
+
+		buf_printf(b, "part=%s %s %s %llu %llu %llu\n", p->action, p->vdi.s, p->parent.s,
+			   (unsigned long long)p->done, (unsigned long long)p->total,
+			   (unsigned long long)p->rate);
+	}
 }
 
 /* What cannot be told is no reason to stop. */
@@ -183,8 +218,14 @@ void gc_tell(struct gc *g, const char *state)
 	_buf_free_ struct buf b = { 0 };
 	_close_ int dir = -1;
 
+	if (WITH_JOBS && g->me) {
+		gc_job_tell(g);
+		return;
+	}
 	if (g->st.state == state && now - g->told < TELL_EVERY)
 		return;
+	if (WITH_JOBS)
+		gc_jobs_sum(g);
 	g->told = now;
 	g->st.state = state;
 	print(&g->st, &b);
@@ -199,6 +240,30 @@ static uint64_t number(const char *s)
 
 	num_take(&s, &n);
 	return n;
+}
+
+static const char *word(struct arena *a, const char **at)
+{
+	size_t n = strcspn(*at, " ");
+	const char *s = arena_strndup(a, *at, n);
+
+	*at += n + ((*at)[n] == ' ');
+	return s;
+}
+
+static void take_part(struct arena *a, struct gc_status *st, const char *value)
+{
+	struct gc_part *p = &st->parts[st->n_parts];
+
+	if (st->n_parts == GC_JOBS)
+		return;
+	p->action = word(a, &value);
+	if (uuid_parse(&p->vdi, word(a, &value)) || uuid_parse(&p->parent, word(a, &value)))
+		return;
+	p->done = number(word(a, &value));
+	p->total = number(word(a, &value));
+	p->rate = number(word(a, &value));
+	st->n_parts++;
 }
 
 static void take(struct arena *a, struct gc_status *st, const char *key, const char *value)
@@ -218,6 +283,8 @@ static void take(struct arena *a, struct gc_status *st, const char *key, const c
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		if (!strcmp(key, texts[i].key))
 			*texts[i].s = arena_strdup(a, value);
+	if (WITH_JOBS && !strcmp(key, "part"))
+		take_part(a, st, value);
 	if (!strcmp(key, "vdi") && uuid_parse(&st->vdi, value))
 		st->vdi.s[0] = '\0';
 	if (!strcmp(key, "parent") && uuid_parse(&st->parent, value))
@@ -262,11 +329,18 @@ int gc_mark(struct gc *g, const struct uuid *vdi)
 	return err ? fail(ctx, err, "write %s/%s", state_dir(ctx, &g->r->sr.uuid), vdi->s) : 0;
 }
 
-bool gc_is_marked(struct gc *g, const struct uuid *vdi, bool take)
+bool gc_is_marked(struct gc *g, const struct uuid *vdi)
 {
 	_close_ int dir = open_state(g->r->ctx, &g->r->sr.uuid, false);
 
-	return dir >= 0 && !(take ? unlinkat(dir, vdi->s, 0) : faccessat(dir, vdi->s, F_OK, 0));
+	return dir >= 0 && !unlinkat(dir, vdi->s, 0);
+}
+
+bool gc_is_still_marked(struct gc *g, const struct uuid *vdi)
+{
+	_close_ int dir = open_state(g->r->ctx, &g->r->sr.uuid, false);
+
+	return dir >= 0 && !faccessat(dir, vdi->s, F_OK, 0);
 }
 
 void gc_disturb(struct sr *sr, const struct uuid *vdi)

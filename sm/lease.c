@@ -139,7 +139,7 @@ int lease_before_copy(struct run *r, struct lease *was)
 
 int lease_before_replace(struct run *r, struct lease *was)
 {
-	struct lease l = { 0 };
+	struct lease l;
 	int err = lease_before_copy(r, &l);
 
 	if (!err && leases(r) && l.generation != was->generation)
@@ -150,7 +150,7 @@ int lease_before_replace(struct run *r, struct lease *was)
 	err = lease_fill_in(r, &l, LEASE_PROCESS, "", 0);
 	if (!err)
 		err = leases(r)->swap(&r->sr, &r->vdi, was, &l);
-	if (!err)
+	if (IS_ENABLED(CONFIG_GC_RESUME) && !err)
 		*was = l;
 	return err;
 }

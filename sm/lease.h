@@ -86,6 +86,7 @@ int lease_mark_elsewhere(struct sr *sr, struct vdis *l);
  * neither open nor locked: what is copied, what a copy goes to, and that of the
  * one collector.  Nothing of all that where the SR is not shared.
  */
+#define LEASE_HOLD_MOST	((LEASE_TERM - 5) * NS_PER_S)	/* so long after it was renewed it is ours for sure */
 struct lease_hold {
 	bool held;
 	struct lease l;
@@ -95,6 +96,8 @@ struct lease_hold {
 int lease_hold(struct run *r, const struct uuid *what, const struct uuid *of, struct lease_hold *h);
 /* Without the SR: renew it when that is due.  -E_NOT_LOCKED: stop. */
 int lease_hold_on(struct run *r, struct lease_hold *h);
+/* With it, of a process of whose lock another renews: is it still held? */
+int lease_hold_look(struct run *r, const struct lease_hold *h);
 /* With it: renew it now. */
 int lease_hold_open(struct run *r, struct lease_hold *h);
 /* Either way. */

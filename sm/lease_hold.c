@@ -10,7 +10,6 @@
 #include "sm/locks.h"
 
 #define EVERY		(8 * NS_PER_S)
-#define LAST_MOMENT	((LEASE_TERM - 5) * NS_PER_S)
 #define PATIENCE	(2 * NS_PER_S)	/* for the SR's lock of this host: what waits is a copy */
 #define TRIES		64u
 
@@ -108,7 +107,7 @@ int lease_hold_on(struct run *r, struct lease_hold *h)
 		return 0;
 	err = open_and_write(r, h);
 	/* Somebody has the SR's lock for longer than usual: there is time yet. */
-	if (!err || (err != -E_NOT_LOCKED && age < LAST_MOMENT))
+	if (!err || (err != -E_NOT_LOCKED && age < LEASE_HOLD_MOST))
 		return 0;
 	h->held = false;
 	return fail_say(r->ctx, -E_NOT_LOCKED, "its lock has been lost: %s", err_text(err));
@@ -120,6 +119,16 @@ int lease_hold_open(struct run *r, struct lease_hold *h)
 
 	h->held = h->held && !err;
 	return err == -E_NOT_LOCKED ? fail_say(r->ctx, err, "its lock has been lost") : err;
+}
+
+int lease_hold_look(struct run *r, const struct lease_hold *h)
+{
+	struct lease now = { 0 };
+	int err = h->held ? leases(r)->read(&r->sr, &h->l.vdi, &now) : 0;
+
+	if (err || !h->held || (now.state == LEASE_HELD && now.generation == h->l.generation))
+		return err;
+	return fail_say(r->ctx, -E_NOT_LOCKED, "its lock has been lost");
 }
 
 void lease_let_go(struct run *r, struct lease_hold *h)

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -136,6 +137,13 @@ int proc_run(struct ctx *ctx, int (*fn)(struct ctx *ctx, void *arg), void *arg, 
 	err = listen_to(ctx, in, arg, size, deadline);
 	reap(pid);
 	return err;
+}
+
+void *proc_shared(size_t n)
+{
+	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
 }
 
 void proc_keep_secret(void)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -18,13 +17,6 @@
 #define KILL_WAIT	NS_PER_S
 
 static const int passed_on[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1 };
-
-void *proc_shared(size_t n)
-{
-	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	return p == MAP_FAILED ? NULL : p;
-}
 
 static _Noreturn void end_like(int status)
 {

@@ -362,30 +362,35 @@ static bool has_room(const struct vhd *v)
 
 #define MAY_BE_WRITTEN(m)	(IS_ENABLED(CONFIG_GC_RESUME) && (m)->alone)
 
-struct keep {
-	const struct image_merge *m;
-	struct vhd_coalesce *c;
-};
-
-/* One that can be read and not written, as others have made some, stays as it is. */
-static int forget(void *arg, struct io *child)
+/*
+ * What is merged is on the disk: the child may let go of it.  One that can be read
+ * and not written, as others have made some, stays as it is.
+ */
+static int forget(struct vhd_coalesce *c, struct io *child, bool is_disk)
 {
-	struct keep *k = arg;
 	_vhd_close_ struct vhd *own = NULL;
 	int err = vhd_open(&own, child, VHD_RDWR);
 
-	if (own && (!MAY_BE_WRITTEN(k->m) || has_room(own)))
-		return vhd_coalesce_forget(k->c, own);
+	if (own && (!is_disk || has_room(own)))
+		return vhd_coalesce_forget(c, own);
 	return err_kind(err) == -EUCLEAN ? 0 : err;
 }
 
-/* What is merged is on the disk: the child may let go of it. */
+static int forget_alone(void *c, struct io *child)
+{
+	return forget(c, child, true);
+}
+
 static int keep(const struct image_merge *m, struct vhd_coalesce *c)
 {
-	struct keep k = { m, c };
-	int err = c->done == c->forgotten ? 0 : MAY_BE_WRITTEN(m) ? m->alone(m->arg, forget, &k) :
-		m->forgets ? forget(&k, m->child) : 0;
+	int err = 0;
 
+	if (c->done == c->forgotten)
+		return 0;
+	if (MAY_BE_WRITTEN(m))
+		err = m->alone(m->arg, forget_alone, c);
+	else if (m->forgets)
+		err = forget(c, m->child, false);
 	c->forgotten = c->done;		/* or never */
 	return err;
 }
@@ -422,7 +427,7 @@ static int merge_all(const struct image_merge *m, struct vhd_coalesce *c)
 	int stop, err = merge_blocks(m, c, &stop);
 	bool asked = stop == -EINTR || stop == -E_DEADLINE;
 
-	if (!err && (!stop || asked || stop == -EAGAIN))
+	if (!err && (!stop || asked || (IS_ENABLED(CONFIG_GC_RESUME) && stop == -EAGAIN)))
 		err = vhd_coalesce_finish(c);
 	if (!err && asked)
 		err = keep(m, c);

@@ -89,6 +89,12 @@ static void print_status(struct arena *a, const struct cli *c, const struct gc_s
 						     bytes(a, c, s->total), SIZE_STR(s->rate)));
 	if (s->running && s->total && s->rate && s->done <= s->total)
 		block_line(b, "left", DURATION_STR((s->total - s->done) / s->rate));
+	for (size_t i = 0; WITH_JOBS && s->running && s->n_parts > 1 && i < s->n_parts; i++) {
+		const struct gc_part *p = &s->parts[i];
+
+		block_line(b, "at a time", arena_printf(a, "%s into %s: %s of %s", p->vdi.s, p->parent.s,
+							bytes(a, c, p->done), bytes(a, c, p->total)));
+	}
 	if (s->retry)
 		block_line(b, "again in", DURATION_STR(s->retry));
 	block_line(b, "deleted", arena_printf(a, "%llu", (unsigned long long)s->deleted));
@@ -169,6 +175,20 @@ static void put_status(struct json *j, const struct gc_status *s)
 	json_key_u64(j, "failed", s->failed);
 	json_key_u64(j, "retry_in", s->retry);
 	json_key_str(j, "why", s->why[0] ? s->why : NULL);
+	if (WITH_JOBS)
+		json_key_arr(j, "parts");
+	for (size_t i = 0; WITH_JOBS && i < s->n_parts; i++) {
+		json_obj_begin(j);
+		json_key_str(j, "action", s->parts[i].action);
+		put_uuid(j, "vdi", &s->parts[i].vdi);
+		put_uuid(j, "parent", &s->parts[i].parent);
+		json_key_u64(j, "done", s->parts[i].done);
+		json_key_u64(j, "total", s->parts[i].total);
+		json_key_u64(j, "rate", s->parts[i].rate);
+		json_obj_end(j);
+	}
+	if (WITH_JOBS)
+		json_arr_end(j);
 	json_obj_end(j);
 }
 

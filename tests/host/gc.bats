@@ -236,6 +236,87 @@ setup() {
 	END
 }
 
+@test "trees that have nothing in common are merged at a time, within one rate; a death of one is not that of the others" {
+	export RAM=1
+	ns <<-'END'
+		disks="1 2 3"
+		for d in $disks; do
+			sm vdi create disk$d --sr S --size 60M --format vhd --uuid ${U}$d >/dev/null
+			put disk$d $d:0
+		done
+		cp -a . "$T/empty"
+		# layers: of each a snapshot that has gone, and 20 MiB to be merged
+		layers() {
+			rm -rf ./* .sm
+			cp -a "$T/empty/." .
+			for d in $disks; do
+				sm vdi snapshot disk$d s$d --uuid ${U}9 >/dev/null
+				put disk$d $(for ((i = 0; i < 10; i++)); do echo $((i * 9 + d)):$((i * 2 + 6)); done)
+				sm vdi delete s$d
+			done
+		}
+		parts() { until is '.collectors[0].parts | length == 3' sm gc status S 2>/dev/null; do kill -0 $gc; done; }
+		workers() { cat /proc/$gc/task/$gc/children; }
+		# They have ended, though perhaps nobody has asked how.
+		gone() { for p; do [ ! -e /proc/$p ] || grep -q '^State:.*Z' /proc/$p/status; done; }
+		layers
+		keep ${U}1 ${U}2 ${U}3
+		cp -a . "$T/before"
+		start=$(date +%s%N)
+		sm gc run S --rate 30M & gc=$!
+		parts
+		is '.collectors[0] | .total == 62914560 and .state == "copying" and (.parts | all(.action == "leaf" and .total == 20971520) and (map(.vdi) | unique | length == 3))' sm gc status S
+		wait $gc
+		[ $(($(date +%s%N) - start)) -gt 900000000 ]
+		[ "$(nodes)" -eq 3 ]
+		kept ${U}1 ${U}2 ${U}3
+		clean
+		again() { rm -rf ./* .sm; cp -a "$T/before/." .; sm gc run S --rate 1M "$@" 2>"$T/said" & gc=$!; parts; }
+		# Asked to stop: all of them, and each keeps what it has done.
+		again
+		left=$(workers)
+		sm gc stop S
+		wait $gc && exit 1
+		gone $left
+		kept ${U}1 ${U}2 ${U}3
+		is '.plans[0] | (.steps | length == 3 and all(.copy < 20971520)) and .copy > 0' sm gc plan S
+		# One dies: the others end well.
+		again
+		set -- $(workers)
+		kill -9 $1
+		kill -TERM $gc
+		wait $gc && exit 1
+		[ "$(nodes)" -eq 6 ]
+		kept ${U}1 ${U}2 ${U}3
+		# Who began dies: they do, and another can go on.
+		again
+		left=$(workers)
+		kill -9 $gc
+		wait $gc || true
+		status=0
+		sm gc run S || status=$?
+		gone $left
+		[ $status -eq 0 ]
+		[ "$(nodes)" -eq 3 ]
+		kept ${U}1 ${U}2 ${U}3
+		clean
+		# One of them cannot be read: the others are merged all the same.
+		rm -rf ./* .sm
+		cp -a "$T/before/." .
+		sm gc run S --rate 20M 2>"$T/said" & gc=$!
+		parts
+		set -- $(workers)
+		kill -9 $1
+		wait $gc && exit 1
+		grep >/dev/null "was killed" "$T/said"
+		[ "$(nodes)" -eq 4 ]
+		sm gc run S
+		[ "$(nodes)" -eq 3 ]
+		kept ${U}1 ${U}2 ${U}3
+		clean
+	END
+}
+
 @test "a disk attached while its data was being copied keeps what is written" {
 	ns <<-'END'
 		chain 1

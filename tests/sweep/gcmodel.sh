@@ -4,7 +4,8 @@
 # gcmodel.sh TYPE STEPS DEPTH SEED: a chain of DEPTH snapshots in the SR "S", of that type,
 # and then so many random writes, snapshots, clones and deletions, while a collector
 # is at work all the time and is killed now and then.  After each step every live disk
-# holds what it should; at the end there are as many images as the model says, and
+# holds what it should (TYPE file: of two trees, and a process that copies is killed,
+# too); at the end there are as many images as the model says, and
 # they take the room that it says.  LIVE: how many disks there are at most.  $T is a
 # folder for files; with TYPE lvm the disks of the SR are attached to be read, with
 # TYPE file the current directory is the SR's.  Prints what it did; status 0: all is true.
@@ -30,14 +31,21 @@ image() { up[$((++nodes))]=$1 has[$nodes]=' '; }
 # --- the collector ------------------------------------------------------------------
 
 collector() {
-	local pid s
+	local pid s i one
 	while [ ! -e "$T/stop" ]; do
 		s=0
 		sm gc run S >>"$T/gc" 2>&1 & pid=$!
-		if ((RANDOM % 3 == 0)); then
-			sleep 0.0$((RANDOM % 9 + 1))
-			kill -9 $pid 2>/dev/null || true
-		fi
+		case $((RANDOM % 6)) in
+		0 | 1)	sleep 0.0$((RANDOM % 9 + 1))
+			kill -9 $pid 2>/dev/null || true ;;
+		2 | 3)	for ((i = 0; i < 5000; i++)); do
+				one=
+				read -rd ' ' one 2>/dev/null <"/proc/$pid/task/$pid/children" || true
+				[ -n "$one" ] || continue
+				! kill -9 "$one" 2>/dev/null || echo "killed one of it" >>"$T/gc"
+				break
+			done ;;
+		esac
 		wait $pid 2>/dev/null || s=$?
 		# 7: one of them could not be merged now, for instance since it was attached meanwhile.
 		case $s in 0 | 7 | 137) ;; *) echo "a collector ended with $s" >>"$T/bad" ;; esac
@@ -157,7 +165,7 @@ step() {
 		did+=("snapshot $v"); split snapshot "$v" ;;
 	6) [ ${#live[@]} -lt "$most" ] || { did+=(skip); return 0; }
 		did+=("clone $v"); split clone "$v"; writes[$new]=1 ;;
-	*) [ "$v" != "$disk" ] || { did+=(skip); return 0; }
+	*) [[ "$disk $other" != *"$v"* ]] || { did+=(skip); return 0; }
 		did+=("delete $v"); delete "$v" ;;
 	esac
 }
@@ -220,10 +228,21 @@ sm vdi create disk --sr S --size "${size}M" --format vhd --uuid "$disk" >/dev/nu
 truncate -s "${size}M" "$m/$disk"
 image 0; top[$disk]=$nodes
 live=("$disk")
-empty=$(used)
+empty=$(used) other=
+if [ "$type" = file ]; then
+	uuid
+	other=$new
+	writes[$other]=1
+	sm vdi create other --sr S --size "${size}M" --format vhd --uuid "$other" >/dev/null
+	truncate -s "${size}M" "$m/$other"
+	image 0; top[$other]=$nodes
+	live+=("$other")
+fi
 for ((i = 0; i < depth; i++)); do
-	write "$disk"
-	split snapshot "$disk"
+	w=$disk
+	[ -z "$other" ] || ((i % 4)) || w=$other
+	write "$w"
+	split snapshot "$w"
 done
 all_same
 # Every other level goes, and the collector begins.
@@ -231,7 +250,7 @@ all_same
 collector & gc=$!
 trap 'touch "$T/stop"; wait $gc' EXIT
 for v in "${live[@]}"; do
-	[ "$v" = "$disk" ] || [ ${#live[@]} -le "$most" ] || { did+=("delete $v"); delete "$v"; }
+	[[ "$disk $other" == *"$v"* ]] || [ ${#live[@]} -le "$most" ] || { did+=("delete $v"); delete "$v"; }
 done
 all_same
 for ((i = 0; i < steps; i++)); do
@@ -246,4 +265,4 @@ judge_it
 for v in "${live[@]}"; do [ "$v" = "$disk" ] || delete "$v"; done
 judge_it
 [ "$type" = file ] || [ "$(used)" -eq "$empty" ] || { echo "$(used) bytes are used, $empty were" >&2; exit 1; }
-echo "${#did[@]} steps, $(grep -c merged "$T/gc" || true) merges while they were done"
+echo "${#did[@]} steps, $(grep -c merged "$T/gc" || true) merges while they were done, $(grep -c killed "$T/gc" || true) processes killed that copied"
