@@ -191,6 +191,10 @@ in_guest() {
 		k=$(keeper); w=$(worker); kill -9 $w; wait_worker $w
 		for i in 0 7 8 30 31 60; do check $((i + 2)) $i 1; done
 		check 1 1 3; [ "$(keeper)" = $k ]
+		# What needs no metadata is to be flushed by the next one all the same, who has not written it.
+		flushes() { awk "{ print \$16 }" /sys/block/ubda/stat; }
+		judge sync $D; pattern 5 1 1; w=$(worker); kill -9 $w; wait_worker $w; check 5 1 1
+		f=$(flushes); judge sync $D; [ $(flushes) -gt $f ]; pattern 1 1 1
 		pattern 99 20 4; check 99 20 4
 		sm vdi detach v; nothing_left; image_is_sound
 		sm vdi attach v; check 2 0 1; check 62 60 1; check 99 20 4; sm vdi detach v'

@@ -609,7 +609,8 @@ int nbd_work(struct nbd_disk *k, int *ends, size_t n_ends)
 	w.held = clock_now_mono();
 	w.hybrid.vdi = &k->vdi->uuid;
 	w.hybrid.disk = w.d;
-	if (IS_ENABLED(CONFIG_DATAPATH_HYBRID) && k->writable)
+	/* Past us go full blocks, or went, what a dead one had not flushed, or who had the disk before. */
+	if (k->writable)
 		disk_shared(w.d);
 	if (WITH_GROWTH)
 		nbd_room_open(&w.room, k, w.d);
