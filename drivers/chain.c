@@ -32,7 +32,8 @@ static int open_volume(struct walk *w, bool writable, struct io **io, enum image
 	if (l->volume_open)
 		err = l->volume_open(w->sr, &w->at, writable, &fd);
 	else
-		err = chain_lv_open(w->sr, &w->at, writable ? CHAIN_WRITE : 0, &fd);
+		err = chain_lv_open(w->sr, &w->at, (writable ? CHAIN_WRITE : 0) |
+				    (IS_ENABLED(CONFIG_LIVE_RAW) ? w->flags & CHAIN_BESIDE : 0), &fd);
 	if (err)
 		return err;
 	err = io_from_fd(io, fd, flags);

@@ -17,6 +17,7 @@ enum chain_flags {
 	CHAIN_DIRECT	= 1 << 1,	/* bypass the page cache where the images allow it */
 	CHAIN_HURRY	= 1 << 2,	/* a guest waits: not for udev */
 	CHAIN_GROWS	= 1 << 3,	/* whoever writes it asks for room when he needs it */
+	CHAIN_BESIDE	= 1 << 4,	/* another datapath has the volume too, until the port moves */
 };
 
 /* Does the layout have what that takes? */

@@ -12,6 +12,7 @@
 #include "drivers/sr.h"
 #include "lib/cleanup.h"
 #include "lib/err.h"
+#include "lib/kconfig.h"
 
 #define PATIENCE	(10 * NS_PER_S)
 
@@ -87,15 +88,16 @@ static int make_active(struct sr *sr, int ctl, const struct volume_map *map, int
 	return err ? fail(sr->ctx, err, "activate %s", map->volume) : 0;
 }
 
-/* Nobody else may hold the one that is written. */
-static int open_node(struct sr *sr, const struct volume_map *map, bool writable, int *fd)
+/* Nobody else may hold the one that is written, but the port that is about to move. */
+static int open_node(struct sr *sr, const struct volume_map *map, int how, int *fd)
 {
+	bool shared = IS_ENABLED(CONFIG_LIVE_RAW) && how & CHAIN_BESIDE;
 	char path[DM_PATH_MAX];
 	int err = dm_path(path, map->name);
 
 	if (err)
 		return fail(sr->ctx, err, "the node of %s", map->volume);
-	*fd = open(path, (writable ? O_RDWR | O_EXCL : O_RDONLY) | O_CLOEXEC);
+	*fd = open(path, (how & CHAIN_WRITE ? O_RDWR | (shared ? 0 : O_EXCL) : O_RDONLY) | O_CLOEXEC);
 	return *fd < 0 ? fail(sr->ctx, -errno, "open %s", path) : 0;
 }
 
@@ -113,7 +115,7 @@ int chain_lv_open(struct sr *sr, const struct vdi *vdi, int how, int *fd)
 	if (!err)
 		err = make_active(sr, ctl, &map, how);
 	if (!err)
-		err = open_node(sr, &map, how & CHAIN_WRITE, fd);
+		err = open_node(sr, &map, how, fd);
 	return err;
 }
 

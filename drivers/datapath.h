@@ -64,6 +64,16 @@ struct datapath {
 	 */
 	int (*hold)(struct sr *sr, const struct vdi *vdi, int *hold);
 	int (*go)(struct sr *sr, const struct vdi *vdi, const struct chain *c, int *hold);
+	/*
+	 * A disk moves while it is in use, from a datapath that cannot hold it to one that
+	 * can.  take() is for one that is active on another: its device below the same
+	 * port, which changes in one step; on failure before that the other goes on.
+	 * Fills in at.  Then the other, told to give_way(), lets go of what no port lies on.
+	 * Who dies in between leaves what the one that has the port does not know of: that
+	 * is what give_way() is for too.  Both may be repeated; 0 when there is nothing.
+	 */
+	int (*take)(struct sr *sr, const struct vdi *vdi, struct attachment *at);
+	int (*give_way)(struct sr *sr, const struct vdi *vdi);
 };
 
 DECLARE_REGISTRY(datapaths, struct datapath);

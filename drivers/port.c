@@ -21,6 +21,7 @@
 #include "lib/bytes.h"
 #include "lib/cleanup.h"
 #include "lib/err.h"
+#include "lib/num.h"
 
 /* How long udev, or somebody who looks at a device, may keep us waiting. */
 #define PATIENCE	(10 * NS_PER_S)
@@ -128,6 +129,34 @@ int port_below(struct sr *sr, const struct vdi *vdi, dev_t **devs, size_t *n)
 	describe(sr, vdi, PORT_LINEAR, &d);
 	err = dm_deps(ctl, dm_by_name(d.name), &sr->ctx->arena, devs, n);
 	return err && err != -ENXIO ? fail(sr->ctx, err, "ask device-mapper for %s", d.name) : 0;
+}
+
+int port_nbd_among(const dev_t *devs, size_t n, int *number)
+{
+	char name[32];
+	int err = 0;
+
+	*number = -1;
+	/* With short cuts there is another one beside it. */
+	for (size_t i = 0; !err && i < n && n <= 2 && *number < 0; i++) {
+		const char *s = name + 3;
+		uint64_t v;
+
+		err = blk_name(devs[i], name, sizeof(name));
+		if (!err && !strncmp(name, "nbd", 3) && num_take(&s, &v) && !*s && v <= INT32_MAX)
+			*number = (int)v;
+	}
+	return err;
+}
+
+int port_nbd(struct sr *sr, const struct vdi *vdi, int *number)
+{
+	dev_t *devs;
+	size_t n;
+	int err = port_below(sr, vdi, &devs, &n);
+
+	*number = -1;
+	return err ? err : port_nbd_among(devs, n, number);
 }
 
 static int by_name(const void *a, const void *b)

@@ -69,6 +69,10 @@ int port_show(struct sr *sr, const struct vdi *vdi, struct attachment *at);
 /* The devices below its table, in the arena; none when it is not there. */
 int port_below(struct sr *sr, const struct vdi *vdi, dev_t **devs, size_t *n);
 
+/* The number of the nbd below it; *number -1: there is no port, or it lies on something else. */
+int port_nbd(struct sr *sr, const struct vdi *vdi, int *number);
+int port_nbd_among(const dev_t *devs, size_t n, int *number);
+
 /* All ports of this host, in one call. */
 struct ports {
 	struct dm_entry *v;	/* sorted by name */

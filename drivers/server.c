@@ -112,3 +112,8 @@ int server_await_end(struct sr *sr, const struct uuid *vdi, uint64_t deadline)
 	server_unlock(sr, vdi, &lock);
 	return 0;
 }
+
+int server_forget(struct sr *sr, const struct uuid *vdi)
+{
+	return access(note_path(sr, vdi), F_OK) ? 0 : server_await_end(sr, vdi, LOCK_TRY);
+}

@@ -36,4 +36,7 @@ int server_find(struct sr *sr, const struct uuid *vdi, struct server_note *n);
 /* Until there is no server; -E_DEADLINE (monotonic clock, ns). */
 int server_await_end(struct sr *sr, const struct uuid *vdi, uint64_t deadline);
 
+/* The note of one that is dead goes; whoever starts one has the SR's lock, as the caller has. */
+int server_forget(struct sr *sr, const struct uuid *vdi);
+
 #endif

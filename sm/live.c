@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
 #include "drivers/chain.h"
 #include "lib/err.h"
+#include "lib/kconfig.h"
 #include "lib/log.h"
+#include "sm/keeper.h"
 #include "sm/live.h"
 
 int live_can(struct run *r, const struct vdi *vdi)
@@ -14,11 +18,57 @@ int live_can(struct run *r, const struct vdi *vdi)
 	return fail_say(r->ctx, -E_VDI_IN_USE, "VDI %s is attached", vdi->uuid.s);
 }
 
+/* Who can serve it in use, from where it can be held?  NULL: nobody, or it is there. */
+static const struct datapath *taker(struct run *r, const struct vdi *vdi, const struct datapath *now)
+{
+	const struct datapath *d;
+
+	for (size_t i = 0; now->give_way && !now->pause && (d = sr_datapath_at(r->sr.type, i)); i++)
+		if (d->take && d->serves(vdi))
+			return d;
+	return NULL;
+}
+
 int live_can_split(struct run *r, const struct vdi *vdi)
 {
 	const struct datapath *d = vdi->at.active ? datapath_now(&r->sr, vdi) : NULL;
 
-	return d && d->read_only && d->refresh ? 0 : live_can(r, vdi);
+	if (d && ((d->read_only && d->refresh) || (IS_ENABLED(CONFIG_LIVE_RAW) && taker(r, vdi, d))))
+		return 0;
+	return live_can(r, vdi);
+}
+
+int live_settle(struct run *r)
+{
+	const struct datapath *d;
+	int err = 0;
+
+	for (size_t i = 0; !err && (d = sr_datapath_at(r->sr.type, i)); i++)
+		if (d->give_way && d->serves(&r->vdi) && strcmp(d->name, r->vdi.at.backend))
+			err = d->give_way(&r->sr, &r->vdi);
+	return err;
+}
+
+/* Until it is held nobody waits for anything.  What it has left is let go of before it is another's image. */
+int live_take(struct run *r)
+{
+	struct vdi *vdi = &r->vdi;
+	const struct datapath *d = vdi->at.active ? datapath_now(&r->sr, vdi) : NULL, *to;
+	int err;
+
+	if (!d || !d->give_way)
+		return 0;
+	/* One that was cut off, since another host may write it, stays so. */
+	err = WITH_KEEPER ? keeper_admit(r) : 0;
+	if (!err)
+		err = live_settle(r);
+	to = taker(r, vdi, d);
+	if (err || !to)
+		return err;
+	err = to->take(&r->sr, vdi, &vdi->at);		/* commit */
+	if (!err)
+		logf_info(r->ctx, "VDI %s: moved from %s to %s", vdi->uuid.s, d->name, to->name);
+	return err ? err : live_settle(r);
 }
 
 static int hold(struct run *r, const struct vdi *vdi, bool split)

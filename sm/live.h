@@ -39,8 +39,14 @@ int live_release(struct run *r, const struct vdi *vdi);
  */
 int live_hold_split(struct run *r, const struct vdi *vdi);
 void live_go_on(struct run *r, const struct vdi *vdi, const struct vdi *base);
-/* A disk that nobody writes shows the same when its image is another's parent. */
+/*
+ * A disk that nobody writes shows the same when its image is another's parent.  One whose
+ * datapath cannot hold it may be moved to another, which live_take() does with r->vdi.
+ */
 int live_can_split(struct run *r, const struct vdi *vdi);
+int live_take(struct run *r);
+/* Whoever was moving r->vdi, which is active, may have died: what serves it not lets go of it. */
+int live_settle(struct run *r);
 /*
  * What all of them are now is on the storage, and nothing of that will be changed: they go
  * on at once, or if that cannot be, as others do.  The first that goes on but does not

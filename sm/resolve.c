@@ -156,6 +156,10 @@ static void count(struct ctx *ctx, struct hits *h, const struct vdis *l, const c
 
 		if (!how || how < h->best)
 			continue;
+		/* A raw disk that has just become a VHD, by whoever died before the old name went. */
+		if (IS_ENABLED(CONFIG_SNAPSHOTS) && how == h->best && uuid_equal(&h->vdi, &l->v[i].uuid) &&
+		    uuid_equal(&h->sr, &l->v[i].sr))
+			continue;
 		if (how > h->best)
 			h->n = 0;
 		h->best = how;

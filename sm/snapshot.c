@@ -337,6 +337,11 @@ static int split(struct run *r, bool clone)
 		return err;
 	if (r->ctx->dry_run)
 		return plan_split(r, &s, need);
+	if (IS_ENABLED(CONFIG_LIVE_RAW)) {
+		err = live_take(r);
+		if (err)
+			return fail(r->ctx, err, "VDI %s", leaf.uuid.s);
+	}
 	err = IS_ENABLED(CONFIG_VDI_COPY) && s.base && s.copy && !used && !tracked ?
 		shared_copy(r, &leaf, &copy) : -EOPNOTSUPP;
 	if (err != -EOPNOTSUPP)

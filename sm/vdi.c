@@ -385,8 +385,8 @@ int do_vdi_resize(struct run *r)
 	if (r->ctx->dry_run)
 		return plan(r, 0, "grow VDI %s to %llu bytes", vdi->uuid.s, (unsigned long long)size);
 	if (size != vdi->virtual_size) {
-		/* A format's own numbers change with its volume: nobody may have them in memory. */
-		if (IS_ENABLED(CONFIG_SERVE) && !f->direct)
+		/* A format's own numbers change with its volume: nobody may have them in memory, nor its size. */
+		if (IS_ENABLED(CONFIG_SERVE) && (!f->direct || (IS_ENABLED(CONFIG_LIVE_RAW) && d && d->pause)))
 			err = live_hold(r, vdi);
 		/* Its server will want room for all of it, and now it can still be refused. */
 		if (IS_ENABLED(CONFIG_SERVE) && !err && r->held && vdi->at.writable)
@@ -432,7 +432,9 @@ static int deactivate(struct run *r)
 	struct vdi *vdi = &r->vdi;
 	int err = 0;
 
-	if (d && (vdi->at.active || vdi->at.attached))	/* a death may have left a node */
+	if (IS_ENABLED(CONFIG_LIVE_RAW) && vdi->at.active)
+		err = live_settle(r);
+	if (!err && d && (vdi->at.active || vdi->at.attached))	/* a death may have left a node */
 		err = d->deactivate(&r->sr, vdi, &vdi->at);
 	if (err)
 		return err;
@@ -467,6 +469,8 @@ static int activate(struct run *r, bool writable)
 	if (fresh)
 		err = IS_ENABLED(CONFIG_SERVE) ? start(r, writable) :
 			d->activate(&r->sr, vdi, writable, &vdi->at);
+	else if (IS_ENABLED(CONFIG_LIVE_RAW) && (err = live_settle(r)))
+		return err;
 	else if (d->refresh)
 		err = d->refresh(&r->sr, vdi, &vdi->at);
 	if (err)

@@ -36,14 +36,14 @@ teardown() {
 	[ "$output" = control ]
 }
 
-# new_sr TYPE [KEY=VALUE…]: an SR and an attached disk of it.
+# new_sr TYPE [ALLOCATION [FORMAT [SIZE]]]: an SR and an attached disk of it.
 new_sr() {
 	case $1 in
 	file) guest_ok 'mkdir -p /srv/d; sm sr create disks --type file --dconf location=/srv/d' >/dev/null ;;
 	lvm) guest_ok "sm sr create disks --type lvm --dconf device=/dev/ubdb --dconf allocation=$2" >/dev/null ;;
 	esac
 	SR=$output
-	guest_ok 'sm vdi create v --sr disks --size 64M --format vhd' >/dev/null
+	guest_ok "sm vdi create v --sr disks --size ${4:-64M} --format ${3:-vhd}" >/dev/null
 	VDI=$output
 	guest_ok 'sm vdi attach v' >/dev/null
 }
@@ -88,6 +88,47 @@ under_load='stamp write $D 600 >/tmp/stamp & w=$!
 @test "lvm: the same" {
 	new_sr lvm thick
 	in_guest "$under_load" 90
+}
+
+# One raw disk is written and another read, while they become VHDs; fio judges what it wrote itself.
+raw_load='shows() { sm vdi show $1 --json | grep >/dev/null "\"$2\": *\"$3\""; }
+	loops() { [ -z "$(losetup -a | grep $1)" ] || { losetup -a >&2; return 1; }; }
+	R=$(sm vdi create r --sr disks --size 8M --format raw); d=$(sm vdi attach r)
+	(D=$d; pattern 5 3 2); sm vdi detach r; sm vdi attach r --read-only >/dev/null; was=$(md5sum <$d)
+	stamp write $D 600 >/tmp/stamp & w=$!
+	fio --offset=8M --size=16M --rw=randwrite --bs=4k --iodepth=4 --number_ios=200 --rate_iops=200 --fsync=50 --do_verify=1 & f=$!
+	shows v backend $1; shows r backend $1
+	for i in 1 2; do
+		sm vdi snapshot v s$i >/dev/null; sm vdi clone v c$i >/dev/null
+		kill -0 $w
+		shows v backend nbd; shows v format vhd
+	done
+	loops $V; s=$(sm vdi snapshot r sr); shows r backend nbd; loops $R; [ "$(md5sum <$d)" = "$was" ]
+	sm vdi attach $s --read-only >/dev/null; [ "$(md5sum </dev/mapper/sm-$s)" = "$was" ]; sm vdi detach $s
+	sm vdi detach r; [ "$(md5sum <$(sm vdi attach r))" = "$was" ]; sm vdi detach r
+	kill -TERM $w; wait $w; wait $f; cat /tmp/stamp >&2
+	read -r -a n </tmp/stamp
+	w=$(worker); kill -9 $w; wait_worker $w; stamp check $D "${n[@]:0:4}"
+	sm vdi detach v; nothing_left
+	last=(0 0 0 0)
+	for i in 1 2; do
+		for x in s c; do
+			d=$(sm vdi attach $x$i --read-only)
+			now=$(stamp check $d "${last[@]}")
+			sm vdi detach $x$i
+			last=($now)
+		done
+	done
+	sm sr check disks; sm vdi attach v; stamp check $D "${n[@]:0:4}"; sm vdi detach v; nothing_left'
+
+@test "file: snapshots and clones of raw disks in use: they become VHDs under who writes or reads them" {
+	new_sr file "" raw 32M
+	in_guest "set -- loop; $raw_load" 120
+}
+
+@test "lvm: raw disks in use, the same" {
+	new_sr lvm thick raw 32M
+	in_guest "set -- lv; $raw_load; judge vgck VG_XenStorage-\$SR" 120
 }
 
 # Snapshots of a disk that is written go away, and so does all that they leave.
@@ -175,6 +216,45 @@ deaths='stamp write $D 200 >/tmp/stamp & w=$! died=0
 
 	new_sr lvm thick
 	in_guest "every=$every first=$(($(date +%-j) * 7 % every + 1)); $deaths" 120
+}
+
+# Who makes the first snapshot of a raw disk dies, as often as there are such; then another verb comes.
+raw_deaths='export SM_GC=off; died=0
+	for ((at = first; ; at += every)); do
+		stamp write $D 200 >/tmp/stamp & w=$!
+		s=0; dieat $at sm vdi snapshot v >/dev/null 2>&1 || s=$?
+		kill -0 $w
+		case $((died % 4)) in
+		0) sm vdi snapshot v again >/dev/null ;;
+		1) sm vdi resize v 12M >/dev/null; [ "$(blockdev --getsize64 $D)" = $((12 << 20)) ] ;;
+		2) sm vdi attach v >/dev/null ;;
+		esac
+		kill -TERM $w; wait $w; read -r -a n </tmp/stamp
+		stamp check $D "${n[@]:0:4}"; sm vdi detach v; nothing_left; sm sr check disks
+		[ -z "$(losetup -a | grep $V)" ]
+		for x in $(sm vdi list --minimal | tr , " "); do
+			d=$(sm vdi attach $x --read-only); stamp check $d; sm vdi detach $x
+		done
+		sm vdi attach v; stamp check $D "${n[@]:0:4}"; sm vdi detach v
+		for x in $(sm vdi list --minimal | tr , " "); do sm vdi delete $x; done
+		[ $s = 137 ] || break
+		died=$((died + 1))
+		V=$(sm vdi create v --sr disks --size 8M --format raw); D=$(sm vdi attach v)
+	done >/dev/null
+	[ $s = 0 ]; [ $died -gt 2 ]'
+
+@test "the commander dies while a raw disk is moved, on file: it is on the one or on the other" {
+	local every=${LIVE_EVERY:-211}
+
+	new_sr file "" raw 8M
+	in_guest "every=$every first=$(($(date +%-j) * 7 % every + 1)); $raw_deaths" 180
+}
+
+@test "the commander dies while a raw disk is moved, on lvm" {
+	local every=${LIVE_EVERY:-389}
+
+	new_sr lvm thick raw 8M
+	in_guest "every=$every first=$(($(date +%-j) * 7 % every + 1)); $raw_deaths" 180
 }
 
 # held: a snapshot of v stands still between pause (recvmsg) and commit (renameat); its process is $c.

@@ -14,7 +14,8 @@
  * VDI's file (device and inode) under the name that we gave it, the VDI's uuid,
  * or under no name: before Linux 5.8 that comes with a second call, and we may
  * die between the two.  A loop device that somebody else made of the same file
- * has another name and is left alone.
+ * has another name and is left alone.  One of ours below a port that lies on nbd is what
+ * is left of a move there (give_way), and serves nobody.
  *
  * The image may have been unlinked while it was attached.  Then the name, and
  * what sysfs says of the file, have to do.
@@ -93,9 +94,13 @@ static bool has_ports(void)
 static int find(struct sr *sr, const struct vdi *vdi, struct attachment *at)
 {
 	struct loop_info_now info = { 0 };
-	int err = find_file(sr, vdi, &info);
+	int found = find_file(sr, vdi, &info), nbd = -1, err = 0;
 
-	if (err <= 0)
+	if (found <= 0)
+		return found;
+	if (IS_ENABLED(CONFIG_LIVE_RAW))
+		err = port_nbd(sr, vdi, &nbd);
+	if (err || nbd >= 0)
 		return err;
 	fill(at, &info);
 	return IS_ENABLED(CONFIG_DATAPATH_DM) ? port_show(sr, vdi, at) : 0;
@@ -181,13 +186,12 @@ static int activate(struct sr *sr, const struct vdi *vdi, bool writable,
 	return err;
 }
 
-static int deactivate(struct sr *sr, const struct vdi *vdi, const struct attachment *at)
+/* Never from below a port: the kernel refuses that. */
+static int give_way(struct sr *sr, const struct vdi *vdi)
 {
 	struct loop_info_now now;
-	int err = IS_ENABLED(CONFIG_DATAPATH_DM) ? port_remove(sr, vdi) : 0;	/* commit */
+	int err = find_file(sr, vdi, &now);
 
-	if (!err)
-		err = find_file(sr, vdi, &now);
 	if (err <= 0)
 		return err;
 	err = loop_detach(now.n, &now.file);
@@ -196,6 +200,13 @@ static int deactivate(struct sr *sr, const struct vdi *vdi, const struct attachm
 		return fail(sr->ctx, -E_VDI_IN_USE, "/dev/loop%d is open", now.n);
 	}
 	return err ? fail(sr->ctx, err, "release /dev/loop%d", now.n) : 0;
+}
+
+static int deactivate(struct sr *sr, const struct vdi *vdi, const struct attachment *at)
+{
+	int err = IS_ENABLED(CONFIG_DATAPATH_DM) ? port_remove(sr, vdi) : 0;	/* commit */
+
+	return err ? err : give_way(sr, vdi);
 }
 
 /* Below first: a port must not be larger than what it lies on. */
@@ -223,5 +234,6 @@ static const struct datapath loop = {
 	.activate = activate,
 	.deactivate = deactivate,
 	.refresh = refresh,
+	.give_way = IS_ENABLED(CONFIG_LIVE_RAW) ? give_way : NULL,
 };
 REGISTER(datapaths, loop);

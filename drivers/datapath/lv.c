@@ -7,7 +7,8 @@
  *	                                 what the other has activated
  *
  * activate: the volume, then the port (commit).  deactivate: the port (commit),
- * then the volume.  A volume that LVM2 made active has no port: attach puts one.
+ * then the volume.  A volume that LVM2 made active has no port: attach puts one.  One whose
+ * port lies on nbd is that server's, and no business of ours.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@
 #include "drivers/sr.h"
 #include "lib/cleanup.h"
 #include "lib/err.h"
+#include "lib/kconfig.h"
 
 /* How long udev, or somebody who looks at a device, may keep us waiting. */
 #define PATIENCE	(10 * NS_PER_S)
@@ -87,10 +89,13 @@ static int find(struct sr *sr, const struct vdi *vdi, struct attachment *at)
 {
 	struct volume_map map = { 0 };
 	_close_ int ctl = dm_open();
-	int err;
+	int err, nbd = -1;
 
 	if (ctl < 0)		/* without device-mapper nothing is active */
 		return 0;
+	err = IS_ENABLED(CONFIG_LIVE_RAW) ? port_nbd(sr, vdi, &nbd) : 0;
+	if (err || nbd >= 0)
+		return err;
 	err = map_of(sr, vdi, &map);
 	if (!err)
 		err = look(sr, ctl, &map, at);
@@ -225,6 +230,12 @@ static int refresh(struct sr *sr, const struct vdi *vdi, struct attachment *at)
 	return err ? err : put(sr, &map, vdi, at->writable, at);
 }
 
+/* The volume itself is what its server has open. */
+static int give_way(struct sr *sr, const struct vdi *vdi)
+{
+	return 0;
+}
+
 static const struct datapath lv = {
 	.name = "lv",
 	.serves = serves,
@@ -233,5 +244,6 @@ static const struct datapath lv = {
 	.activate = activate,
 	.deactivate = deactivate,
 	.refresh = refresh,
+	.give_way = IS_ENABLED(CONFIG_LIVE_RAW) ? give_way : NULL,
 };
 REGISTER(datapaths, lv);

@@ -14,6 +14,10 @@
  * The kernel is the record: the port by its name, the server by its lock.  A
  * server without a port is one half of an attach or a detach that died; or there
  * is no device-mapper, and then /dev/nbd<N> itself is handed out.
+ *
+ * take: a raw disk in use, so that it can be held.  The server, of the same bytes that
+ * others still show; then the port's table (commit).  What was written past the server
+ * until then is covered by the flushes that it is asked for (disk_shared()).
  */
 #include <stdio.h>
 #include <string.h>
@@ -38,10 +42,16 @@
 #include "lib/num.h"
 
 #define PATIENCE	(60 * NS_PER_S)	/* for a server to end: its flush may take long */
+#define POLL		(20 * NS_PER_MS)
+
+static bool is_raw(const struct vdi *vdi)
+{
+	return !strcmp(vdi->format, "raw");
+}
 
 static bool serves(const struct vdi *vdi)
 {
-	return !strcmp(vdi->format, "vhd");
+	return !strcmp(vdi->format, "vhd") || (IS_ENABLED(CONFIG_LIVE_RAW) && is_raw(vdi));
 }
 
 /* "/dev/nbd3" to 3; -1 for anything else. */
@@ -56,23 +66,17 @@ static int number(const char *device)
 /* Which nbd is below the disk?  -1: there is none, or it lies on something else. */
 static int number_below(struct sr *sr, const struct vdi *vdi)
 {
-	char name[32], path[48];
 	dev_t *devs;
 	size_t n;
-	int found = -1;
+	int number;
 
 	if (port_below(sr, vdi, &devs, &n))
 		fail_clear(sr->ctx);
 	/* It may have been made to fail, or be gone already. */
 	if (IS_ENABLED(CONFIG_DATAPATH_HYBRID) && !n)
 		hybrid_below(sr, vdi, &devs, &n);
-	for (size_t i = 0; i < n && n <= 2 && found < 0; i++) {
-		if (blk_name(devs[i], name, sizeof(name)))
-			continue;
-		snprintf(path, sizeof(path), "/dev/%s", name);
-		found = number(path);
-	}
-	return found;
+	port_nbd_among(devs, n, &number);
+	return number;
 }
 
 /* The server's note, if it is one of ours. */
@@ -123,6 +127,9 @@ static int find_all(struct sr *sr, struct vdis *l)
 		bool has_port = ports_have(&ports, &vdi->uuid) == PORT_LINEAR;
 
 		if (!vdi->at.attached || !serves(vdi))
+			continue;
+		/* Until its port lies here it is served by whoever has shown it already. */
+		if (IS_ENABLED(CONFIG_LIVE_RAW) && is_raw(vdi) && vdi->at.active && number_below(sr, vdi) < 0)
 			continue;
 		alive = find_server(sr, vdi, &note);
 		if (alive > 0)
@@ -199,7 +206,7 @@ static int activate(struct sr *sr, const struct vdi *vdi, bool writable, struct 
 
 	if (err)
 		return err;
-	n = nbd_server_start(sr, vdi, writable);
+	n = nbd_server_start(sr, vdi, writable, 0);
 	err = n < 0 ? n : put_port(sr, vdi, n, writable, at);
 	if (!err)
 		return 0;
@@ -253,6 +260,61 @@ static int refresh(struct sr *sr, const struct vdi *vdi, struct attachment *at)
 		return fail_say(sr->ctx, -E_VDI_UNAVAILABLE, "the server of VDI %s has died", vdi->uuid.s);
 	}
 	return put_port(sr, vdi, number(note.device), note.writable, at);
+}
+
+/* One that has just been started says soon who it is, or ends. */
+static int await_note(struct sr *sr, const struct vdi *vdi, struct server_note *note)
+{
+	uint64_t until = clock_now_mono() + PATIENCE;
+	int alive;
+
+	while ((alive = server_find(sr, &vdi->uuid, note)) > 0 && !note->backend[0]) {
+		if (!clock_left(until))
+			return fail_say(sr->ctx, -E_DEADLINE, "the server of VDI %s does not start",
+					vdi->uuid.s);
+		clock_sleep(POLL);
+	}
+	return alive;
+}
+
+/* A server that was to take it over, and has not, has written nothing. */
+static int give_way(struct sr *sr, const struct vdi *vdi)
+{
+	struct server_note note;
+	int n, alive, err = port_nbd(sr, vdi, &n);
+
+	if (err || n >= 0)
+		return err;
+	alive = await_note(sr, vdi, &note);
+	if (!alive)
+		return server_forget(sr, &vdi->uuid);
+	if (alive < 0 || strcmp(note.backend, "nbd"))
+		return alive < 0 ? alive : 0;
+	return stop(sr, vdi, number(note.device));
+}
+
+static int take(struct sr *sr, const struct vdi *vdi, struct attachment *at)
+{
+	struct fail_words words;
+	struct port p;
+	int n, err = port_need(sr);
+
+	if (!err)
+		err = port_find(sr, vdi, &p);
+	if (!err && !p.there)
+		return fail_say(sr->ctx, -E_VDI_UNAVAILABLE, "VDI %s has no device", vdi->uuid.s);
+	if (!err)
+		err = give_way(sr, vdi);
+	if (err)
+		return err;
+	n = nbd_server_start(sr, vdi, p.writable, CHAIN_BESIDE);
+	err = n < 0 ? n : put_port(sr, vdi, n, p.writable, at);
+	if (!err)
+		return 0;
+	fail_keep(sr->ctx, &words);
+	give_way(sr, vdi);		/* err is what matters, and what was said of it */
+	fail_again(sr->ctx, &words);
+	return err;
 }
 
 static int pause_disk(struct sr *sr, const struct vdi *vdi, int *hold)
@@ -316,5 +378,7 @@ static const struct datapath nbd = {
 	.hold = hold_disk,
 	.go = go_on,
 	.refresh = refresh,
+	.take = IS_ENABLED(CONFIG_LIVE_RAW) ? take : NULL,
+	.give_way = IS_ENABLED(CONFIG_LIVE_RAW) ? give_way : NULL,
 };
 REGISTER(datapaths, nbd);

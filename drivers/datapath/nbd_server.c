@@ -46,6 +46,7 @@ struct keeper {
 	int n;				/* of the device; -1 until it is connected */
 	pid_t holder;			/* in the kernel for it, without netlink; or 0 */
 	int tell;			/* who waits to hear of it; -1 once that is told */
+	int how;			/* CHAIN_BESIDE, or 0 */
 };
 
 /* --- the keeper ---------------------------------------------------------------- */
@@ -283,8 +284,13 @@ static _Noreturn void live(struct keeper *k)
 	if (err)
 		k->n = err;
 	/* The device is there, whether or not somebody still waits to hear of it. */
-	if (write_all(k->tell, &k->n, sizeof(k->n)))
+	if (write_all(k->tell, &k->n, sizeof(k->n))) {
 		logf_err(k->sr->ctx, "nbd: VDI %s: nobody waits for /dev/nbd%d", k->vdi->uuid.s, k->n);
+		if (IS_ENABLED(CONFIG_LIVE_RAW) && !err && k->how) {
+			nbd_disconnect(k->n);
+			err = -EPIPE;
+		}
+	}
 	close(take_fd(&k->tell));
 	proc_guard();
 	if (!err)
@@ -359,7 +365,8 @@ static int prepare(struct keeper *k, bool writable)
 {
 	struct nbd_disk *d = &k->disk;
 	struct image *im = NULL;
-	int err = chain_open(k->sr, k->vdi, CHAIN_DIRECT | (writable ? CHAIN_WRITE | CHAIN_GROWS : 0), &im);
+	int err = chain_open(k->sr, k->vdi, CHAIN_DIRECT | (writable ? CHAIN_WRITE | CHAIN_GROWS : 0) |
+			     (IS_ENABLED(CONFIG_LIVE_RAW) ? k->how : 0), &im);
 
 	if (err)
 		return err;
@@ -376,7 +383,7 @@ static int prepare(struct keeper *k, bool writable)
 	return IS_ENABLED(CONFIG_CBT) && writable ? cbt_begin(k->sr, k->vdi, &d->shared->cbt) : 0;
 }
 
-int nbd_server_start(struct sr *sr, const struct vdi *vdi, bool writable)
+int nbd_server_start(struct sr *sr, const struct vdi *vdi, bool writable, int how)
 {
 	_unlock_ int lock = -1;
 	struct keeper *k = arena_alloc(&sr->ctx->arena, sizeof(*k));
@@ -393,6 +400,8 @@ int nbd_server_start(struct sr *sr, const struct vdi *vdi, bool writable)
 			.name = vdi->uuid.s, .flags = server_flags(writable),
 		},
 	};
+	if (IS_ENABLED(CONFIG_LIVE_RAW))
+		k->how = how;
 	err = prepare(k, writable);
 	n = err ? err : detach(k);
 	chain_drop(&d->chain);

@@ -18,8 +18,9 @@ struct vdi;
 
 /*
  * Start it.  Returns the number of the device once that is connected; on
- * failure nothing is left.
+ * failure nothing is left.  how: CHAIN_BESIDE or 0; one that is beside another
+ * datapath ends by itself when nobody waits for it any more.
  */
-int nbd_server_start(struct sr *sr, const struct vdi *vdi, bool writable);
+int nbd_server_start(struct sr *sr, const struct vdi *vdi, bool writable, int how);
 
 #endif

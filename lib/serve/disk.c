@@ -276,8 +276,10 @@ int disk_recover(struct disk *d, struct disk_notes *notes)
 	int err = 0;
 
 	d->veiled = &notes->veiled;
-	if (!d->vhd)
+	if (!d->vhd) {			/* none are taken, but a VHD may be pushed on it */
+		d->notes = notes;
 		return 0;
+	}
 	d->vhd->batched = false;		/* nobody else is here yet */
 	for (uint64_t i = notes->from; i < notes->to && !err; i++)
 		err = vhd_redo(d->vhd, &notes->note[i % DISK_NOTES]);

@@ -540,6 +540,46 @@ TEST(serve_images_become_parents_under_threads)
 	free(model);
 }
 
+/* What is written into the VHD that it becomes is noted, though there was nothing to note before. */
+TEST(serve_a_raw_disk_becomes_a_parent)
+{
+	struct disk_notes *notes = must_alloc(sizeof(*notes));
+	struct vhd_create how = {
+		.type = VHD_DIFF, .size = SIZE, .uuid = { 2 }, .parent_path = "./parent.raw",
+	};
+	struct io *io = file(0), *child = file(0);
+	uint8_t buf[PAGE], want[PAGE];
+	struct disk_top top;
+	struct disk *d;
+
+	EQ(ftruncate(io->fd, SIZE), 0);
+	d = open_disk(again(io), IMAGE_RAW, NULL);
+	EQ(disk_recover(d, notes), 0);
+	memset(want, 5, PAGE);
+	EQ(disk_write(d, 0, want, PAGE), 0);
+	EQ(disk_write(d, MiB, want, PAGE), 0);
+	EQ(vhd_create(child, &how), 0);
+	EQ(disk_pause(d, 1000, true), 0);
+	top = (struct disk_top){ again(child), again(io), IMAGE_VHD, IMAGE_RAW };
+	EQ(disk_push(d, &top), 0);
+	disk_go_on(d);
+	EQ(notes->from, notes->to);
+	memset(buf, 6, PAGE);
+	EQ(disk_write(d, MiB, buf, PAGE), 0);
+	EQ(notes->from + 1, notes->to);
+	EQ(disk_read(d, MiB, buf, PAGE), 0);
+	EQ(buf[0], 6);
+	EQ(disk_read(d, 0, buf, PAGE), 0);
+	EQ(memcmp(buf, want, PAGE), 0);
+	EQ(disk_close(d), 0);
+	/* Nothing of it went into the parent. */
+	EQ(pread(io->fd, buf, PAGE, MiB), (ssize_t)PAGE);
+	EQ(memcmp(buf, want, PAGE), 0);
+	io_close(child);
+	io_close(io);
+	free(notes);
+}
+
 static void *read_one(void *arg)
 {
 	uint8_t buf[PAGE];
