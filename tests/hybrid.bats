@@ -103,6 +103,7 @@ each_type() {
 		sleep 1.5' 150
 	lab_kill
 	lab_restart
+	dm_tool dieat
 	guest_put "$BATS_TEST_DIRNAME/nbd/guest.bash" /tmp/nbd.bash
 	guest_ok "mount /dev/ubda /srv; sm sr introduce $SR --type file --dconf location=/srv/d --name disks" >/dev/null
 	in_guest 'image_is_sound; sm vdi attach v; check 5 0 8; full 4; check 5 0 8; sm vdi detach v; image_is_sound'
