@@ -25,7 +25,8 @@ struct sr_info;
 struct watched {
 	const struct transport *transport;	/* NULL = nothing; set last */
 	uint64_t moved;				/* 0, but while data is copied: grows with it */
-	uint64_t seen, since;			/* the watcher's: when it had grown last */
+	uint64_t seen, since;			/* the watcher's: when it had grown last … */
+	uint64_t began;				/* … and when it looked first */
 	char data[128];				/* the transport's own, for alive() */
 };
 

@@ -250,6 +250,8 @@ static int check_can(struct run *r)
 #define PATIENCE	(5 * NS_PER_S)
 /* And while data is copied, which a soft mount gives up itself some five minutes after it stopped. */
 #define COPY_PATIENCE	(600 * NS_PER_S)
+/* What copies nothing takes no longer, whatever a server answers that goes on and on. */
+#define LOOK_PATIENCE	(1800 * NS_PER_S)
 
 void watch_copying(struct ctx *ctx, uint64_t moved)
 {
@@ -274,6 +276,10 @@ static int still_alive(struct ctx *ctx, void *arg)
 	const struct transport *t = __atomic_load_n(&w->transport, __ATOMIC_ACQUIRE);
 	bool patient = may_wait(w);
 
+	if (!w->began)
+		w->began = clock_now_mono();
+	if (!w->seen && clock_now_mono() - w->began > LOOK_PATIENCE)
+		return fail_say(ctx, -E_DEADLINE, "it has copied nothing, and is at work for half an hour");
 	return t && !patient ? t->alive(ctx, w->data) : 0;
 }
 
