@@ -86,6 +86,11 @@ struct image_merge {
 	 */
 	int (*alone)(void *arg, int (*fn)(void *fn_arg, struct io *child), void *fn_arg);
 	/*
+	 * Or NULL.  Asked between the reading of a few MiB and their writing: has nobody begun
+	 * to change the child in another way than by writing to its disk?  Not 0 ends the work.
+	 */
+	int (*still)(void *arg);
+	/*
 	 * Called after each few MiB with what has been merged and what there is, in
 	 * bytes; not 0 ends the work there, with that result.  Other than -EINTR,
 	 * -E_DEADLINE and -EAGAIN it says that nothing may be written any more.

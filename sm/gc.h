@@ -81,7 +81,7 @@ int do_gc_stop(struct run *r);
 int gc_quiet(struct run *r);
 /* The same, but -EAGAIN and no word when somebody does. */
 int gc_try_quiet(struct run *r);
-/* A disk is about to be written: what was copied of it is worth nothing. */
+/* A disk is about to be written, or to grow: what was copied of it is worth nothing. */
 void gc_disturb(struct sr *sr, const struct uuid *vdi);
 /* After a verb, without any lock: start a collector where it may have left work. */
 void gc_kick(struct run *r);

@@ -113,9 +113,22 @@ static int tick(void *arg, uint64_t done, uint64_t total)
 	gc_tell(g, "copying");
 	if (IS_ENABLED(CONFIG_FRONT_CLI) && !busy(g))
 		progress_step(&g->progress, done);
-	if (IS_ENABLED(CONFIG_GC_RESUME) && !err && m->leaf && !gc_is_still_marked(g, &m->vdi))
-		return fail_say(g->r->ctx, -EAGAIN, "VDI %s has been attached", m->vdi.s);
 	return err;
+}
+
+/*
+ * A leaf may be attached, and it may grow, and blocks of one that grows move: what is
+ * read by the old table then is anything, and where the leaf has nothing itself it would
+ * be seen in the parent.  Whoever does either says so before.
+ */
+static int still(void *arg)
+{
+	struct merge *m = arg;
+
+	if (m->leaf && (!gc_is_still_marked(m->g, &m->vdi) ||
+			(WITH_READERS && lease_has_changed(m->g->r, &m->vdi, &m->lease))))
+		return fail_say(m->g->r->ctx, -EAGAIN, "VDI %s has been attached, or has grown", m->vdi.s);
+	return 0;
 }
 
 static int run_merge(struct ctx *ctx, struct merge *m, const struct format *f)
@@ -128,6 +141,7 @@ static int run_merge(struct ctx *ctx, struct merge *m, const struct format *f)
 	if (IS_ENABLED(CONFIG_FRONT_CLI) && !busy(g))
 		progress_start(&g->progress, (enum progress_mode)g->r->rq->progress, "coalesce", 0);
 	m->im.tick = tick;
+	m->im.still = still;
 	m->im.arg = m;
 	if (WITH_READERS && g->hold.held && !g->open)
 		lease_alarm(&g->alarm, g->hold.renewed);

@@ -66,6 +66,16 @@ void lease_after_replace(struct run *r);
 /* Or it was changed, and the copy goes on: what its lock is now is what it was before. */
 int lease_after_change(struct run *r, struct lease *was);
 /*
+ * Without the SR, where hosts share it: has anybody had the lock of a disk since, or can
+ * that not be known?
+ */
+bool lease_has_changed(struct run *r, const struct uuid *vdi, const struct lease *was);
+/*
+ * A disk, r->vdi, is about to change in another way than by being written: where another
+ * host copies it that is over now.
+ */
+int lease_disturb(struct run *r);
+/*
  * Without the SR: has this host the lock that it took when it attached the disk,
  * for reading or, by the request, for writing?  1; 0: it is another's now, or
  * nobody's; -1: it cannot be read.

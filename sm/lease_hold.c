@@ -144,6 +144,34 @@ void lease_let_go(struct run *r, struct lease_hold *h)
 	h->held = false;
 }
 
+bool lease_has_changed(struct run *r, const struct uuid *vdi, const struct lease *was)
+{
+	struct ctx ctx = { .root = r->ctx->root, .dry_run = true };	/* it takes no lock */
+	struct run own = lease_same_sr(r, &ctx);
+	struct lease now;
+	bool changed = r->sr.shared && leases(r) &&
+		       (sr_open(&own.sr, false) || leases(r)->read(&own.sr, vdi, &now) ||
+			now.generation != was->generation);
+
+	sr_close(&own.sr);
+	arena_free(&ctx.arena);
+	return changed;
+}
+
+int lease_disturb(struct run *r)
+{
+	struct lease was = { 0 };
+	int err = r->sr.shared ? lease_before_copy(r, &was) : 0;
+
+	if (err || !r->sr.shared)
+		return err;
+	/* One that is held has been taken since that copy began, or was before, and then there is none. */
+	err = lease_before_replace(r, &was);
+	if (!err)
+		lease_after_replace(r);
+	return err;
+}
+
 int lease_is_ours(struct run *r)
 {
 	struct ctx ctx = { .root = r->ctx->root, .dry_run = true };	/* it takes no lock */

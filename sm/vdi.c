@@ -391,6 +391,11 @@ int do_vdi_resize(struct run *r)
 		/* Its server will want room for all of it, and now it can still be refused. */
 		if (IS_ENABLED(CONFIG_SERVE) && !err && r->held && vdi->at.writable)
 			err = make_room(r, size);
+		/* Nor by its table, where its blocks move: not who merges it, either. */
+		if (IS_ENABLED(CONFIG_GC) && !err)
+			gc_disturb(&r->sr, &vdi->uuid);
+		if (IS_ENABLED(CONFIG_GC) && WITH_READERS && !err)
+			err = lease_disturb(r);
 		if (WITH_CBT && !err && vdi->cbt)
 			err = cbt_resize(&r->sr, &vdi->uuid, size);
 		if (!err)

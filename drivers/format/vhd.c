@@ -404,6 +404,10 @@ static int merge_blocks(const struct image_merge *m, struct vhd_coalesce *c, int
 	*stop = m->tick(m->arg, 0, total);
 	while (!*stop && !err && c->done < c->total) {
 		err = vhd_coalesce_step(c);
+		if (err == -EAGAIN) {
+			*stop = err;
+			return 0;
+		}
 		if (!err && keeps && c->done - c->forgotten >= KEEP_EVERY && c->done < c->total) {
 			err = vhd_coalesce_checkpoint(c);
 			if (!err)
@@ -444,9 +448,13 @@ static int vhd_merge(struct ctx *ctx, const struct image_merge *m)
 
 	if (!err) {
 		err = vhd_coalesce_start(&c, p.child, p.parent, p.parent ? NULL : m->parent, 0);
-		if (!err)
+		if (!err) {
+			c->still = m->still;
+			c->arg = m->arg;
 			err = merge_all(m, c);
-		if (err && !ctx->why[0])
+		}
+		/* Who ends it has said why. */
+		if (err && err != -EAGAIN && !ctx->why[0])
 			fail(ctx, err, "merge the VHD into its parent");
 		vhd_coalesce_free(c);
 	}

@@ -243,6 +243,8 @@ int vhd_coalesce_step(struct vhd_coalesce *c)
 		err = fetch(b);
 	if (err)
 		return err;
+	if (c->still && (err = c->still(c->arg)))
+		return err;
 	ahead = c->next->n_spans && !c->next->whole &&
 		!pthread_create(&c->next->reader, NULL, fetch_ahead, c->next);
 	err = put(c, b);

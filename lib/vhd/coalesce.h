@@ -14,7 +14,9 @@
  * The child is only read.  It goes on to override every sector that is being
  * merged, so a parent half done is never seen through it, and stopping at any
  * point, or dying, costs nothing but doing it again.  Whoever else reads the
- * parent would see it change: that nobody does is for the caller.
+ * parent would see it change: that nobody does is for the caller.  So is that no
+ * block of the child moves, as some do when it grows: what would be read then is
+ * not in it, and would be seen.  Who cannot say so before says it by still().
  *
  * Blocks are taken in the order in which they lie in the parent, new ones
  * last, several in one step, and only sectors that the child has.  While one
@@ -32,6 +34,8 @@ struct vhd_coalesce {
 	uint32_t done, total;		/* blocks */
 	uint64_t sectors;		/* copied so far */
 	uint32_t at_most;		/* blocks of one step; 0: as many as fit */
+	int (*still)(void *arg);	/* or NULL: may what has just been read be written?  0, or what a step returns */
+	void *arg;
 	/* The rest is private. */
 	struct vhd *child, *parent;
 	struct io *raw;

@@ -340,6 +340,23 @@ setup() {
 		is '.locks == []' sm lock list S
 		[ "$(nodes)" -eq 1 ]
 		kept ${U}1
+		# And one that grows shows nothing of what lay in the place of a block that moved.
+		put disk $(for ((i = 0; i < 40; i++)); do echo $((i + 1)):$i; done)
+		sm vdi snapshot disk b >/dev/null
+		put disk 200:38
+		put disk $(for ((i = 0; i < 19; i++)); do echo $((i + 100)):$((i * 2)); done)
+		sm vdi delete b
+		sm gc run S --rate 8M & gc=$!
+		until is '.collectors[0].state == "copying"' sm gc status S 2>/dev/null; do kill -0 $gc; done
+		sm vdi resize disk 100G >/dev/null
+		if wait $gc; then exit 1; fi
+		sm vdi serve disk --read-only --socket "$T/s" & pid=$!
+		until nbdinfo --size "nbd+unix:///?socket=$T/s" >/dev/null 2>&1; do kill -0 $pid; done
+		qemu-io -f raw -r -c "read -P 118 36M 1M" -c "read -P 200 38M 1M" -c "read -P 40 39M 1M" "nbd+unix:///?socket=$T/s" >"$T/read"
+		[[ $(cat "$T/read") != *failed* ]]
+		kill $pid
+		wait $pid
+		clean
 	END
 }
 

@@ -140,7 +140,16 @@ struct stop {
 	struct io *leaf;		/* the child, as a disk that is written now and then */
 	int alone;			/* what is said of it then, when that is an error */
 	unsigned int asked;
+	unsigned int still;		/* it changes while this batch is read; 0: never */
 };
+
+/* What is read of one that changes is not written. */
+static int still(void *arg)
+{
+	struct stop *s = arg;
+
+	return s->still && !--s->still ? -EAGAIN : 0;
+}
 
 static int tick(void *arg, uint64_t done, uint64_t total)
 {
@@ -162,7 +171,7 @@ static int merge(struct io *child, struct io *parent, struct stop *s)
 {
 	struct image_merge m = {
 		.child = child, .parent = parent, .parent_format = format(), .forgets = !s->leaf,
-		.alone = s->leaf ? alone : NULL, .tick = tick, .arg = s,
+		.alone = s->leaf ? alone : NULL, .still = still, .tick = tick, .arg = s,
 	};
 	struct ctx ctx = { 0 };
 	int err = format()->merge(&ctx, &m);
@@ -294,6 +303,30 @@ TEST(vhd_merge_of_a_disk_that_may_be_written)
 		OK(still ? !n : n > 0 && n < BLOCKS);
 		s.left = 0;
 		s.alone = 0;
+		EQ(merge(&c->io, &p->io, &s), 0);
+		gone(c->disk, p->disk);
+		io_close(&c->io);
+		io_close(&p->io);
+	}
+	io_close(child);
+	io_close(parent);
+}
+
+/* A block that moved before it was read: of the batch nothing is written, and those before are whole. */
+TEST(vhd_merge_of_a_disk_that_grows)
+{
+	struct io *child = volume(VHD_DIFF, 2, 1, true), *parent = volume(VHD_DYNAMIC, 1, 0, false);
+	struct vhd *v = NULL;
+
+	for (unsigned int at = 1; at < 3; at++) {
+		struct cached *c = cached(child, 0), *p = cached(parent, 0);
+		struct stop s = { .still = at, .leaf = &c->io };
+
+		EQ(merge(&c->io, &p->io, &s), -EAGAIN);
+		EQ(s.asked, 0);
+		EQ(vhd_open(&v, p->disk, 0), 0);
+		OK(at == 1 ? !vhd_allocated(v) : vhd_allocated(v) > 0 && vhd_allocated(v) < BLOCKS);
+		vhd_close(v);
 		EQ(merge(&c->io, &p->io, &s), 0);
 		gone(c->disk, p->disk);
 		io_close(&c->io);
