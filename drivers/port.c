@@ -290,6 +290,13 @@ int port_fail(struct sr *sr, const struct vdi *vdi, int *lock)
 	lock_drop(lock);
 	if (!err)
 		err = dm_resume(ctl, dm_by_name(d.name), DM_NO_FLUSH, NULL);	/* commit */
+	/* Without the lock a server may have loaded its own in the place of ours; the next look is soon. */
+	if (!err)
+		err = dm_table(ctl, dm_by_name(d.name), false, &sr->ctx->arena, &now);
+	if (err == -ENXIO)
+		return 0;
+	if (!err && (!now.n || strcmp(now.target[0].type, all.type)))
+		err = -EAGAIN;
 	return err ? fail(sr->ctx, err, "let %s fail", d.name) : 1;
 }
 

@@ -288,12 +288,16 @@ static int finish(struct gc_look *k, struct merge *m)
 
 /* --- a leaf forgets ------------------------------------------------------------------------ */
 
-/* Whoever writes it again needs so much space that it would not have needed before. */
-static bool may_forget(struct gc_look *k)
+/*
+ * Whoever writes it again needs so much space that it would not have needed before; and what was forgotten is in the
+ * file until it is merged, so often that once is enough.
+ */
+static bool may_forget(struct gc_look *k, const struct vdi *vdi)
 {
 	struct sr_info info = { 0 };
 
-	return !layout_of(k)->stat(&k->run.sr, &info) && info.size - info.used >= k->g->st.done;
+	return vdi->physical_size / 2 < vdi->virtual_size &&
+	       !layout_of(k)->stat(&k->run.sr, &info) && info.size - info.used >= k->g->st.done;
 }
 
 /* Nobody may attach it until this returns, here by the SR's lock, elsewhere by its own. */
@@ -305,7 +309,7 @@ static int change_leaf(struct gc_look *k, struct merge *m, int (*fn)(void *arg, 
 
 	if (WITH_READERS && !err)
 		err = gc_hold(k);
-	if (err || !may_forget(k))
+	if (err || !may_forget(k, vdi))
 		return err;
 	k->run.vdi = *vdi;
 	err = WITH_LOCKS ? lease_before_replace(&k->run, &m->lease) : 0;
