@@ -264,8 +264,8 @@ setup() {
 		cp -a . "$T/before"
 		start=$(date +%s%N)
 		sm gc run S --rate 30M & gc=$!
-		parts
-		is '.collectors[0] | .total == 62914560 and .state == "copying" and (.parts | all(.action == "leaf" and .total == 20971520) and (map(.vdi) | unique | length == 3))' sm gc status S
+		until is '.collectors[0] | .total == 62914560 and .state == "copying" and (.parts | all(.action == "leaf" and .total == 20971520) and
+			(map(.vdi) | unique | length == 3))' sm gc status S 2>"$T/said"; do kill -0 $gc || { cat "$T/said"; exit 1; }; done
 		wait $gc
 		[ $(($(date +%s%N) - start)) -gt 900000000 ]
 		[ "$(nodes)" -eq 3 ]

@@ -53,7 +53,8 @@ setup() {
 		cp -a . "$T/before"
 		sm sr check S --json >"$T/found" || [ $? -eq 6 ]
 		jq -e '(.problems | length) >= 8 and has("backup") == false' "$T/found"
-		status=0; strace -f -y -o "$T/calls" sm sr check S --repair >"$T/said" || status=$?
+		# A sanitizer that looks for leaks does not work under strace.
+		status=0; ASAN_OPTIONS=detect_leaks=0 strace -f -y -o "$T/calls" sm sr check S --repair >"$T/said" || status=$?
 		[ $status -eq 0 ]
 		at=$(sed -n 's/^kept: //p' "$T/said")
 		[ "$at" = "$KEPT/$sr.before-repair" ]
