@@ -126,8 +126,9 @@ static bool take_turn(struct client *c, struct task *t, bool *kept)
 
 	if (!*kept)
 		pthread_mutex_lock(&n->in);
-	ok = !n->over && session_next(n, t);
-	n->over |= !ok;
+	ok = !__atomic_load_n(&n->over, __ATOMIC_ACQUIRE) && session_next(n, t);
+	if (!ok)
+		__atomic_store_n(&n->over, true, __ATOMIC_RELEASE);
 
 	/* Somebody should be reading while this thread works; without, we go on one by one. */
 	pthread_mutex_lock(&s->lock);
@@ -159,8 +160,11 @@ static void *work(void *arg)
 		c->session.over = session_hello(&c->session) != 1;
 	}
 	while (take_turn(c, &t, &kept))
-		if (!session_do(&c->session, &t))
+		if (!session_do(&c->session, &t)) {
+			/* What came before the end can still be read, and is as late. */
+			__atomic_store_n(&c->session.over, true, __ATOMIC_RELEASE);
 			shutdown(c->session.fd, SHUT_RDWR);
+		}
 	free(buf);
 	leave(c);
 	return NULL;

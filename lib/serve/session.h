@@ -19,7 +19,7 @@ struct session {
 	pthread_mutex_t in;	/* held by the thread that reads */
 	uint8_t ahead[16384];	/* what was read and not yet understood */
 	size_t at, n;
-	bool over;		/* nothing more will be read; set under in */
+	bool over;		/* nothing more will be read */
 
 	pthread_mutex_t out;	/* held by the thread that writes an answer */
 	unsigned int busy;	/* requests that were read and whose answer has not begun */

@@ -63,3 +63,44 @@ TEST(serve_late_writes_are_not_done_for_who_has_gone)
 {
 	EQ(after(true), 0);
 }
+
+#define MANY	40u
+
+/* More of them than there are threads: those that nobody had read yet are as late. */
+TEST(serve_late_writes_that_wait_unread_are_not_done_either)
+{
+	struct { struct nbd_request_disk rq; uint8_t data[LEN]; } ask;
+	char path[] = "./late.XXXXXX";
+	struct image *im = NULL;
+	struct server *s;
+	struct disk *d;
+	struct io *io;
+	uint8_t got;
+	int ends[2], fd = mkstemp(path);
+
+	OK(fd >= 0 && !unlink(path) && !ftruncate(fd, MANY * LEN));
+	EQ(io_from_fd(&io, fd, IO_RDWR), 0);
+	EQ(image_open(&im, io, IMAGE_RAW, IMAGE_RDWR, NULL, NULL), 0);
+	disk_open(&d, im);
+	server_start(&s, d, "late");
+	EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	EQ(server_add(s, ends[0], false), 0);
+	EQ(disk_pause(d, 1000, true), 0);
+	memset(ask.data, 7, LEN);
+	for (unsigned int i = 0; i < MANY; i++) {
+		struct nbd_request rq = { .type = NBD_WRITE, .at = i * LEN, .len = LEN };
+
+		nbd_request_encode(&rq, &ask.rq);
+		EQ(write(ends[1], &ask, sizeof(ask)), (ssize_t)sizeof(ask));
+	}
+	nanosleep(&(struct timespec){ 1, 300000000 }, NULL);
+	shutdown(ends[1], SHUT_RDWR);
+	disk_go_on(d);
+	server_stop(s);
+	for (unsigned int i = 0; i < MANY; i++) {
+		EQ(disk_read(d, i * LEN, &got, 1), 0);
+		EQ(got, 0);
+	}
+	EQ(disk_close(d), 0);
+	close(ends[1]);
+}
