@@ -47,6 +47,7 @@ struct worker {
 
 	enum { RUNNING, PAUSED, OPENING } state;
 	bool kept;			/* PAUSED: with its images */
+	int heir;			/* 1: a dead one may have left what nobody has flushed yet; or why that failed */
 	int boss;			/* who has it paused, or waits to hear of it; -1 */
 	bool asked;			/* it has said "resume" */
 	uint64_t held;			/* not RUNNING: since when */
@@ -100,6 +101,20 @@ static int find_image(struct worker *w, struct sr *sr, struct image **im)
 	if (IS_ENABLED(CONFIG_CBT) && writable)
 		err = cbt_begin(sr, &vdi, &w->k->shared->cbt);
 	return err ? err : chain_open(sr, &vdi, CHAIN_DIRECT | (writable ? CHAIN_WRITE | CHAIN_GROWS : 0), im);
+}
+
+/*
+ * What a dead one had acknowledged may be in an image that is a parent by now, which no flush
+ * of the disk reaches.
+ */
+static int flush_all(struct worker *w, const struct image *im)
+{
+	for (size_t i = 0; w->heir > 0 && w->k->writable && i < im->n; i++)
+		if (im->levels[i].io->fd >= 0 && fdatasync(im->levels[i].io->fd))
+			w->heir = -errno;	/* for good: the kernel tells it once */
+	if (w->heir > 0)
+		w->heir = 0;
+	return w->heir;
 }
 
 struct sr nbd_same_sr(const struct sr *was, struct ctx *ctx)
@@ -161,7 +176,10 @@ static int open_again(struct worker *w, struct ctx *ctx)
 		err = nbd_lock_check(w->k, &sr);
 	if (!err)
 		err = find_image(w, &sr, &im);
-	if (!err) {
+	if (!err && (err = flush_all(w, im))) {
+		image_close(im);
+		fail(ctx, err, "flush what was written before");
+	} else if (!err) {
 		track(w->k, w->d);
 		err = disk_resume(w->d, im, w->k->writable ? &w->k->shared->notes : NULL);
 		if (err)
@@ -232,6 +250,11 @@ static int use_all(struct worker *w, struct chain *c)
 	err = chain_again(c, &im);
 	if (err)
 		return err;
+	err = flush_all(w, im);
+	if (err) {
+		image_close(im);
+		return err;
+	}
 	track(w->k, w->d);
 	return disk_resume(w->d, im, w->k->writable ? &w->k->shared->notes : NULL);
 }
@@ -607,6 +630,7 @@ int nbd_work(struct nbd_disk *k, int *ends, size_t n_ends)
 	}
 	chain_drop(&k->chain);		/* there are copies; who pauses us wants all of them closed */
 	w.held = clock_now_mono();
+	w.heir = !first;
 	w.hybrid.vdi = &k->vdi->uuid;
 	w.hybrid.disk = w.d;
 	/* Past us go full blocks, or went, what a dead one had not flushed, or who had the disk before. */
