@@ -276,7 +276,8 @@ static int still_alive(struct ctx *ctx, void *arg)
 	const struct transport *t = __atomic_load_n(&w->transport, __ATOMIC_ACQUIRE);
 	bool patient = may_wait(w);
 
-	if (!w->began)
+	/* Anew after each copy: what comes after one that took long is no longer at work than that. */
+	if (!w->began || w->seen)
 		w->began = clock_now_mono();
 	if (!w->seen && clock_now_mono() - w->began > LOOK_PATIENCE)
 		return fail_say(ctx, -E_DEADLINE, "it has copied nothing, and is at work for half an hour");
