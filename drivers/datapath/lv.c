@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch/blk.h"
 #include "arch/clock.h"
 #include "arch/dm.h"
 #include "drivers/datapath.h"
@@ -230,10 +231,29 @@ static int refresh(struct sr *sr, const struct vdi *vdi, struct attachment *at)
 	return err ? err : put(sr, &map, vdi, at->writable, at);
 }
 
-/* The volume itself is what its server has open. */
+/*
+ * The volume itself is what its server has open, and not alone, since it was opened beside
+ * the port: nobody else may have it in a table when it becomes another's image.
+ */
 static int give_way(struct sr *sr, const struct vdi *vdi)
 {
-	return 0;
+	struct volume_map map = { 0 };
+	const char **holders;
+	struct dm_info info;
+	size_t n = 0;
+	_close_ int ctl = dm_open();
+	int err = ctl < 0 ? 0 : map_of(sr, vdi, &map);
+
+	if (ctl < 0 || err)
+		return err;
+	err = dm_info(ctl, dm_by_uuid(map.uuid), &info);
+	if (!err)
+		err = blk_holders(info.dev, &sr->ctx->arena, &holders, &n);
+	if (err == -ENXIO || err == -ENODEV)
+		return 0;
+	if (!err && n)
+		return fail_say(sr->ctx, -E_VDI_IN_USE, "%s is in use by %s", map.volume, holders[0]);
+	return err ? fail(sr->ctx, err, "see who has %s", map.volume) : 0;
 }
 
 static const struct datapath lv = {
