@@ -121,6 +121,8 @@ static int turn(struct gc *g)
 		err = gc_look_plan(&k);
 	if (WITH_READERS && !err && k.plan.n_todo)
 		err = gc_hold(&k);
+	if (WITH_JOBS && g->share)
+		gc_jobs_renewed(g);
 	if (err || !k.plan.n_todo)
 		return gc_look_close(&k, err);
 	s = k.plan.v[0];

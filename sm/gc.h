@@ -195,6 +195,8 @@ void gc_jobs_begin(struct gc *g);
 bool gc_is_job(struct gc_look *k, const struct gc_step *s);
 int gc_job_start(struct gc *g, const struct gc_step *s);
 bool gc_jobs_busy(const struct gc *g);
+/* They hear that the collector's lock has been renewed. */
+void gc_jobs_renewed(struct gc *g);
 /* One that has ended, its errors in the request: 1; 0: none has. */
 int gc_job_take(struct gc *g, struct gc_job *job);
 /* The same, by then (0 = never), or half a minute.  An error: all are to stop. */

@@ -56,11 +56,12 @@ bool gc_is_others(const struct gc_look *k, const struct vdi *vdi, const struct u
 	const struct vdi *root = root_of(&k->l, vdi);
 	bool found = false;
 
+	/* Whatever has become of the trees since, or of a disk that is not in the list: theirs is theirs. */
+	for (const struct gc_job *j = g->share->jobs; j < g->share->jobs + GC_JOBS; j++)
+		if (j != g->me && j->pid && (uuid_equal(&j->vdi, uuid) || uuid_equal(&j->parent, uuid)))
+			return true;
 	for (size_t i = 0; i < k->n_trees; i++)
 		found = found || k->trees[i] == root;
-	/* A journal may be of a disk that is not in the list. */
-	for (size_t i = 0; !g->me && !vdi && i < GC_JOBS; i++)
-		found = found || (g->share->jobs[i].pid && uuid_equal(&g->share->jobs[i].vdi, uuid));
 	return g->me ? !found : found;
 }
 
@@ -145,7 +146,7 @@ void gc_jobs_begin(struct gc *g)
 		g->share->due = clock_now_mono();
 }
 
-static void note_lock(struct gc *g)
+void gc_jobs_renewed(struct gc *g)
 {
 	__atomic_store_n(&g->share->renewed, g->hold.renewed, __ATOMIC_RELEASE);
 }
@@ -165,12 +166,12 @@ int gc_job_start(struct gc *g, const struct gc_step *s)
 		.action = s->action, .vdi = s->vdi, .parent = s->parent, .need = s->need, .copy = s->copy,
 		.total = s->copy,
 	};
-	note_lock(g);
+	gc_jobs_renewed(g);
 	pid = proc_fork();
 	if (!pid)
 		work(g, j);
 	if (pid < 0)
-		return fail(g->r->ctx, (int)pid, "start a process for VDI %s", s->vdi.s);
+		return fail(g->r->ctx, pid == -EAGAIN ? -EBUSY : (int)pid, "start a process for VDI %s", s->vdi.s);
 	j->pid = pid;
 	logf_info(g->r->ctx, "gc: VDI %s: process %d merges it", s->vdi.s, (int)pid);
 	return 0;
@@ -271,7 +272,7 @@ int gc_jobs_wait(struct gc *g, uint64_t until, struct gc_job *job)
 		gc_tell(g, "copying");
 		clock_sleep(POLL);
 		err = WITH_READERS ? lease_hold_on(g->r, &g->hold) : 0;
-		note_lock(g);
+		gc_jobs_renewed(g);
 		if (!err)
 			err = gc_must_stop(g);
 	}

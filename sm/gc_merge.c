@@ -61,6 +61,8 @@ static int may_go_on(struct gc *g)
 		err = WITH_JOBS && g->me ? gc_job_hold_on(g) : lease_hold_on(g->r, &g->hold);
 		if (!err && g->hold.renewed != before)
 			lease_alarm(&g->alarm, g->hold.renewed);
+		if (WITH_JOBS && g->share && !g->me)
+			gc_jobs_renewed(g);
 	}
 	return err ? err : gc_must_stop(g);
 }
@@ -149,7 +151,7 @@ static int run_merge(struct ctx *ctx, struct merge *m, const struct format *f)
 	if (WITH_READERS)
 		clock_alarm(&g->alarm, 0);
 	watch_copying(g->r->ctx, 0);
-	g->st.copied += g->st.done;
+	g->st.copied += m->done;
 	if (IS_ENABLED(CONFIG_FRONT_CLI) && !busy(g))
 		progress_end(&g->progress);
 	return err;
