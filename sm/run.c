@@ -478,6 +478,10 @@ int sm_run(struct ctx *ctx, struct request *rq, struct reply *rp)
 			 rq->vdi ? rq->vdi : "-");
 	err = run_row(&r);
 	sr_close(&r.sr);
+	for (size_t i = 0; IS_ENABLED(CONFIG_SECCOMP_SANDBOX) && i < r.n_ready; i++) {
+		r.ready[i].reached = NULL;	/* the others of it have been copies */
+		sr_close(&r.ready[i]);
+	}
 	lock_drop(&r.vdi_lock);
 	lock_drop(&r.sr_lock);
 	if (IS_ENABLED(CONFIG_SERVE) && r.held) {

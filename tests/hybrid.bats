@@ -20,6 +20,7 @@ teardown_file() {
 setup() {
 	load helpers/lab
 	load helpers/sm
+	load helpers/dm
 	needs SR_FILE SR_LVM DATAPATH_HYBRID FRONT_CLI
 }
 
