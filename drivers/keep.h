@@ -64,6 +64,11 @@ struct keep_ops {
 	int (*keep)(struct sr *sr, struct keep *k, const struct vdis *l);
 	/* Open what was kept under a name, at that size.  NULL: it goes, and io stays NULL. */
 	int (*kept)(struct sr *sr, const char *name, const uint64_t *size, struct io **io);
+	/*
+	 * Before anything is written: is it as long as a repair may have left it?  One
+	 * that has grown since holds what nobody kept: -E_VDI_LOAD.
+	 */
+	int (*fits)(struct sr *sr, const char *name, uint64_t size);
 };
 extern const struct keep_ops dir_backup, lvm_backup;
 

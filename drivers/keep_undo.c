@@ -135,6 +135,9 @@ int keep_undo(struct sr *sr, const char *path)
 			err = -E_SHORT;
 	if (!err && sum != bytes->size)
 		err = -E_SHORT;
+	for (size_t i = 0; !err && i < n; i++)
+		if (v[i].there)
+			err = sr->type->layout->backup->fits(sr, v[i].name, v[i].size);
 	if (err)
 		return fail(sr->ctx, err, "%s", path);
 	for (size_t i = 0; i < n && !err; from += v[i].len, i++)

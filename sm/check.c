@@ -9,6 +9,7 @@
 #include "sm/core.h"
 #include "sm/gc.h"
 #include "sm/keep.h"
+#include "sm/lease.h"
 #include "sm/snapshot.h"
 #include "sm/tree.h"
 
@@ -77,6 +78,9 @@ static int check(struct run *r, bool repair, struct vdis *l)
 	struct sr *sr = &r->sr;
 	int err = sr_vdis(sr, l);
 
+	/* What another host writes is as it should be, too. */
+	if (WITH_LOCKS && !err && repair && sr->shared)
+		err = lease_mark_elsewhere(sr, l);
 	if (IS_ENABLED(CONFIG_SNAPSHOTS) && !err)
 		err = check_vdis(r, repair, l);
 	if (WITH_CBT && !err && cbt_can(sr))
@@ -107,10 +111,10 @@ int do_sr_check(struct run *r)
 	bool repair = r->rq->repair && !r->ctx->dry_run;
 	int err = 0;
 
-	if (WITH_BACKUP && r->rq->undo)
-		return keep_put_back(r);
-	if (IS_ENABLED(CONFIG_GC) && repair)
+	if (IS_ENABLED(CONFIG_GC) && (repair || (WITH_BACKUP && r->rq->undo && !r->ctx->dry_run)))
 		err = gc_quiet(r);
+	if (WITH_BACKUP && r->rq->undo)
+		return err ? err : keep_put_back(r);
 	if (!err)
 		err = WITH_BACKUP && repair ? check_and_keep(r, &l) : check(r, repair, &l);
 

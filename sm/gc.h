@@ -116,7 +116,8 @@ struct gc {
 	struct run *r;		/* whose SR is bound and not open */
 	int active, running;	/* locks */
 	struct lease_hold hold;	/* the collector's among hosts */
-	struct clock_alarm alarm;	/* ends us when that is lost while we write */
+	struct clock_alarm alarm;	/* ends us when that is lost while we write, … */
+	uint64_t armed;			/* … of what was written then: hold.renewed */
 	bool open;		/* the SR is, while data is copied */
 	bool detached;		/* nobody waits for us */
 	bool signalled;		/* to stop */

@@ -48,19 +48,25 @@ struct merge {
 	struct lease lease;	/* of the disk, as it was then */
 };
 
+static void arm(struct gc *g)
+{
+	g->armed = g->hold.renewed;
+	lease_alarm(&g->alarm, g->armed);
+}
+
 /*
  * That we live, to other hosts; else we end before one of them goes on with what we
  * write to.  And nobody wants us to stop.
  */
 static int may_go_on(struct gc *g)
 {
-	uint64_t before = g->hold.renewed;
 	int err = 0;
 
 	if (WITH_READERS && !g->open) {
 		err = WITH_JOBS && g->me ? gc_job_hold_on(g) : lease_hold_on(g->r, &g->hold);
-		if (!err && g->hold.renewed != before)
-			lease_alarm(&g->alarm, g->hold.renewed);
+		/* Also what was renewed while the SR was looked at: alone(). */
+		if (!err && g->hold.held && g->hold.renewed != g->armed)
+			arm(g);
 		if (WITH_JOBS && g->share && !g->me)
 			gc_jobs_renewed(g);
 	}
@@ -146,7 +152,7 @@ static int run_merge(struct ctx *ctx, struct merge *m, const struct format *f)
 	m->im.still = still;
 	m->im.arg = m;
 	if (WITH_READERS && g->hold.held && !g->open)
-		lease_alarm(&g->alarm, g->hold.renewed);
+		arm(g);
 	err = f->merge(ctx, &m->im);
 	if (WITH_READERS)
 		clock_alarm(&g->alarm, 0);

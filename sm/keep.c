@@ -12,6 +12,7 @@
 #include "lib/log.h"
 #include "sm/cbt.h"
 #include "sm/keep.h"
+#include "sm/lease.h"
 #include "sm/state.h"
 
 #define TRIES	1000u
@@ -126,10 +127,27 @@ int keep_before(struct run *r, const struct vdis *l)
 	return 0;
 }
 
+/* On other hosts, too. */
+static int find_attached(struct run *r, struct uuid *vdi)
+{
+	struct vdis l = { 0 };
+	int err = state_any(&r->sr, vdi);
+
+	if (err || vdi->s[0] || !WITH_LOCKS || !r->sr.shared)
+		return err;
+	err = sr_vdis(&r->sr, &l);
+	if (!err)
+		err = lease_mark_elsewhere(&r->sr, &l);
+	for (size_t i = 0; i < l.n && !err && !vdi->s[0]; i++)
+		if (l.v[i].at.attached)
+			*vdi = l.v[i].uuid;
+	return err;
+}
+
 int keep_put_back(struct run *r)
 {
 	struct uuid vdi;
-	int err = state_any(&r->sr, &vdi);
+	int err = find_attached(r, &vdi);
 
 	if (!err && vdi.s[0]) {
 		hint(r->ctx, "sm vdi detach %s", vdi.s);

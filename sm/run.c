@@ -478,8 +478,9 @@ int sm_run(struct ctx *ctx, struct request *rq, struct reply *rp)
 			 rq->vdi ? rq->vdi : "-");
 	err = run_row(&r);
 	sr_close(&r.sr);
+	/* Whoever reads what we say may take his time.  The others of it have been copies. */
 	for (size_t i = 0; IS_ENABLED(CONFIG_SECCOMP_SANDBOX) && i < r.n_ready; i++) {
-		r.ready[i].reached = NULL;	/* the others of it have been copies */
+		r.ready[i].reached = NULL;
 		sr_close(&r.ready[i]);
 	}
 	lock_drop(&r.vdi_lock);

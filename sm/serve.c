@@ -84,7 +84,7 @@ static _Noreturn void give_up(struct run *r, const char *path)
 /* Clients come and go until somebody wants us to end. */
 static int answer_clients(struct run *r, struct server *s, int fd, int signals, const char *path)
 {
-	bool shared = IS_ENABLED(CONFIG_SHARED_SR) && lease_is_shared(r), had = false;
+	bool shared = IS_ENABLED(CONFIG_SHARED_SR) && lease_is_shared(r), had = r->rq->writable;
 	uint64_t due = clock_now_mono();
 	int client, err, has;
 
@@ -97,7 +97,7 @@ static int answer_clients(struct run *r, struct server *s, int fd, int signals, 
 		if (!shared || clock_left(due))
 			continue;
 		has = WITH_READERS ? lease_is_ours(r) : -1;
-		if (!has && had)		/* of an SR that is read-only nobody ever had one */
+		if (!has && had)		/* to read an SR that is read-only nobody ever had one */
 			give_up(r, path);
 		had = had || has > 0;
 		due = clock_now_mono() + LOOK_EVERY;

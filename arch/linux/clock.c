@@ -43,6 +43,11 @@ void clock_alarm(struct clock_alarm *a, unsigned int seconds)
 {
 	const struct itimerspec t = { .it_value = { .tv_sec = (time_t)seconds } };
 
+	if (a->made && !seconds) {		/* one for each would be left in a process that lives long */
+		syscall(SYS_timer_delete, a->timer);
+		a->made = false;
+		return;
+	}
 	if (!a->made && seconds)
 		a->made = !syscall(SYS_timer_create, CLOCK_BOOTTIME, NULL, &a->timer);
 	if (!a->made || syscall(SYS_timer_settime64, a->timer, 0, &t, NULL))

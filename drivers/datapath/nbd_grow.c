@@ -65,9 +65,14 @@ static int grow(struct nbd_disk *k, struct ctx *ctx, uint64_t held, uint64_t *si
 		err = nbd_lock_check(k, &sr);
 	if (!err)
 		err = sr.type->layout->find(&sr, &k->vdi->uuid, &vdi);
-	if (!err)
+	if (!err) {
 		err = vdi.hidden ? -E_VDI_HIDDEN : sr.type->layout->volume_grow(&sr, &vdi, held, size);
+		/* The SR's lock was broken, not the disk's. */
+		err = err == -E_NOT_LOCKED ? -EAGAIN : err;
+	}
 	sr_close(&sr);
+	if (IS_ENABLED(CONFIG_SHARED_SR))
+		clock_alarm(&sr.alarm, 0);
 	return err;
 }
 

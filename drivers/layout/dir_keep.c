@@ -16,6 +16,8 @@
 #include "lib/file.h"
 #include "lib/io.h"
 
+#define FOOTER_MOST	((uint64_t)64 << 10)
+
 /* Links, and what is no file, hold nothing of ours. */
 static int keep_one(struct sr *sr, struct keep *k, int dir, const char *file, const char *name)
 {
@@ -56,12 +58,10 @@ static int keep_leftovers(struct sr *sr, struct keep *k)
 
 	if (!d)
 		return fail(sr->ctx, -errno, "read the directory");
-	while (!err && (e = dir_next(d, &seen))) {
+	while (!err && (e = dir_next(d, &seen)))
 		if (dir_is_leftover(sr, e->d_name))
 			err = keep_one(sr, k, sr->dir, e->d_name, e->d_name);
-		errno = 0;
-	}
-	return err;
+	return err || !errno ? err : dir_ended(sr);
 }
 
 /* Who is to be marked as hidden gets a record for it, too. */
@@ -140,4 +140,19 @@ static int kept(struct sr *sr, const char *name, const uint64_t *size, struct io
 	return err || (*io)->size == *size ? err : io_resize(*io, *size);
 }
 
-const struct keep_ops dir_backup = { .keep = keep, .kept = kept };
+/* A repair makes a file longer by a footer at most. */
+static int fits(struct sr *sr, const char *name, uint64_t size)
+{
+	_close_ int dir = -1;
+	const char *file;
+	struct stat st;
+	int err = place(sr, name, &dir, &file);
+
+	if (err || fstatat(dir, file, &st, AT_SYMLINK_NOFOLLOW))
+		return err == -ENOENT ? 0 : err;
+	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size <= size + FOOTER_MOST)
+		return 0;			/* kept() says what else is wrong with it */
+	return fail_say(sr->ctx, -E_VDI_LOAD, "%.128s has grown since: what was written would be lost", name);
+}
+
+const struct keep_ops dir_backup = { .keep = keep, .kept = kept, .fits = fits };

@@ -60,6 +60,9 @@ static int give(struct sr *sr, struct lvhd *h, struct lvm_lv *lv, const struct v
 	to = can_have(h, lv, want);
 	if (to <= now)		/* one that has been attached can be read, and what it holds be written */
 		return used && want > now ? -E_LVM_NO_SPACE : 0;
+	/* A server has died, or was left alone in a pause: the next one asks as soon as it has it open. */
+	if (!used && h->in_use(h->arg, lv) >= LVHD_ACTIVE)
+		return 0;
 	err = used ? lvhd_grow_used(h, lv, to) : lvhd_grow(h, lv, to);
 	if (!err)
 		err = lvm_commit_now(sr, used ? "vdi grow" : "vdi attach");	/* commit */
@@ -73,7 +76,8 @@ int lvhd_volume_grow(struct sr *sr, const struct vdi *vdi, uint64_t held, uint64
 	struct lvhd h;
 	int err;
 
-	if (!lvhd_grows(sr) || strcmp(vdi->format, "vhd"))
+	/* Who asks has no more than he was left: whatever dconf said when he was started. */
+	if ((!used && !lvhd_grows(sr)) || strcmp(vdi->format, "vhd"))
 		return used ? -E_UNSUPPORTED : lvhd_volume_inflate(sr, vdi);
 	err = lv ? lvhd_begin(sr, &vdi->uuid, &h) : fail(sr->ctx, -E_VDI_MISSING, "%s", vdi->volume);
 	if (err)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What sr check --repair may overwrite of a VG, beside the images: its metadata, and MGT. */
 #include <errno.h>
+#include <string.h>
 
 #include "drivers/keep.h"
 #include "drivers/layout/lvhd.h"
@@ -58,4 +59,15 @@ static int kept(struct sr *sr, const char *name, const uint64_t *size, struct io
 	return fail_say(sr->ctx, -E_VDI_MISSING, "the volume is not there, or smaller than it was");
 }
 
-const struct keep_ops lvm_backup = { .keep = keep, .kept = kept };
+/* A footer of another end would go into the middle.  MGT grows with its first lock, behind what is kept. */
+static int fits(struct sr *sr, const char *name, uint64_t size)
+{
+	const struct lvm_vg *vg = lvm_of(sr)->vg;
+	const struct lvm_lv *lv = lvm_lv_find(vg, name);
+
+	if (!lv || !strcmp(name, MGT_NAME) || lvm_lv_bytes(vg, lv) <= size)
+		return 0;
+	return fail_say(sr->ctx, -E_VDI_LOAD, "%.128s has grown since: what was written would be lost", name);
+}
+
+const struct keep_ops lvm_backup = { .keep = keep, .kept = kept, .fits = fits };
