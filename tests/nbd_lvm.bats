@@ -194,6 +194,9 @@ growing() {
 			at=$to; [ $s = 0 ] || break
 			died=$((died + 1)); wait_worker $w; judged
 		done
-		[ $s = 1 ]; [ $died -gt 0 ]; have_blocks 1 2 $at; sm vdi detach v; quiet; judged; image_is_sound
+		[ $s = 1 ]; [ $died -gt 0 ]; have_blocks 1 2 $at
+		# What is flushed and wants more room than there is does not keep the next server from opening it.
+		judge sync $D; w=$(worker); kill -9 $w; wait_worker $w; have_blocks 1 2 $at; to=$((at + 40)); touch_blocks 1 $at $to; at=$to
+		have_blocks 1 2 $at; sm vdi detach v; quiet; judged; image_is_sound
 		sm vdi attach v; have_blocks 1 2 $at; sm vdi detach v' 180
 }
