@@ -86,6 +86,12 @@ setup() {
 		[ "$(sm sr check S --repair --backup "$T/here" --json | jq -r .backup)" = "$T/here" ]
 		sm sr check S --undo "$T/here"
 		diff -r --exclude tmp . "$T/before"
+		# What has been written since is worth more.
+		at=$(sm sr check S --repair --json | jq -r .backup)
+		truncate -s +2M ${U}3.vhd
+		cp -a . "$T/used"
+		fails 6 '*has grown since: what was written would be lost*' sm sr check S --undo "$at"
+		diff -r --exclude tmp . "$T/used"
 	END
 }
 
