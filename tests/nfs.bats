@@ -271,6 +271,36 @@ lie() {
 	guest_ok 'sm sr attach n && sm sr destroy n'
 }
 
+@test "who writes to a disk waits for a silent server where that is wanted, and else is told" {
+	for how in hard soft; do
+		create 3 options=$how,timeo=10,retrans=1
+		guest_ok 'sm vdi create r --sr n --size 4M --format raw && sm vdi attach r' >/dev/null
+		dev=${lines[-1]}
+		server silent
+		guest_ok "rm -f /tmp/wrote; (s=0; head -c 1048576 /dev/zero | tr '\0' '\7' | dd of=$dev bs=64k iflag=fullblock oflag=direct conv=fsync 2>/dev/null || s=\$?
+			echo \$s >/tmp/wrote.new; mv /tmp/wrote.new /tmp/wrote) >/dev/null 2>&1 &"
+		[ $how = hard ] || guest_ok -t 90 'until [ -e /tmp/wrote ]; do sleep 0.2; done; [ "$(cat /tmp/wrote)" != 0 ]'
+		[ $how = soft ] || guest_ok 'sleep 10; [ ! -e /tmp/wrote ]'
+		server talk
+		[ $how = soft ] || guest_ok -t 90 "until [ -e /tmp/wrote ]; do sleep 0.2; done; [ \"\$(cat /tmp/wrote)\" = 0 ]
+			[ \"\$(head -c 1048576 $dev | md5sum)\" = \"\$(head -c 1048576 /dev/zero | tr '\0' '\7' | md5sum)\" ]"
+		guest_ok -t 90 'sm vdi detach r; sm vdi delete r && sm sr destroy n' >/dev/null
+	done
+}
+
+@test "the lock of a disk, as it was asked for in 2007" {
+	create 4.2
+	guest_ok "sm vdi create v --sr n --size 4M"
+	V=${lines[-1]}
+	guest_ok "d='<dconf><server>10.77.0.2</server><serverpath>/pool</serverpath><nfsversion>4.2</nfsversion></dconf>'
+		sm vdi_lock -t nfs -d \"\$d\" $A $V FALSE host1:dom3
+		s=0; sm vdi_lock -t nfs -d \"\$d\" $A $V FALSE host2:dom9 || s=\$?; [ \$s = 103 ]
+		sm vdi_lock -t nfs -d \"\$d\" $A $V TRUE host2:dom9
+		s=0; sm vdi_unlock -t nfs -d \"\$d\" $A $V FALSE host1:dom3 || s=\$?; [ \$s = 37 ]
+		sm lock show $V | grep host2:dom9
+		sm vdi_unlock -t nfs -d \"\$d\" $A $V FALSE host2:dom9; sm vdi delete v && sm sr destroy n"
+}
+
 @test "a server that goes while a verb is at work: it is given up in seconds, and done again later" {
 	create 4.1
 	guest_ok 'sm vdi create d --sr n --size 64M --format vhd && dev=$(sm vdi attach d)
