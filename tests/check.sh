@@ -158,7 +158,8 @@ if [ -n "${LONG:-}" ]; then
 	needs turns bats && STEPS=2000 stage turns lab musl tests/lvm_turns.bats
 	needs ring bats && SECS=120 stage ring lab musl tests/lvm_ring.bats
 	needs hosts bats && TURNS=40 stage hosts lab musl tests/nfs_hosts.bats
-	needs churn bats && CHURN_STEPS=40 CHURN_OPS=3000 stage churn lab musl tests/churn.bats
+	needs doors bats && LAB_SR_TYPE=nfs stage doors lab musl tests/sr.bats
+	needs churn bats && CHURN_PLACES='file xfs 4096 nfs' CHURN_FS='ext4 xfs' CHURN_STEPS=40 CHURN_OPS=3000 stage churn lab musl tests/churn.bats
 	needs trees bats && GC_STEPS=400 SM=$O/musl/bin/sm stage trees bats --tap -f "random trees" tests/host/gc.bats
 	needs trees-lvm bats && GC_STEPS=100 GC_DEPTH=24 GC_SECONDS=7200 stage trees-lvm lab musl tests/live.bats
 	needs fuzz clang && stage fuzz tests/fuzz/fuzz.sh "$O/fuzz" "${FUZZ_SECONDS:-120}"
