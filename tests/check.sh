@@ -186,7 +186,7 @@ lab_files() { printf 'tests/%s.bats\n' live nfs lvhd lvm_host sr nfs_hosts lvm_t
 needs lab bats && stage lab lab musl $(lab_files)
 # UBSan looks at how we compute, not at when we die or what a table of the kernel's says: few of the sweeps' deaths, one door
 # (the others' have host's tests under it), and nothing of which others compute the same.
-plain='lab_|docs|hybrid|power|writelog|lvm_ring|lvm_take|nfs_hosts|dm|churn'
+plain='lab_|docs|hybrid|power|writelog|lvm_ring|lvm_take|lvm_host|nfs_hosts|dm|churn'
 # shellcheck disable=SC2046 # names without blanks
 needs lab-ubsan bats && LAB_DOORS=people STEPS=40 SWEEP_EVERY=$((1201 * PACE)) GC_STEPS=1 GC_DEPTH=2 stage lab-ubsan lab ubsan \
 	$(lab_files | grep -vE "/($plain)")
