@@ -53,8 +53,21 @@ in_guest() {
 	guest_ok -t "${2:-60}" "V=$VDI D=/dev/mapper/sm-$VDI SR=$SR; . /tmp/nbd.bash; $1"
 }
 
+# moments: each of s1 c1 s2 c2 is one moment of the disk, and none earlier than the one before.
+moments='moments() {
+		local last=(0 0 0 0) i x d now
+		for i in 1 2; do
+			for x in s c; do
+				d=$(sm vdi attach $x$i --read-only)
+				now=$(stamp check $d "${last[@]}")
+				sm vdi detach $x$i
+				last=($now)
+			done
+		done
+	};'
+
 # Snapshots and clones of a disk that is written, and then what each of them holds.
-under_load='stamp write $D 600 >/tmp/stamp & w=$!
+under_load="$moments"'stamp write $D 600 >/tmp/stamp & w=$!
 	size=64
 	for i in 1 2; do
 		sm vdi snapshot v s$i >/dev/null
@@ -68,15 +81,7 @@ under_load='stamp write $D 600 >/tmp/stamp & w=$!
 	[ "$(blockdev --getsize64 $D)" = $((size << 20)) ]
 	pattern 9 $((size - 2)) 2; check 9 $((size - 2)) 2
 	sm vdi detach v
-	last=(0 0 0 0)
-	for i in 1 2; do
-		for x in s c; do
-			d=$(sm vdi attach $x$i --read-only)
-			now=$(stamp check $d "${last[@]}")
-			sm vdi detach $x$i
-			last=($now)
-		done
-	done
+	moments
 	sm sr check disks
 	sm vdi attach v; stamp check $D "${n[@]:0:4}"; check 9 $((size - 2)) 2; sm vdi detach v; nothing_left'
 
@@ -91,7 +96,7 @@ under_load='stamp write $D 600 >/tmp/stamp & w=$!
 }
 
 # One raw disk is written and another read, while they become VHDs; fio judges what it wrote itself.
-raw_load='shows() { sm vdi show $1 --json | grep >/dev/null "\"$2\": *\"$3\""; }
+raw_load="$moments"'shows() { sm vdi show $1 --json | grep >/dev/null "\"$2\": *\"$3\""; }
 	loops() { [ -z "$(losetup -a | grep $1)" ] || { losetup -a >&2; return 1; }; }
 	R=$(sm vdi create r --sr disks --size 8M --format raw); d=$(sm vdi attach r)
 	(D=$d; pattern 5 3 2); sm vdi detach r; sm vdi attach r --read-only >/dev/null; was=$(md5sum <$d)
@@ -110,15 +115,7 @@ raw_load='shows() { sm vdi show $1 --json | grep >/dev/null "\"$2\": *\"$3\""; }
 	read -r -a n </tmp/stamp
 	w=$(worker); kill -9 $w; wait_worker $w; stamp check $D "${n[@]:0:4}"
 	sm vdi detach v; nothing_left
-	last=(0 0 0 0)
-	for i in 1 2; do
-		for x in s c; do
-			d=$(sm vdi attach $x$i --read-only)
-			now=$(stamp check $d "${last[@]}")
-			sm vdi detach $x$i
-			last=($now)
-		done
-	done
+	moments
 	sm sr check disks; sm vdi attach v; stamp check $D "${n[@]:0:4}"; sm vdi detach v; nothing_left'
 
 @test "file: snapshots and clones of raw disks in use: they become VHDs under who writes or reads them" {

@@ -28,6 +28,7 @@
 #include "lib/err.h"
 #include "lib/lease.h"
 #include "lib/rpc/rpc.h"
+#include "tests/lab/tools/listen.h"
 
 enum { ROOT = 1, SM, MARKER, RECORDS, RECORD, DISK, LOCK, OTHER };	/* files */
 enum { OK = 0, NOENT = 2, NOTDIR = 20, ROFS = 30, NOTSUPP = 10004 };
@@ -374,17 +375,6 @@ static void converse(int c)
 			at += (size_t)n;
 		}
 	}
-}
-
-static int listen_at(uint16_t port)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port) };
-	int s = socket(AF_INET, SOCK_STREAM, 0), one = 1;
-
-	setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(s, (struct sockaddr *)&a, sizeof(a)) || listen(s, 16))
-		perror("listen");
-	return s;
 }
 
 static void serve(int s)

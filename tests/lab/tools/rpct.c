@@ -23,17 +23,7 @@
 #include <unistd.h>
 
 #include "lib/rpc/rpc.h"
-
-static int listen_at(uint16_t port)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port) };
-	int s = socket(AF_INET, SOCK_STREAM, 0), one = 1;
-
-	setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(s, (struct sockaddr *)&a, sizeof(a)) || listen(s, 16))
-		perror("listen");
-	return s;
-}
+#include "tests/lab/tools/listen.h"
 
 /* The call's xid, once it has come. */
 static uint32_t read_call(int c)
