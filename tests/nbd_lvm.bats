@@ -7,6 +7,11 @@ setup_file() {
 	load helpers/sm
 	load helpers/dm
 	lab_start --disk a:512M --disk b:4G
+	tools
+}
+
+# What the guest has in its memory, again after each start.
+tools() {
 	dm_tool holdat
 	dm_tool killat
 	guest_put "$BATS_TEST_DIRNAME/nbd/guest.bash" /tmp/nbd.bash
@@ -20,6 +25,7 @@ teardown_file() {
 setup() {
 	load helpers/lab
 	load helpers/sm
+	load helpers/dm
 	needs SR_LVM DATAPATH_NBD FRONT_CLI
 	new_sr thick
 }
@@ -109,7 +115,7 @@ in_guest() {
 		sleep 1'
 	lab_kill
 	lab_restart
-	guest_put "$BATS_TEST_DIRNAME/nbd/guest.bash" /tmp/nbd.bash
+	tools
 	guest_ok "sm sr introduce $SR --type lvm --dconf device=/dev/ubda --name disks" >/dev/null
 	in_guest 'judged; image_is_sound; sm vdi attach v; check 6 0 4; check 7 40 4; sm vdi detach v; quiet; image_is_sound'
 }
