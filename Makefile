@@ -157,6 +157,7 @@ $O/obj/%.o: $(srctree)/%.c $O/.cc | $(uapi) $O/include/version.h
 	@mkdir -p $(@D)
 	$(if $(COV),@rm -f $(@:.o=.gcda))
 	$(call say,CC)$(CC) $(ccflags) $(cold) $(CFLAGS) $(includes) -MMD -MP -c -o $@ $<
+	@awk -v stamps=$O/include/config -f $(srctree)/configs/asks.awk $(@:.o=.d) >$(@:.o=.d).new && mv $(@:.o=.d).new $(@:.o=.d)
 $O/bin/smbox: $(objs) $O/.ld
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(ldflags) -o $@ $(objs) $(LDFLAGS)

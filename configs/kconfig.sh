@@ -56,6 +56,24 @@ name() {
 
 keep() { cmp -s "$1" "$2" || cp "$1" "$2"; }
 
+# stamp NEW: in include/config a file for each option there is, newer than what was compiled
+# before the option got the value it has in NEW.  What asks for an option depends on its
+# file (asks.awk), and on .symbols, as a name may become an option.
+stamp() {
+	mkdir -p "$O/include/config"
+	sed -n 's/^config \([A-Z0-9_]*\)$/CONFIG_\1/p' "$srctree/Kconfig" "$srctree"/*/Kconfig | sort -u >"$O/include/config/.new"
+	(cd "$O/include/config"
+	{
+		while read -r option; do [ -e "$option" ] || echo "$option"; done <.new
+		if [ -e ../autoconf.h ]; then
+			diff ../autoconf.h "$1" | sed -n 's/^[<>] #define \(CONFIG_[A-Z0-9_]*\) .*/\1/p'
+		else
+			cat .new
+		fi
+	} | xargs -r touch
+	keep .new .symbols && rm .new)
+}
+
 case $mode in
 defconfig)
 	[ -f "$4" ] || die "there is no $4; known: $(cd "$srctree/configs" && echo ./*_defconfig | sed 's|\./||g')"
@@ -75,6 +93,7 @@ olddefconfig | sync)
 	{ sed -n '/^CONFIG_/p' "$O/.config"; echo "config_name=$(name)"; } >"$O/auto.conf.new"
 	sed -n 's/^\(CONFIG_[^=]*\)=y$/#define \1 1/p; t
 		s/^\(CONFIG_[^=]*\)=\(.*\)$/#define \1 \2/p' "$O/.config" >"$KCONFIG_CONFIG"
+	stamp "$KCONFIG_CONFIG"
 	keep "$KCONFIG_CONFIG" "$O/include/autoconf.h"
 	mv "$O/auto.conf.new" "$O/auto.conf" ;;
 savedefconfig)

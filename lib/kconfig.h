@@ -6,8 +6,8 @@
  *
  *	if (IS_ENABLED(CONFIG_FMT_QCOW2))
  *
- * The configuration comes in by this header only.  The compiler notes who
- * includes it, so a change of configuration rebuilds those files and no others.
+ * The configuration comes in by this header only.  Who includes it is compiled
+ * again when an option changes whose name stands in it or in a header it includes.
  */
 #ifndef LIB_KCONFIG_H
 #define LIB_KCONFIG_H

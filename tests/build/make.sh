@@ -65,6 +65,12 @@ ok "another compiler compiles again" says 'CC +obj/lib/buf.o' mk CC=gcc
 mk dom0_defconfig all >/dev/null 2>&1
 ok "a change of configuration compiles only what asks for it" silent_on 'CC +obj/lib/buf.o' mk rescue_defconfig all
 ok "the version names the configuration" grep -q 'SMBOX_CONFIG *"rescue"' "$O/m/include/version.h"
+asks() {	# the sandbox: probe starts it; decoders and what only includes such a file are not compiled
+	sed -i 's/^CONFIG_SECCOMP_SANDBOX=y/# CONFIG_SECCOMP_SANDBOX is not set/' "$O/m/.config" && mk >"$O/asks" &&
+		grep 'CC *obj/sm/probe.o' "$O/asks" && ! grep 'CC *obj/\(lib/vhd\|sm/vdi.o\)' "$O/asks"
+}
+ok "... which are those whose files name it" asks
+ok "a lost configuration compiles all" eval "rm '$O/m/include/autoconf.h' '$O/m/auto.conf' && says 'CC +obj/lib/err.o' mk && silent_on '^ +CC' mk"
 ok "a changed configuration is called custom" bash -c "
 	sed -i 's/^CONFIG_SR_FILE=y/# CONFIG_SR_FILE is not set/' '$O/m/.config' &&
 	make -s -C '$srctree' O='$O/m' && grep 'SMBOX_CONFIG *\"custom\"' '$O/m/include/version.h'"
