@@ -10,6 +10,7 @@
 #include "lib/arena.h"
 #include "lib/cleanup.h"
 #include "lib/kconfig.h"
+#include "lib/serve/claims.h"
 #include "lib/serve/disk.h"
 #include "lib/serve/server.h"
 #include "lib/serve/session.h"
@@ -33,6 +34,7 @@ struct client {
 struct server {
 	struct disk *disk;
 	struct nbd_export e;
+	struct claims claims;
 	pthread_mutex_t lock;	/* of what follows, and of the clients' counts */
 	pthread_cond_t left;	/* a client is gone */
 	struct client *clients;
@@ -191,6 +193,8 @@ void server_start(struct server **out, struct disk *d, const char *name)
 				 (disk_is_writable(d) ? NBD_CAN_FAST : 0),
 		},
 	};
+	pthread_mutex_init(&s->claims.lock, NULL);
+	pthread_cond_init(&s->claims.gone, NULL);
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->left, NULL);
 	*out = s;
@@ -206,7 +210,9 @@ int server_add(struct server *s, int fd, bool hello)
 	if (s->n_clients < SERVER_CLIENTS && s->threads < SERVER_THREADS && !s->stopping) {
 		c = must_alloc(sizeof(*c));
 		*c = (struct client){ .s = s, .hello = hello, .next = s->clients };
-		c->session = (struct session){ .disk = s->disk, .e = &s->e, .fd = take_fd(&own) };
+		c->session = (struct session){
+			.disk = s->disk, .claims = &s->claims, .e = &s->e, .fd = take_fd(&own),
+		};
 		pthread_mutex_init(&c->session.in, NULL);
 		pthread_mutex_init(&c->session.out, NULL);
 		s->clients = c;
@@ -264,6 +270,8 @@ void server_stop(struct server *s)
 	while (s->threads)
 		pthread_cond_wait(&s->left, &s->lock);
 	pthread_mutex_unlock(&s->lock);
+	pthread_mutex_destroy(&s->claims.lock);
+	pthread_cond_destroy(&s->claims.gone);
 	pthread_mutex_destroy(&s->lock);
 	pthread_cond_destroy(&s->left);
 	free(s);

@@ -11,6 +11,7 @@
 #include "lib/buf.h"
 #include "lib/bytes.h"
 #include "lib/err.h"
+#include "lib/serve/claims.h"
 #include "lib/serve/disk.h"
 #include "lib/serve/server.h"
 #include "lib/serve/session.h"
@@ -157,11 +158,22 @@ static bool skip(struct session *s, uint8_t *buf, size_t len)
  * another one, as the kernel does after half a minute.  What it asked here first must not be
  * done later, over what it has written since.
  */
-static bool is_stale(struct session *s)
+static bool is_stale(struct session *s, bool look)
 {
 	struct pollfd p = { .fd = s->fd };
 
-	return disk_wait(s->disk) && poll(&p, 1, 0) > 0;
+	look |= disk_wait(s->disk);
+	return look && poll(&p, 1, 0) > 0;
+}
+
+/* In its turn, or not at all (claims.h). */
+static bool begin_change(struct session *s, struct claim *c)
+{
+	bool stale = is_stale(s, claim_make(s->claims, c, s));
+
+	if (stale)
+		claim_drop(s->claims, c);
+	return !stale;
 }
 
 /* A write that is larger than the buffer is done while it is read. */
@@ -171,13 +183,16 @@ static bool write_pieces(struct session *s, struct task *t)
 
 	for (uint32_t left = t->rq.len; left; ) {
 		uint32_t n = left < SERVER_CHUNK ? left : SERVER_CHUNK;
+		struct claim c = { .from = at, .to = at + n };
 
 		if (!read_all(s, t->buf, n))
 			return false;
-		if (!t->err && is_stale(s))
-			return false;
-		if (!t->err)
+		if (!t->err) {
+			if (!begin_change(s, &c))
+				return false;
 			t->err = disk_write(s->disk, at, t->buf, n);
+			claim_drop(s->claims, &c);
+		}
 		at += n;
 		left -= n;
 	}
@@ -319,33 +334,42 @@ static bool block_status(struct session *s, struct task *t)
 	return send_one(s, &c.d, c.n, d, (size_t)n * sizeof(*d));
 }
 
+static int change(struct session *s, const struct task *t)
+{
+	const struct nbd_request *rq = &t->rq;
+
+	switch (rq->type) {
+	case NBD_WRITE:
+		return disk_write(s->disk, rq->at, t->buf, rq->len);
+	case NBD_TRIM:
+		return disk_trim(s->disk, rq->at, rq->len);
+	default:
+		if (rq->flags & NBD_FAST && (rq->flags & NBD_NO_HOLE || !disk_zeroes_fast(s->disk)))
+			return -EOPNOTSUPP;
+		return disk_zero(s->disk, rq->at, rq->len, rq->flags & NBD_NO_HOLE);
+	}
+}
+
 bool session_do(struct session *s, struct task *t)
 {
 	const struct nbd_request *rq = &t->rq;
+	struct claim c = { .from = rq->at, .to = rq->at + rq->len };
 	int err = t->err;
 
 	if (err)
 		return answer(s, rq, err);
-	if (rq->type != NBD_READ && rq->type != NBD_BLOCK_STATUS && !t->answered && is_stale(s))
-		return false;
-	switch (rq->type) {
-	case NBD_READ:
+	if (rq->type == NBD_READ)
 		return s->terms.structured ? read_chunks(s, t) : read_plain(s, t);
-	case NBD_BLOCK_STATUS:
+	if (rq->type == NBD_BLOCK_STATUS)
 		return block_status(s, t);
-	case NBD_WRITE:
-		if (!t->answered)
-			err = disk_write(s->disk, rq->at, t->buf, rq->len);
-		break;
-	case NBD_TRIM:
-		err = disk_trim(s->disk, rq->at, rq->len);
-		break;
-	case NBD_WRITE_ZEROES:
-		if (rq->flags & NBD_FAST && (rq->flags & NBD_NO_HOLE || !disk_zeroes_fast(s->disk)))
-			err = -EOPNOTSUPP;
-		else
-			err = disk_zero(s->disk, rq->at, rq->len, rq->flags & NBD_NO_HOLE);
-		break;
+	if (rq->type == NBD_FLUSH) {
+		if (is_stale(s, false))
+			return false;
+	} else if (!t->answered) {
+		if (!begin_change(s, &c))
+			return false;
+		err = change(s, t);
+		claim_drop(s->claims, &c);
 	}
 	if (!err && (rq->type == NBD_FLUSH || rq->flags & NBD_FUA))
 		err = disk_flush(s->disk);

@@ -8,10 +8,12 @@
 
 #include "lib/nbd/hello.h"
 
+struct claims;
 struct disk;
 
 struct session {
 	struct disk *disk;
+	struct claims *claims;	/* of all connections */
 	const struct nbd_export *e;
 	struct nbd_terms terms;
 	int fd;
