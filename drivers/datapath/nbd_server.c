@@ -37,6 +37,7 @@
 #define TIMEOUT		30
 #define DEAD_TIMEOUT	300
 #define START_PATIENCE	(60 * NS_PER_S)
+#define LOOK_EVERY	(NS_PER_S / 2)
 
 struct keeper {
 	struct nbd_disk disk;		/* for the workers */
@@ -237,6 +238,18 @@ static bool is_wanted(const struct keeper *k, pid_t pid)
 	return is_there(k);
 }
 
+/*
+ * Another host may write the disk.  Until it is detached what is asked of it fails, and
+ * we are there for who detaches it.
+ */
+static void stay_down(struct keeper *k)
+{
+	if (k->disk.control >= 0)
+		close(take_fd(&k->disk.control));
+	while (is_there(k))
+		clock_sleep(LOOK_EVERY);
+}
+
 /* As long as the kernel has the device, somebody has to serve it. */
 static void keep(struct keeper *k, pid_t pid)
 {
@@ -244,6 +257,10 @@ static void keep(struct keeper *k, pid_t pid)
 	int err;
 
 	while (is_wanted(k, pid)) {
+		if (IS_ENABLED(CONFIG_SHARED_SR) && k->disk.shared->given_up) {
+			stay_down(k);
+			return;
+		}
 		/* One that did not live long is not followed at once. */
 		pause = clock_now_mono() - since > 10 * NS_PER_S ? 0 :
 			pause < 10 * NS_PER_S ? pause * 2 + NS_PER_S / 4 : pause;

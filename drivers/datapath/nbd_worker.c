@@ -332,6 +332,7 @@ static _Noreturn void give_up(struct worker *w)
 		 w->k->vdi->uuid.s);
 	demote(w);
 	w->k->shared->cbt.on = false;
+	w->k->shared->given_up = true;
 	nbd_disconnect(w->k->shared->n);
 	_exit(1);
 }
