@@ -18,9 +18,10 @@ int sock_signals(int *fd);
 
 /*
  * Wait for the next client, whose descriptor is *client, for so many ms, or for
- * ever (-1).  -EINTR when a signal came instead; -ETIMEDOUT.
+ * ever (-1).  -EINTR when a signal came instead; -EAGAIN when other, if it is not
+ * -1, has something to read; -ETIMEDOUT.
  */
-int sock_accept(int fd, int signals, int ms, int *client);
+int sock_accept(int fd, int signals, int other, int ms, int *client);
 
 /* -ENOENT or -ECONNREFUSED when nobody listens there. */
 int sock_connect(const char *path, int *fd);

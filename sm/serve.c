@@ -18,6 +18,7 @@
 #include "arch/lock.h"
 #include "arch/sock.h"
 #include "drivers/chain.h"
+#include "drivers/datapath/nbd_worker.h"
 #include "drivers/lease.h"
 #include "drivers/server.h"
 #include "lib/cleanup.h"
@@ -35,6 +36,7 @@
 #include "sm/state.h"
 
 #define LOOK_EVERY	(10 * NS_PER_S)		/* is the disk's lock still ours? */
+#define WITH_GROWTH	IS_ENABLED(CONFIG_LVM_THIN_GROW)
 
 static int may_serve(struct run *r)
 {
@@ -81,27 +83,77 @@ static _Noreturn void give_up(struct run *r, const char *path)
 	_exit(write_all(STDERR_FILENO, text, sizeof(text) - 1) ? 4 : 3);
 }
 
+/* A thin disk that fills (nbd_worker.h), as behind the kernel's device. */
+struct growth {
+	struct nbd_disk disk;
+	struct nbd_room room;
+	struct disk *d;
+};
+
+static void start_growing(struct run *r, struct growth *g, struct disk *d)
+{
+	*g = (struct growth){
+		.disk = { .sr = &r->sr, .vdi = &r->vdi, .writable = r->rq->writable, .control = -1 },
+		.room = { .fd = -1 }, .d = d,
+	};
+	if (!WITH_GROWTH)
+		return;
+	g->disk.shared = must_alloc(sizeof(*g->disk.shared));
+	nbd_room_open(&g->room, &g->disk, d);
+}
+
+static void grow(struct run *r, struct growth *g, const char *path)
+{
+	if (g->room.next && !clock_left(g->room.next) && nbd_room_get(&g->room, &g->disk, g->d) == -E_NOT_LOCKED)
+		give_up(r, path);
+}
+
+static void stop_growing(struct growth *g)
+{
+	if (g->room.fd >= 0)
+		close(g->room.fd);
+	free(g->disk.shared);
+}
+
+/* When it is time to look at the lock, or for room; 0 = at no time. */
+static int wait_ms(uint64_t due, uint64_t room)
+{
+	uint64_t at = room && (!due || room < due) ? room : due;
+
+	return at ? (int)(clock_left(at) / NS_PER_MS) + 1 : -1;
+}
+
+static void look_at_lock(struct run *r, bool *had, const char *path)
+{
+	int has = WITH_READERS ? lease_is_ours(r) : -1;
+
+	if (!has && *had)		/* to read an SR that is read-only nobody ever had one */
+		give_up(r, path);
+	*had = *had || has > 0;
+}
+
 /* Clients come and go until somebody wants us to end. */
-static int answer_clients(struct run *r, struct server *s, int fd, int signals, const char *path)
+static int answer_clients(struct run *r, struct server *s, struct growth *g, int fd, int signals, const char *path)
 {
 	bool shared = IS_ENABLED(CONFIG_SHARED_SR) && lease_is_shared(r), had = r->rq->writable;
-	uint64_t due = clock_now_mono();
-	int client, err, has;
+	uint64_t due = shared ? clock_now_mono() : 0;
+	int client, err;
 
 	do {
-		err = sock_accept(fd, signals, shared ? (int)(clock_left(due) / NS_PER_MS) + 1 : -1, &client);
+		err = sock_accept(fd, signals, g->room.fd, wait_ms(due, g->room.next), &client);
 		if (!err && (err = server_add(s, client, true))) {
 			logf_err(r->ctx, "vdi serve: a client was turned away: %s", err_text(err));
 			err = 0;
 		}
+		if (WITH_GROWTH && err == -EAGAIN)
+			nbd_room_hear(&g->room);
+		if (WITH_GROWTH)
+			grow(r, g, path);
 		if (!shared || clock_left(due))
 			continue;
-		has = WITH_READERS ? lease_is_ours(r) : -1;
-		if (!has && had)		/* to read an SR that is read-only nobody ever had one */
-			give_up(r, path);
-		had = had || has > 0;
+		look_at_lock(r, &had, path);
 		due = clock_now_mono() + LOOK_EVERY;
-	} while (!err || err == -ETIMEDOUT);
+	} while (!err || err == -ETIMEDOUT || err == -EAGAIN);
 	return err == -EINTR ? 0 : fail(r->ctx, err, "wait for clients");
 }
 
@@ -110,6 +162,7 @@ static int serve(struct run *r, struct disk *d, const char *path, int signals)
 {
 	_close_ int fd = -1;
 	struct server *s = NULL;
+	struct growth growth;
 	int err = sock_listen(path, &fd), bad;
 
 	if (err)
@@ -123,10 +176,12 @@ static int serve(struct run *r, struct disk *d, const char *path, int signals)
 	lock_drop(&r->sr_lock);
 	if (!err) {
 		logf_info(r->ctx, "vdi serve: VDI %s on %s", r->vdi.uuid.s, path);
+		start_growing(r, &growth, d);
 		server_start(&s, d, r->vdi.uuid.s);
-		err = answer_clients(r, s, fd, signals, path);
+		err = answer_clients(r, s, &growth, fd, signals, path);
 		unlink(path);
 		server_stop(s);
+		stop_growing(&growth);
 	}
 	bad = disk_close(d);
 	return bad && !err ? fail(r->ctx, bad, "write the last of VDI %s", r->vdi.uuid.s) : err;
@@ -135,7 +190,7 @@ static int serve(struct run *r, struct disk *d, const char *path, int signals)
 static int open_disk(struct run *r, struct disk **d, struct cbt_live **live)
 {
 	struct image *im;
-	int err = chain_open(&r->sr, &r->vdi, r->rq->writable ? CHAIN_WRITE : 0, &im);
+	int err = chain_open(&r->sr, &r->vdi, r->rq->writable ? CHAIN_WRITE | CHAIN_GROWS : 0, &im);
 
 	if (err)
 		return err;

@@ -166,6 +166,23 @@ growing() {
 		D=$(sm vdi attach $s --read-only) have_blocks 1 0 8; sm vdi detach $s; sm vdi detach v; quiet; image_is_sound' 120
 }
 
+@test "a thin disk takes space as it fills on a socket too" {
+	needs DATAPATH_SOCKET
+	growing 160M
+	in_guest 'sm vdi serve v --socket /tmp/s & p=$!
+		until [ -S /tmp/s ]; do kill -0 $p; sleep 0.05; done; [ $(lv_mib) = 72 ]
+		io() {
+			local i at=()
+
+			for ((i = $3; i < $4; i++)); do at+=(-c "$1 -P $2 $((i * 2048))k 4k"); done
+			judge qemu-io -f raw "${at[@]}" "nbd+unix:///?socket=/tmp/s" >/tmp/io 2>&1 || { cat /tmp/io >&2; return 1; }
+			[ -z "$(grep -v -e "^wrote 4096/" -e "^read 4096/" -e "^4 KiB" /tmp/io)" ] || { cat /tmp/io >&2; return 1; }
+		}
+		io write 5 0 80; io read 5 0 80; [ $(lv_mib) = 168 ]; judged
+		kill $p; wait $p; [ $(lv_mib) = 168 ]; quiet; judged; image_is_sound
+		sm vdi attach v; have_blocks 5 0 80; sm vdi detach v; quiet' 60
+}
+
 @test "a VG that fills under a thin disk: what it has goes on, and the rest when there is room again" {
 	growing 1G
 	guest_log on

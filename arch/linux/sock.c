@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "arch/sock.h"
+#include "lib/bytes.h"
 #include "lib/cleanup.h"
 
 static int set_path(struct sockaddr_un *a, const char *path, const char *suffix)
@@ -82,12 +83,14 @@ int sock_signals(int *out)
 	return *out < 0 ? -errno : 0;
 }
 
-int sock_accept(int fd, int signals, int ms, int *client)
+int sock_accept(int fd, int signals, int other, int ms, int *client)
 {
-	struct pollfd p[2] = { { .fd = signals, .events = POLLIN }, { .fd = fd, .events = POLLIN } };
+	struct pollfd p[] = {
+		{ .fd = signals, .events = POLLIN }, { .fd = fd, .events = POLLIN }, { .fd = other, .events = POLLIN },
+	};
 
 	for (;;) {
-		int n = poll(p, 2, ms);
+		int n = poll(p, ARRAY_SIZE(p), ms);
 
 		if (n < 0 && errno != EINTR)
 			return -errno;
@@ -97,6 +100,8 @@ int sock_accept(int fd, int signals, int ms, int *client)
 			continue;
 		if (p[0].revents)
 			return -EINTR;
+		if (p[2].revents)
+			return -EAGAIN;
 		if (!p[1].revents)
 			continue;
 		*client = accept4(fd, NULL, NULL, SOCK_CLOEXEC);

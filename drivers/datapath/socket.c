@@ -10,6 +10,7 @@
 #include "drivers/server.h"
 #include "drivers/sr.h"
 #include "lib/err.h"
+#include "lib/kconfig.h"
 
 static bool serves(const struct vdi *vdi)
 {
@@ -28,6 +29,7 @@ static int find(struct sr *sr, const struct vdi *vdi, struct attachment *at)
 		return 0;
 	at->active = true;
 	at->writable = n.writable;
+	at->grows = IS_ENABLED(CONFIG_LVM_THIN_GROW);
 	at->backend = "socket";
 	snprintf(at->device, sizeof(at->device), "%s", n.device);
 	return 0;

@@ -104,7 +104,7 @@ void disk_refuse(struct disk *d, int err);
 /*
  * Of a VHD in a volume that somebody makes larger while it is in use: the eventfd is
  * told when half of the room it has is used, and when there is none.  Then writes that
- * need some wait, the others do not.  Once he says that there is no more, or 20 seconds
+ * need some wait, the others do not.  Once he says that there is no more, or 50 seconds
  * after the first that had to wait, they fail with -E_VHD_NO_ROOM, which does no harm
  * to the image, and the eventfd is told again; until there is more.
  */

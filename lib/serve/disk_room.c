@@ -13,11 +13,16 @@
 #include <time.h>
 
 #include "lib/err.h"
+#include "lib/lease.h"
 #include "lib/serve/disk_impl.h"
 #include "lib/vhd/bat.h"
 #include "lib/vhd/write.h"
 
-#define PATIENCE	20			/* seconds: less than a client's own */
+/*
+ * Seconds.  A host that has died with the SR's lock has it for the first two.  It is less than
+ * twice the kernel's own: that asks again by the other socket, and waits there (claims.h).
+ */
+#define PATIENCE	(LEASE_TERM + LEASE_GRACE + 15)
 #define SPAN		(VHD_BLOCK + DISK_PAGE)	/* that a block takes, at most */
 
 static bool is_volume(const struct disk *d)
