@@ -158,6 +158,7 @@ if [ -n "${LONG:-}" ]; then
 	needs turns bats && STEPS=2000 stage turns lab musl tests/lvm_turns.bats
 	needs ring bats && SECS=120 stage ring lab musl tests/lvm_ring.bats
 	needs hosts bats && TURNS=40 stage hosts lab musl tests/nfs_hosts.bats
+	needs growth bats && HOST_DEATHS=20 stage growth lab musl tests/nbd_hosts.bats
 	needs doors bats && LAB_SR_TYPE=nfs stage doors lab musl tests/sr.bats
 	needs churn bats && CHURN_PLACES='file xfs 4096 nfs' CHURN_FS='ext4 xfs' CHURN_STEPS=40 CHURN_OPS=3000 stage churn lab musl tests/churn.bats
 	needs trees bats && GC_STEPS=400 SM=$O/musl/bin/sm stage trees bats --tap -f "random trees" tests/host/gc.bats
@@ -186,7 +187,7 @@ lab_files() { printf 'tests/%s.bats\n' live nfs lvhd lvm_host sr nfs_hosts lvm_t
 needs lab bats && stage lab lab musl $(lab_files)
 # UBSan looks at how we compute, not at when we die or what a table of the kernel's says: few of the sweeps' deaths, one door
 # (the others' have host's tests under it), and nothing of which others compute the same.
-plain='lab_|docs|hybrid|power|writelog|lvm_ring|lvm_take|lvm_host|nfs_hosts|dm|churn'
+plain='lab_|docs|hybrid|power|writelog|lvm_ring|lvm_take|lvm_host|nfs_hosts|nbd_hosts|dm|churn'
 # shellcheck disable=SC2046 # names without blanks
 needs lab-ubsan bats && LAB_DOORS=people STEPS=40 SWEEP_EVERY=$((1201 * PACE)) GC_STEPS=1 GC_DEPTH=2 stage lab-ubsan lab ubsan \
 	$(lab_files | grep -vE "/($plain)")

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * killat NR N PID: wait until the thread PID makes the system call NR, and kill its
- * process before its N-th call after that.  0: killed; 1: it has come to poll(2) before,
- * so what it had to do was done, by as many calls as is printed.  "ready": it is watched
- * from now on.
+ * killat NR N PID [stop]: wait until the thread PID makes the system call NR, and kill
+ * its process before its N-th call after that, or stop it after that one.  0: done so;
+ * 1: it has come to poll(2) before, so what it had to do was done, by as many calls as is
+ * printed.  "ready": it is watched from now on.
  */
 #include <errno.h>
 #include <signal.h>
@@ -41,7 +41,7 @@ int main(int argc, char **argv)
 	int status, nr, at, call, count = 0, seen = 0;
 	pid_t pid;
 
-	if (argc != 4)
+	if (argc < 4)
 		return 2;
 	nr = atoi(argv[1]);
 	at = atoi(argv[2]);
@@ -62,7 +62,7 @@ int main(int argc, char **argv)
 			return 1;
 		}
 		if (++count == at) {
-			kill(pid, SIGKILL);
+			kill(pid, argc > 4 ? SIGSTOP : SIGKILL);
 			return 0;
 		}
 	}
