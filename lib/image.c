@@ -81,7 +81,7 @@ static int open_level(struct image_level *l, int flags)
 		l->size = l->io->size;
 		break;
 	case IMAGE_VHD:
-		how |= flags & IMAGE_RDWR ? VHD_RDWR : 0;
+		how |= flags & IMAGE_RDWR ? VHD_RDWR | VHD_ALONE : 0;
 		how |= flags & IMAGE_HEADERS ? VHD_HEADERS : 0;
 		how |= flags & IMAGE_NO_BATMAP ? VHD_NO_BATMAP : 0;
 		err = IS_ENABLED(CONFIG_VHD) ? vhd_open(&l->vhd, l->io, how) : -E_IMAGE_FORMAT;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "lib/err.h"
+#include "lib/kconfig.h"
 #include "lib/vhd/batmap.h"
 #include "lib/vhd/bat.h"
 #include "lib/vhd/bitmap.h"
@@ -207,6 +208,8 @@ int vhd_reset(struct vhd *v)
 	vhd_bits_drop(v, VHD_UNUSED);
 	v->data_end = v->meta_end;
 	v->next_at = v->ahead_end = 0;
+	if (IS_ENABLED(CONFIG_GC_RESUME))
+		v->gaps.next = v->gaps.n;
 	v->grown = true;
 	return vhd_finish(v);
 }

@@ -4,8 +4,10 @@
 
 #include "lib/arena.h"
 #include "lib/err.h"
+#include "lib/kconfig.h"
 #include "lib/vhd/bat.h"
 #include "lib/vhd/batmap.h"
+#include "lib/vhd/gaps.h"
 #include "lib/vhd/grow.h"
 #include "lib/vhd/journal.h"
 #include "lib/vhd/open.h"
@@ -23,6 +25,7 @@ struct plan {
 	uint64_t meta_end;
 	uint32_t *moves;			/* blocks in the way, lowest first */
 	size_t n_moves;
+	struct vhd_gaps gaps;			/* where they go if not behind the others */
 };
 
 /* The blocks in the way are few, so the simplest sort does. */
@@ -130,7 +133,7 @@ static int put_footers(struct vhd *v, bool poison)
 	return err ? err : io_flush(v->io);
 }
 
-static int move_blocks(struct vhd *v, const struct plan *p)
+static int move_blocks(struct vhd *v, struct plan *p)
 {
 	uint64_t end = v->data_end > p->meta_end ? v->data_end : p->meta_end;
 	char *buf = must_alloc((size_t)SPAN);
@@ -138,13 +141,16 @@ static int move_blocks(struct vhd *v, const struct plan *p)
 
 	for (size_t i = 0; i < p->n_moves && !err; i++) {
 		uint64_t to = vhd_bat_place(end);
+		bool last = true;
 
+		if (IS_ENABLED(CONFIG_GC_RESUME) && p->gaps.found)
+			last = !vhd_gaps_take(&p->gaps, &to);
 		err = io_read(v->io, vhd_entry(v, p->moves[i]) * VHD_SECTOR, buf, (size_t)SPAN);
 		if (!err)
 			err = io_write(v->io, to, buf, (size_t)SPAN);
 		if (!err)
 			vhd_bat_set(v, p->moves[i], (uint32_t)(to / VHD_SECTOR));
-		end = to + SPAN;
+		end = last ? to + SPAN : end;
 	}
 	free(buf);
 	v->data_end = end;
@@ -227,17 +233,22 @@ static int write_metadata(struct vhd *v, const struct plan *p)
 	return io_write(v->io, v->footer.header_at, &d, sizeof(d));
 }
 
-static int check_room(const struct vhd *v, const struct plan *p)
+/* Where blocks cannot be named any more they go between others: an unmoved one is in nobody's way. */
+static int check_room(const struct vhd *v, struct plan *p)
 {
 	uint64_t end = v->data_end > p->meta_end ? v->data_end : p->meta_end;
 
 	end += p->n_moves * (SPAN + 4096) + VHD_SECTOR;
 	if (v->fixed_size && end > v->io->size)
 		return -E_VHD_NO_ROOM;
-	return end / VHD_SECTOR > VHD_BAD ? -EFBIG : 0;
+	if (!vhd_is_beyond(end) || !p->n_moves)
+		return 0;
+	if (IS_ENABLED(CONFIG_GC_RESUME))
+		vhd_gaps_find(v, p->meta_end, &p->gaps);
+	return p->gaps.n < p->n_moves ? -EFBIG : 0;
 }
 
-static int carry_out(struct vhd *v, const struct plan *p, struct io *journal)
+static int carry_out(struct vhd *v, struct plan *p, struct io *journal)
 {
 	int err = write_journal(v, p, journal);
 
@@ -277,6 +288,8 @@ int vhd_grow_table(struct vhd *v, uint64_t size, struct io *journal)
 	if (!err)
 		err = vhd_reload(v);
 	free(p.moves);
+	if (IS_ENABLED(CONFIG_GC_RESUME))
+		vhd_gaps_free(&p.gaps);
 	return err;
 }
 

@@ -5,8 +5,10 @@
 
 #include "lib/arena.h"
 #include "lib/err.h"
+#include "lib/kconfig.h"
 #include "lib/vhd/bat.h"
 #include "lib/vhd/batmap.h"
+#include "lib/vhd/gaps.h"
 #include "lib/vhd/open.h"
 
 #define SPACE_MAX	((uint32_t)64 << 10)	/* of a parent's name, by whatever locator */
@@ -191,7 +193,7 @@ static int open_blocks(struct vhd *v, int flags)
 	v->bits = must_alloc(VHD_BITMAPS * sizeof(*v->bits));
 	memset(v->bits_block, 0xff, sizeof(v->bits_block));
 	err = vhd_bat_load(v);
-	if (!err)
+	if (!err && !v->io->read_only)		/* who reads asks of blocks that are there */
 		vhd_batmap_trim(v);
 	return err;
 }
@@ -258,6 +260,8 @@ static void forget_blocks(struct vhd *v)
 	v->bat = NULL;
 	v->bat_dirty = NULL;
 	v->bits = NULL;
+	if (IS_ENABLED(CONFIG_GC_RESUME))
+		vhd_gaps_free(&v->gaps);
 	v->batmap = (struct vhd_batmap){ 0 };
 }
 
@@ -284,7 +288,7 @@ int vhd_open(struct vhd **out, struct io *io, int flags)
 	struct vhd *v = must_alloc(sizeof(*v));
 	int err;
 
-	*v = (struct vhd){ .io = io, .fixed_size = vhd_io_is_fixed(io) };
+	*v = (struct vhd){ .io = io, .fixed_size = vhd_io_is_fixed(io), .alone = flags & VHD_ALONE };
 	err = open_parts(v, flags);
 	if (!err && flags & VHD_RDWR)
 		err = check_writable(v, flags);

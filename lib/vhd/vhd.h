@@ -63,6 +63,12 @@ struct vhd_batmap {
 	bool stale;		/* the disk has bits of blocks that are not in use */
 };
 
+struct vhd_gaps {			/* gaps.h */
+	uint32_t *v;
+	size_t n, next;
+	bool found;
+};
+
 struct vhd_bits {
 	bool dirty;
 	bool busy;		/* a batch is writing it (batch.h) */
@@ -98,12 +104,15 @@ struct vhd {
 	uint32_t ahead;			/* how many places were prepared last */
 	uint32_t expected;		/* new blocks that a bulk writer has announced */
 	uint64_t next_at, ahead_end;	/* the next prepared place, and where they end */
+	bool alone;			/* VHD_ALONE */
+	struct vhd_gaps gaps;		/* once there is no place at the end */
 };
 
 enum vhd_flags {
 	VHD_RDWR	= 1 << 0,
 	VHD_HEADERS	= 1 << 1,	/* footer and header alone; no BAT, no data */
 	VHD_NO_BATMAP	= 1 << 2,	/* a stranger's image: trust its bitmaps only */
+	VHD_ALONE	= 1 << 4,	/* nobody has its table in memory: what it has forgotten may be used again */
 	VHD_MENDING	= 1 << 3,	/* writable even if the footers need repair (repair.h) */
 };
 

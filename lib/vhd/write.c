@@ -18,9 +18,11 @@
 #include <string.h>
 
 #include "lib/err.h"
+#include "lib/kconfig.h"
 #include "lib/vhd/bat.h"
 #include "lib/vhd/batmap.h"
 #include "lib/vhd/bitmap.h"
+#include "lib/vhd/gaps.h"
 #include "lib/vhd/write.h"
 
 int vhd_write_footer(struct vhd *v, uint64_t at)
@@ -92,11 +94,27 @@ void vhd_expect(struct vhd *v, uint32_t blocks)
 	v->expected = blocks;
 }
 
+/* What lay there is not seen: the bitmap is empty, and on the disk before the entry. */
+static int take_gap(struct vhd *v, uint64_t *place)
+{
+	const struct vhd_batmap *b = &v->batmap;
+	uint64_t from = b->state != BATMAP_NONE && v->meta_end < b->at + b->declared ?
+		b->at + b->declared : v->meta_end;
+
+	if (!v->alone)
+		return -EFBIG;
+	if (!v->gaps.found)
+		vhd_gaps_find(v, from, &v->gaps);
+	return vhd_gaps_take(&v->gaps, place) ? io_zero(v->io, *place, VHD_SECTOR) : -EFBIG;
+}
+
 static int take_place(struct vhd *v, uint64_t *place)
 {
 	uint64_t at = vhd_bat_place(vhd_blocks_from(v));
 	int err;
 
+	if (vhd_is_beyond(block_end(at)))
+		return IS_ENABLED(CONFIG_GC_RESUME) ? take_gap(v, place) : -EFBIG;
 	if (v->fixed_size) {
 		if (!range_ok(at, VHD_SECTOR + VHD_BLOCK, v->io->size - VHD_SECTOR))
 			return -E_VHD_NO_ROOM;
@@ -111,8 +129,6 @@ static int take_place(struct vhd *v, uint64_t *place)
 		}
 		v->next_at = vhd_bat_place(block_end(at));
 	}
-	if (block_end(at) / VHD_SECTOR > VHD_BAD)
-		return -EFBIG;
 	*place = at;
 	return 0;
 }
@@ -127,7 +143,8 @@ static int allocate(struct vhd *v, uint32_t block)
 	if (err)
 		return err;
 	vhd_bat_set(v, block, (uint32_t)(place / VHD_SECTOR));
-	v->data_end = block_end(place);
+	if (v->data_end < block_end(place))
+		v->data_end = block_end(place);
 	v->grown = true;
 	if (v->expected)
 		v->expected--;
