@@ -177,6 +177,8 @@ struct format {
 	int (*merge)(struct ctx *ctx, const struct image_merge *m);
 	/* Bytes by which the parent's image will grow, at most. */
 	int (*merge_space)(struct ctx *ctx, const struct image_merge *m, uint64_t *more);
+	/* Would nothing of the parent be left, since the child has all of it itself?  By their tables. */
+	int (*covers)(struct ctx *ctx, const struct image_merge *m, bool *covers);
 };
 
 DECLARE_REGISTRY(formats, struct format);

@@ -245,6 +245,11 @@ struct layout {
 	int (*merge_end)(struct sr *sr, const struct vdi *vdi, const struct vdi *parent);
 	int (*merge_leaf)(struct sr *sr, const struct vdi *leaf, const struct vdi *parent,
 			  void (*go)(void *arg), void *arg);
+	/*
+	 * Bytes that merge_leaf() gives the volume at last, beside what is free again by
+	 * then; 0: what it holds.  NULL = volumes grow by themselves.
+	 */
+	uint64_t (*leaf_room)(struct sr *sr, const struct vdi *leaf);
 	/* All journals of that kind, and removing those of one VDI, which may be gone. */
 	int (*merge_journals)(struct sr *sr, struct merge_journal **v, size_t *n);
 	int (*merge_forget)(struct sr *sr, const struct uuid *vdi);

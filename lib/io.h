@@ -76,6 +76,12 @@ int io_write(struct io *io, uint64_t at, const void *buf, size_t len);
 int io_flush(struct io *io);
 /* Make [at, at + len) read as zeroes, without writing them where that is possible. */
 int io_zero(struct io *io, uint64_t at, uint64_t len);
+/*
+ * Let bytes of one file be those of another as well, without a byte being moved, where
+ * their file system can: -EOPNOTSUPP, -EXDEV or -EINVAL where it cannot, and nothing has
+ * been changed.  Offsets and length are multiples of its block.
+ */
+int io_share(struct io *to, uint64_t at, struct io *from, uint64_t from_at, uint64_t len);
 /* Change the size of a file; -EOPNOTSUPP for a device. */
 int io_resize(struct io *io, uint64_t size);
 /*

@@ -322,6 +322,24 @@ static const struct io_ops file_ops = {
 	.resize = file_resize, .extent = file_extent, .hint = file_hint, .close = file_close,
 };
 
+int io_share(struct io *to, uint64_t at, struct io *from, uint64_t from_at, uint64_t len)
+{
+	struct file_clone_range range = {
+		.src_fd = from->fd, .src_offset = from_at, .src_length = len, .dest_offset = at,
+	};
+
+	if (to->read_only)
+		return -EROFS;
+	if (to->ops != &file_ops || from->ops != &file_ops)
+		return -EOPNOTSUPP;
+	if (!range_ok(from_at, len, from->size) || !range_ok(at, len, to->size))
+		return -EINVAL;
+	if (!ioctl(to->fd, FICLONERANGE, &range))
+		return 0;
+	/* A device has no such call, nor has an older kernel; and none of it is there then. */
+	return errno == ENOTTY || errno == ENOSYS ? -EOPNOTSUPP : -errno;
+}
+
 int io_from_fd(struct io **io, int fd, int flags)
 {
 	_close_ int own = fd;

@@ -89,7 +89,7 @@ static void say_done(struct gc *g, const struct gc_step *s)
 	struct arena *a = &g->r->ctx->arena;
 	const char *text = s->action == GC_DELETE ? arena_printf(a, "VDI %s deleted", s->vdi.s) :
 		s->action == GC_UNSTACK ?
-		arena_printf(a, "VDI %s deleted: it was empty", s->parent.s) :
+		arena_printf(a, "VDI %s deleted: nothing of it showed", s->parent.s) :
 		arena_printf(a, "VDI %s merged into %s", s->vdi.s, s->parent.s);
 
 	rp->plan = arena_grow(a, rp->plan, rp->n_plan, rp->n_plan + 1, sizeof(*rp->plan));

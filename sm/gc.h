@@ -162,6 +162,8 @@ int gc_look(struct gc *g, struct gc_look *k, bool write);
 int gc_hold(struct gc_look *k);
 /* Work out the plan. */
 int gc_look_plan(struct gc_look *k);
+/* Has the VDI all that its parent holds? */
+int gc_covers(struct gc_look *k, const struct vdi *vdi, const struct vdi *parent, bool *covers);
 /* Let go of the locks and keep the volumes that are open. */
 void gc_look_unlock(struct gc_look *k);
 /* err's sentence goes to the request. */

@@ -12,6 +12,7 @@
 #include "sm/lease.h"
 #include "sm/live.h"
 #include "sm/locks.h"
+#include "sm/snapshot.h"
 #include "sm/tree.h"
 
 #define LOCK_SLICE	(50 * NS_PER_MS)	/* waiting for a lock we still hear who wants us to stop */
@@ -80,6 +81,56 @@ static int data_of(struct gc_look *k, const struct vdi *v, uint64_t *data)
 				 sizeof(*k->g->known));
 	k->g->known[k->g->n_known++] = (struct gc_known){ .vdi = v->uuid, .data = use.data };
 	return 0;
+}
+
+int gc_covers(struct gc_look *k, const struct vdi *vdi, const struct vdi *parent, bool *covers)
+{
+	const struct layout *layout = k->run.sr.type->layout;
+	const struct format *f = sr_format(k->run.sr.type, vdi->format);
+	struct image_merge m = { .parent_format = sr_format(k->run.sr.type, parent->format) };
+	int err = layout->volume_io(&k->run.sr, vdi, false, &m.child);
+
+	if (!err)
+		err = layout->volume_io(&k->run.sr, parent, false, &m.parent);
+	if (!err)
+		err = f->covers(&k->ctx, &m, covers);
+	io_close(m.child);
+	io_close(m.parent);
+	return err;
+}
+
+/* By numbers most have not, and need not be looked at.  What cannot be read is found by who does. */
+static void take_covers(struct gc_look *k, const struct vdi *v)
+{
+	const struct vdi *p = tree_parent(&k->l, v);
+	struct gc_fact *f = &k->facts[v - k->l.v], *of = p ? &k->facts[p - k->l.v] : NULL;
+
+	if (!p || !p->hidden || strcmp(v->format, "vhd") || strcmp(p->format, "vhd") || !of->data ||
+	    f->data < of->data || f->why || f->relink)
+		return;
+	if (gc_covers(k, v, p, &f->covers))
+		fail_clear(&k->ctx);
+}
+
+/* What is in use and more than it can wait for is merged by way of a new image: gc_split(). */
+static void take_room(struct gc_look *k, const struct vdi *v)
+{
+	const struct layout *layout = k->run.sr.type->layout;
+	struct gc_fact *f = &k->facts[v - k->l.v];
+	struct vdi base = { .type = v->type };
+	struct volume_split s = {
+		.leaf = v, .format = child_format(k->run.sr.type), .base = &base, .leaf_active = true,
+	};
+	uint64_t data;
+
+	if (v->hidden)
+		return;
+	f->room = layout->leaf_room ? layout->leaf_room(&k->run.sr, v) : 0;
+	if (!f->live || v->n_children || gc_too_much(k, v, &data) <= 0)
+		return;
+	random_uuid(&base.uuid);
+	if (layout->split_space(&k->run.sr, &s, &f->round))
+		f->round = 0;
 }
 
 /* Where a server lets go of all that it has open, what lies under a disk in use can change. */
@@ -169,13 +220,21 @@ int gc_look_plan(struct gc_look *k)
 			k->facts[i].why = "another process merges it";
 			continue;
 		}
-		if (!gc_plan_wants(&k->l, v) || !data_of(k, v, &k->facts[i].data))
+		if (!gc_plan_wants(&k->l, v))
 			continue;
+		if (!data_of(k, v, &k->facts[i].data)) {
+			if (IS_ENABLED(CONFIG_GC_FORECAST))
+				take_room(k, v);
+			fail_clear(&k->ctx);
+			continue;
+		}
 		k->facts[i].why = arena_strdup(&k->ctx.arena, k->ctx.why);
 		fail_clear(&k->ctx);
 	}
 	if (err)
 		return err;
+	for (size_t i = 0; IS_ENABLED(CONFIG_GC_SHARE) && i < k->l.n; i++)
+		take_covers(k, &k->l.v[i]);
 	if (k->g->r->rq->vdi) {
 		err = bind_vdi(&k->run);
 		if (err)

@@ -23,6 +23,7 @@ struct node {
 	uint64_t data;
 	uint64_t used;		/* bytes of the substrate */
 	bool relink;
+	uint32_t covers;	/* what it stood on, if that shows nothing through it as long as nothing goes into it */
 	bool odd;		/* others name it as their parent and are not its children */
 	bool wanted;		/* the caller asked about its tree */
 	bool gone;
@@ -113,6 +114,8 @@ static void look(struct work *w)
 			.n_children = (uint32_t)v->n_children, .data = w->ask->facts[i].data,
 			.used = v->physical_size, .relink = w->ask->facts[i].relink,
 		};
+		if (IS_ENABLED(CONFIG_GC_SHARE))
+			w->n[i].covers = w->ask->facts[i].covers ? w->n[i].parent : NONE;
 	}
 	for (uint32_t i = 0; i < w->count; i++) {
 		uint32_t named = number(w, tree_find(l, &l->v[i].parent));
@@ -149,12 +152,15 @@ static bool is_only_child(const struct work *w, uint32_t i)
 	       !w->n[n->parent].odd && w->n[n->parent].v->hidden && !is_raw(n);
 }
 
-/* Bytes below what the parent shows that would shine through without it. */
+/*
+ * Nothing in the parent is seen through its child; nor may bytes below shine through, beyond
+ * what the parent shows, once it has gone.
+ */
 static bool may_unstack(const struct work *w, uint32_t i)
 {
 	const struct node *n = &w->n[i], *p = &w->n[n->parent];
 
-	if (p->data || is_raw(p) || n->relink)
+	if ((p->data && !(IS_ENABLED(CONFIG_GC_SHARE) && n->covers == n->parent)) || is_raw(p) || n->relink)
 		return false;
 	return p->parent == NONE || p->v->virtual_size >= n->v->virtual_size ||
 	       w->n[p->parent].v->virtual_size <= p->v->virtual_size;
@@ -176,15 +182,13 @@ static bool action_of(const struct work *w, uint32_t i, enum gc_action *action)
 	return true;
 }
 
-/* Space the parent takes more: what it cannot have yet, in whole units. */
-static uint64_t need_of(const struct work *w, uint32_t i, enum gc_action action)
+/* Bytes by which the parent grows while it is copied to: what it cannot have yet, in whole units. */
+static uint64_t growth_of(const struct work *w, uint32_t i)
 {
 	const struct node *n = &w->n[i], *p = &w->n[n->parent];
 	uint64_t most = p->v->virtual_size > n->v->virtual_size ? p->v->virtual_size :
 			n->v->virtual_size, need = n->data, up;
 
-	if (action == GC_DELETE || action == GC_UNSTACK || n->relink)
-		return 0;
 	if (is_raw(p) && w->ask->unit)		/* a volume has all its space */
 		return 0;
 	if (p->data < most && need > most - p->data)
@@ -193,6 +197,35 @@ static uint64_t need_of(const struct work *w, uint32_t i, enum gc_action action)
 		need = 0;
 	need += need / 512;			/* bitmaps */
 	return w->ask->unit && round_up_ok(need, w->ask->unit, &up) ? up : need;
+}
+
+/*
+ * The worst moment of a merge, and what is free again after it.  Where journals are
+ * volumes, one says that the copy has begun, and there is the next before that one goes;
+ * that of a disk comes after its copy.  Then the parent, with the disk's name, is given
+ * the room of a disk; and one in use may need a new image on top of it at first.
+ */
+static void space_of(const struct work *w, uint32_t i, struct gc_step *s)
+{
+	const struct node *n = &w->n[i], *p = &w->n[n->parent];
+	const struct gc_fact *f = &w->ask->facts[i];
+	bool leaf = s->action == GC_LEAF;
+	uint64_t grown = n->relink ? 0 : growth_of(w, i), journals = w->ask->unit, room;
+	uint64_t round = IS_ENABLED(CONFIG_GC_FORECAST) && leaf ? f->round : 0;
+
+	if (!leaf || round)
+		journals *= 2;
+	s->need = n->relink ? 0 : grown + journals + round;
+	s->gain = n->used + s->need - grown;
+	if (!IS_ENABLED(CONFIG_GC_FORECAST))
+		return;
+	room = leaf && !is_raw(p) ? f->room : 0;
+	if (room <= p->used + grown)
+		return;
+	/* Beside what has gone by then. */
+	if (room > p->used + n->used && s->need < room - p->used - n->used)
+		s->need = room - p->used - n->used;
+	s->gain = s->need + n->used + p->used - room;
 }
 
 /*
@@ -310,11 +343,11 @@ static void describe(const struct work *w, uint32_t i, enum gc_action action, st
 		s->parent = p->v->uuid;
 	if (p && p->parent != NONE)
 		s->grand = w->n[p->parent].v->uuid;
+	s->gain = action == GC_UNSTACK ? p->used : action == GC_DELETE ? n->used : 0;
 	if (action == GC_COALESCE || action == GC_LEAF) {
 		s->copy = n->relink ? 0 : n->data;
-		s->need = need_of(w, i, action);
+		space_of(w, i, s);
 	}
-	s->gain = action == GC_UNSTACK ? p->used : action < GC_UNSTACK ? n->used : 0;
 }
 
 /* The tree as it is afterwards. */
@@ -342,7 +375,7 @@ static void perform(struct work *w, uint32_t i, const struct gc_step *s)
 		return;
 	most = p->v->virtual_size > n->v->virtual_size ? p->v->virtual_size : n->v->virtual_size;
 	p->data = p->data + n->data > most ? most : p->data + n->data;
-	p->used += s->need;
+	p->used += n->used + s->need - s->gain;
 	p->n_children += n->n_children;
 	for (uint32_t c = 0; c < w->count; c++)
 		if (!w->n[c].gone && w->n[c].parent == i)
@@ -442,6 +475,6 @@ bool gc_plan_wants(const struct vdis *l, const struct vdi *vdi)
 {
 	const struct vdi *p = tree_parent(l, vdi);
 
-	/* It, or what goes into it. */
-	return p ? p->hidden : vdi->hidden && vdi->n_children;
+	/* It, or what goes into it, whatever that stands on. */
+	return (p && p->hidden) || (vdi->hidden && vdi->n_children);
 }

@@ -15,7 +15,8 @@
  * takes its name.  Begun work comes first, then tall trees, then small nodes.
  *
  * Where one of a pair holds nothing, nothing is copied: an empty node just goes
- * away, and above an empty parent the child stands on what that stood on.
+ * away, and above an empty parent the child stands on what that stood on.  So it does
+ * above one of which it has all itself.
  *
  * Pure: a list that tree_fill() has been at goes in, a list of steps comes out.
  * The steps are worked out on the tree as it will be by then, so they are all
@@ -32,9 +33,12 @@
 /* What is known of a VDI beside what is in the list. */
 struct gc_fact {
 	uint64_t data;		/* bytes that its image holds, by its table */
+	uint64_t room;		/* bytes that its volume is to have once it has its parent's place; 0 = what it holds */
+	uint64_t round;		/* bytes of the new image on top of it that it is merged by, while it is in use */
 	bool live;		/* it is attached, and can be made to wait while its images change */
 	bool copied;		/* it counts as attached, since somebody copies it */
 	bool relink;		/* its data is in the parent already: a journal says so */
+	bool covers;		/* it has all that its parent holds, which nobody sees through it */
 	const char *why;	/* it cannot be dealt with now; NULL = it can */
 };
 
@@ -50,7 +54,7 @@ enum gc_action {
 	GC_DELETE,		/* remove vdi */
 	GC_COALESCE,		/* merge vdi into parent, let its children stand on that, remove it */
 	GC_LEAF,		/* merge vdi into parent, which takes its place */
-	GC_UNSTACK,		/* parent is empty: let vdi stand on grand ("" = on nothing) */
+	GC_UNSTACK,		/* nothing of parent shows: let vdi stand on grand ("" = on nothing) */
 	GC_WAIT,		/* would be one of these, but: why */
 	GC_KEEP,		/* a hidden node that is needed: why */
 };

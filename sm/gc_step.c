@@ -49,12 +49,21 @@ static int delete(struct gc_look *k, const struct vdi *vdi)
 	return err;
 }
 
-/* The parent shows nothing of its own; once nobody stands on it, it is garbage. */
+/*
+ * The parent shows nothing of its own; once nobody stands on it, it is garbage.  What hides
+ * it is on the disk before the child stands elsewhere: an image flushes what it has before that.
+ */
 static int unstack(struct gc_look *k, const struct vdi *vdi, const struct vdi *parent)
 {
 	const struct vdi *grand = tree_parent(&k->l, parent);
+	bool covers = !vdi->at.active || !k->facts[parent - k->l.v].data;
 	int err = gc_hold_pair(k, vdi, parent);
 
+	/* Once more, now that nobody writes it any more. */
+	if (IS_ENABLED(CONFIG_GC_SHARE) && !err && !covers)
+		err = gc_covers(k, vdi, parent, &covers);
+	if (IS_ENABLED(CONFIG_GC_SHARE) && !err && !covers)
+		err = fail_say(&k->ctx, -EAGAIN, "VDI %s: the tree has changed", vdi->uuid.s);
 	if (!err)
 		err = layout_of(k)->volume_compose(&k->run.sr, vdi, grand);	/* commit */
 	if (!err)
@@ -62,7 +71,7 @@ static int unstack(struct gc_look *k, const struct vdi *vdi, const struct vdi *p
 	if (!err)
 		err = remove_node(k, parent);
 	if (!err)
-		logf_info(&k->ctx, "gc: VDI %s: its parent %s was empty: deleted", vdi->uuid.s,
+		logf_info(&k->ctx, "gc: VDI %s: nothing showed of its parent %s: deleted", vdi->uuid.s,
 			  parent->uuid.s);
 	return err;
 }

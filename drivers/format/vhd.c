@@ -480,6 +480,20 @@ static int vhd_merge_space(struct ctx *ctx, const struct image_merge *m, uint64_
 	return err;
 }
 
+static int vhd_hides(struct ctx *ctx, const struct image_merge *m, bool *covers)
+{
+	struct pair p = { 0 };
+	int err = open_pair(ctx, m, false, &p);
+
+	*covers = false;
+	if (!err && p.parent) {
+		err = vhd_covers(p.child, p.parent, covers);
+		err = err ? fail(ctx, err, "child") : 0;
+	}
+	close_pair(&p);
+	return err;
+}
+
 static const struct format vhd = {
 	.name = "vhd",
 	.round = vhd_round,
@@ -498,5 +512,6 @@ static const struct format vhd = {
 	.mend = vhd_mend,
 	.merge = IS_ENABLED(CONFIG_GC) ? vhd_merge : NULL,
 	.merge_space = IS_ENABLED(CONFIG_GC) ? vhd_merge_space : NULL,
+	.covers = IS_ENABLED(CONFIG_GC_SHARE) ? vhd_hides : NULL,
 };
 REGISTER(formats, vhd);

@@ -63,6 +63,7 @@ int lvhd_merge_copied(struct sr *sr, const struct vdi *vdi);
 int lvhd_merge_end(struct sr *sr, const struct vdi *vdi, const struct vdi *parent);
 int lvhd_merge_leaf(struct sr *sr, const struct vdi *leaf, const struct vdi *parent,
 		    void (*go)(void *arg), void *arg);
+uint64_t lvhd_leaf_room(struct sr *sr, const struct vdi *leaf);
 int lvhd_merge_journals(struct sr *sr, struct merge_journal **v, size_t *n);
 int lvhd_merge_forget(struct sr *sr, const struct uuid *vdi);
 int lvhd_volume_io(struct sr *sr, const struct vdi *vdi, bool writable, struct io **io);

@@ -179,20 +179,33 @@ static int take_place(struct lvhd *h, struct lvm_lv *lv, struct lvm_lv *to, cons
 	return err ? err : lvhd_journal_drop(h, LVHD_LEAF, &leaf->uuid);
 }
 
-/*
- * The space that a thick disk has; without it is given when the disk is attached.  One
- * that is has it again before anybody else can take what has just become free: a guest
- * waits for it.
- */
-static int give_room(struct sr *sr, struct lvhd *h, struct lvm_lv *lv, const struct vdi *leaf)
+/* It asks for what it needs. */
+static bool asks(struct sr *sr, const struct vdi *leaf)
+{
+	return IS_ENABLED(CONFIG_LVM_THIN_GROW) && leaf->at.active && leaf->at.grows && lvhd_grows(sr);
+}
+
+/* The space that a thick disk has; without it is given when the disk is attached. */
+uint64_t lvhd_leaf_room(struct sr *sr, const struct vdi *leaf)
 {
 	bool thick = (leaf->at.active && leaf->at.writable) ||
 		(lvhd_is_thick(sr) && !leaf->snapshot_of.s[0]);
+
+	return thick && !asks(sr, leaf) ? lvhd_size_full(leaf->virtual_size) : 0;
+}
+
+/*
+ * A guest that waits has it again before anybody else can take what has just become free.
+ * A plan has counted it: if it is not there all the same, the disk has what it holds.
+ */
+static int give_room(struct sr *sr, struct lvhd *h, struct lvm_lv *lv, const struct vdi *leaf)
+{
+	uint64_t room = lvhd_leaf_room(sr, leaf);
 	int err;
 
-	if (IS_ENABLED(CONFIG_LVM_THIN_GROW) && leaf->at.active && leaf->at.grows && lvhd_grows(sr))
-		return 0;			/* it asks for what it needs */
-	err = thick ? lvhd_grow(h, lv, lvhd_size_full(leaf->virtual_size)) : lvhd_shrink(h, lv, 0);
+	if (asks(sr, leaf))
+		return 0;
+	err = room ? lvhd_grow(h, lv, room) : lvhd_shrink(h, lv, 0);
 
 	return err == -E_LVM_NO_SPACE ? 0 : err ? lvhd_failed(sr, h, err) : commit(sr);
 }

@@ -157,6 +157,7 @@ const struct layout layout_lvm = {
 	.merge_copied = IF_GC(lvhd_merge_copied),
 	.merge_end = IF_GC(lvhd_merge_end),
 	.merge_leaf = IF_GC(lvhd_merge_leaf),
+	.leaf_room = IS_ENABLED(CONFIG_GC_FORECAST) ? IF_GC(lvhd_leaf_room) : NULL,
 	.merge_journals = IF_GC(lvhd_merge_journals),
 	.merge_forget = IF_GC(lvhd_merge_forget),
 	.volume_map = lvm_volume_map,

@@ -4,6 +4,7 @@
 
 #include "lib/arena.h"
 #include "lib/err.h"
+#include "lib/kconfig.h"
 #include "lib/vhd/bat.h"
 
 #define NOBODY 0xffffffffu
@@ -94,10 +95,37 @@ static void judge_overlap(struct judge *j, uint32_t block, uint32_t entry)
 		j->owner[mine] = block;
 }
 
+/* In the order of the disk, as most that were written at once are: then nothing overlaps. */
+static bool is_in_order(struct vhd *v)
+{
+	uint64_t end = (v->meta_end + VHD_SECTOR - 1) / VHD_SECTOR;
+	uint32_t last = VHD_UNUSED;
+
+	for (uint32_t i = 0; i < v->n_blocks; i++) {
+		uint32_t entry = vhd_entry(v, i);
+
+		if (entry == VHD_UNUSED)
+			continue;
+		if (entry < end)
+			return false;
+		end = (uint64_t)entry + VHD_BLOCK_SPAN;
+		last = i;
+	}
+	if (last == VHD_UNUSED)
+		return true;
+	if (!range_ok(vhd_entry(v, last) * VHD_SECTOR, need_of(v, last), v->footer_at))
+		return false;
+	if (v->data_end < end * VHD_SECTOR)
+		v->data_end = end * VHD_SECTOR;
+	return true;
+}
+
 static void judge_all(struct vhd *v, vhd_entry_fn *fn, void *arg)
 {
 	struct judge j = { .v = v, .fn = fn, .arg = arg };
 
+	if (IS_ENABLED(CONFIG_GC_SHARE) && is_in_order(v))
+		return;
 	j.n = (size_t)(v->footer_at / VHD_SECTOR / VHD_BLOCK_SPAN + 1);
 	if (j.n > NOBODY / VHD_BLOCK_SPAN + 1)		/* what 32-bit entries can reach */
 		j.n = NOBODY / VHD_BLOCK_SPAN + 1;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 
 #include "lib/arena.h"
 #include "lib/err.h"
+#include "lib/kconfig.h"
 #include "lib/vhd/bat.h"
 #include "lib/vhd/batmap.h"
 #include "lib/vhd/bitmap.h"
@@ -16,8 +18,15 @@
 /* What one block may add to a batch: its data, a gap before it, and a page for each span. */
 #define MOST	(VHD_BLOCK + GAP + (VHD_BLOCK / GAP + 1) * PAGE)
 #define AHEAD	64u			/* blocks whose bitmaps are asked for early */
+#define SHARED	((size_t)64 << 10)	/* what is shorter is copied sooner than shared */
+#define SHARES	16u			/* of one batch */
+#define OF_CHILD	0x80000000u	/* no byte of the buffer: a page of the child, up to 2 TiB and a block */
+#define ASKED	256u			/* bitmaps read to find that all of a parent is hidden */
 
-/* Bytes that the child has: where they go, and where they wait in the buffer. */
+/*
+ * Bytes that the child has: where they go, and where they wait in the buffer.  Or they are
+ * to be shared, and it is OF_CHILD and a page.
+ */
 struct run {
 	uint64_t at;
 	uint32_t len, buf;
@@ -30,7 +39,7 @@ struct span {
 };
 
 struct vhd_batch {
-	uint32_t blocks, n_runs, n_spans;
+	uint32_t blocks, n_runs, n_spans, n_shared;
 	size_t bytes;
 	struct io *from;
 	char *mem, *buf;
@@ -111,6 +120,8 @@ int vhd_coalesce_start(struct vhd_coalesce **out, struct vhd *child, struct vhd 
 	c->planned = c->announced = c->done;
 	c->now = new_batch(child->io);
 	c->next = new_batch(child->io);
+	if (IS_ENABLED(CONFIG_GC_SHARE))
+		c->share = SHARE_MAYBE;
 	if (parent && parent->bat)
 		vhd_expect(parent, count_new(c));
 	*out = c;
@@ -150,6 +161,26 @@ static void add_run(struct vhd_batch *b, uint64_t at, uint64_t pos, uint64_t len
 	};
 }
 
+/* Whether it works is known once one has been, which is the last of its batch: until then nothing more is planned. */
+static bool share_run(struct vhd_coalesce *c, struct vhd_batch *b, uint64_t at, uint64_t pos, uint64_t len)
+{
+	if (!IS_ENABLED(CONFIG_GC_SHARE) || (c->share != SHARE_MAYBE && c->share != SHARE_WORKS) ||
+	    len < SHARED || (at | pos | len) % PAGE)
+		return false;
+	if (c->share == SHARE_MAYBE)
+		c->share = SHARE_TRIES;
+	b->runs[b->n_runs++] = (struct run){
+		.at = at, .len = (uint32_t)len, .buf = OF_CHILD | (uint32_t)(pos / PAGE),
+	};
+	b->n_shared++;
+	return true;
+}
+
+static bool may_share_more(const struct vhd_coalesce *c, const struct vhd_batch *b)
+{
+	return !IS_ENABLED(CONFIG_GC_SHARE) || (b->n_shared < SHARES && c->share != SHARE_TRIES);
+}
+
 static int plan_block(struct vhd_coalesce *c, struct vhd_batch *b, uint32_t block)
 {
 	uint64_t at = block * VHD_BLOCK, end = at + VHD_BLOCK;
@@ -162,7 +193,7 @@ static int plan_block(struct vhd_coalesce *c, struct vhd_batch *b, uint32_t bloc
 
 		if (where < 0)
 			return where;
-		if (where == VHD_HERE)
+		if (where == VHD_HERE && !share_run(c, b, at, pos, n))
 			add_run(b, at, pos, n);
 		at += n;
 	}
@@ -172,11 +203,11 @@ static int plan_block(struct vhd_coalesce *c, struct vhd_batch *b, uint32_t bloc
 /* As many blocks as are sure to fit, and their reading begun. */
 static int plan(struct vhd_coalesce *c, struct vhd_batch *b)
 {
-	b->blocks = b->n_runs = b->n_spans = 0;
+	b->blocks = b->n_runs = b->n_spans = b->n_shared = 0;
 	b->bytes = 0;
 	b->whole = false;
 	announce_bitmaps(c);
-	while (c->planned < c->total && b->bytes + MOST <= ROOM &&
+	while (c->planned < c->total && b->bytes + MOST <= ROOM && may_share_more(c, b) &&
 	       b->n_runs + VHD_BLOCK_SECTORS / 2 <= RUNS &&
 	       (!c->at_most || b->blocks < c->at_most)) {
 		int err = plan_block(c, b, c->turns[c->planned].block);
@@ -210,16 +241,53 @@ static void *fetch_ahead(void *arg)
 	return NULL;
 }
 
+static int put_run(struct vhd_coalesce *c, const struct run *r, const char *p)
+{
+	return c->parent ? vhd_write(c->parent, r->at, p, r->len) : io_write(c->raw, r->at, p, r->len);
+}
+
+static uint64_t place_of(const struct run *r)
+{
+	return (r->buf & ~OF_CHILD) * (uint64_t)PAGE;
+}
+
+/* One that was to be shared. */
+static int copy_run(struct vhd_coalesce *c, const struct run *r)
+{
+	char *p = must_alloc(r->len);
+	int err = io_read(c->child->io, place_of(r), p, r->len);
+
+	if (!err)
+		err = put_run(c, r, p);
+	free(p);
+	return err;
+}
+
+/* A run is within one block. */
+static int put_shared(struct vhd_coalesce *c, const struct run *r)
+{
+	uint64_t len = r->len, pos = r->at;
+	int err = c->parent ? vhd_write_begin(c->parent, r->at, &len, &pos) : 0;
+
+	if (IS_ENABLED(CONFIG_GC_SHARE) && !err && c->share != SHARE_NEVER)
+		err = io_share(c->parent ? c->parent->io : c->raw, pos, c->child->io, place_of(r), len);
+	if (err == -EOPNOTSUPP || err == -EXDEV || err == -EINVAL)
+		c->share = SHARE_NEVER;
+	if (c->share == SHARE_NEVER)
+		return copy_run(c, r);
+	if (!err)
+		c->share = SHARE_WORKS;
+	return err || !c->parent ? err : vhd_write_end(c->parent, r->at, len);
+}
+
 static int put(struct vhd_coalesce *c, const struct vhd_batch *b)
 {
 	int err = 0;
 
 	for (uint32_t i = 0; i < b->n_runs && !err; i++) {
 		const struct run *r = &b->runs[i];
-		const char *p = b->buf + r->buf;
 
-		err = c->parent ? vhd_write(c->parent, r->at, p, r->len) :
-			io_write(c->raw, r->at, p, r->len);
+		err = IS_ENABLED(CONFIG_GC_SHARE) && r->buf & OF_CHILD ? put_shared(c, r) : put_run(c, r, b->buf + r->buf);
 		if (!err)
 			c->sectors += r->len / VHD_SECTOR;
 	}
@@ -299,4 +367,36 @@ void vhd_coalesce_free(struct vhd_coalesce *c)
 	free_batch(c->now);
 	free_batch(c->next);
 	free(c);
+}
+
+/* All of a block, as far as the disk goes; of a table in which nothing is wrong the batmap may say so. */
+static int has_all(struct vhd *v, uint32_t block, bool *all)
+{
+	uint64_t at = block * VHD_BLOCK, len = v->footer.size - at, n, pos;
+	int where;
+
+	*all = !v->n_bad && vhd_batmap_get(v, block);
+	if (*all)
+		return 0;
+
+	n = len = len < VHD_BLOCK ? len : VHD_BLOCK;
+	where = vhd_lookup(v, at, &n, &pos);
+	*all = where == VHD_HERE && n == len;
+	return where < 0 ? where : 0;
+}
+
+int vhd_covers(struct vhd *child, const struct vhd *parent, bool *covers)
+{
+	uint32_t asked = 0;
+	int err = 0;
+
+	*covers = child->bat && parent->bat;
+	for (uint32_t i = 0; i < child->n_blocks && i < parent->n_blocks && *covers && !err; i++) {
+		if (vhd_entry(parent, i) == VHD_UNUSED)
+			continue;
+		*covers = vhd_in_use(vhd_entry(child, i)) && (vhd_batmap_get(child, i) || asked++ < ASKED);
+		if (*covers)
+			err = has_all(child, i, covers);
+	}
+	return err;
 }

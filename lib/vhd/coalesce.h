@@ -22,7 +22,8 @@
  * last, several in one step, and only sectors that the child has.  While one
  * batch is written the next is being read, by a thread of its own: no other
  * call touches the child's io meanwhile, and none is under way between two
- * steps.  Memory: 8 bytes a block, 20 MiB, of which data takes what it needs,
+ * steps.  Where files can share blocks, what is long enough and lies on whole blocks of the
+ * file system is not moved at all (io_share()).  Memory: 8 bytes a block, 20 MiB, of which data takes what it needs,
  * and 400 KiB that say where it belongs.
  */
 #ifndef LIB_VHD_COALESCE_H
@@ -43,6 +44,7 @@ struct vhd_coalesce {
 	struct vhd_batch *now, *next;	/* being written, being read */
 	uint32_t planned, announced;	/* turns in a batch; turns whose bitmaps are on their way */
 	uint32_t forgotten;		/* turns */
+	enum { SHARE_NEVER, SHARE_MAYBE, SHARE_TRIES, SHARE_WORKS } share;
 };
 
 /*
@@ -66,5 +68,11 @@ int vhd_coalesce_forget(struct vhd_coalesce *c, struct vhd *own);
 /* The same as a checkpoint, and footers and batmap of the parent. */
 int vhd_coalesce_finish(struct vhd_coalesce *c);
 void vhd_coalesce_free(struct vhd_coalesce *c);
+
+/*
+ * Would a merge keep nothing of the parent?  So it is where the child has every sector of each
+ * block that the parent has.  Of a few blocks the bitmaps are read where the batmap says nothing.
+ */
+int vhd_covers(struct vhd *child, const struct vhd *parent, bool *covers);
 
 #endif

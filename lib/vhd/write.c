@@ -143,7 +143,7 @@ static int allocate(struct vhd *v, uint32_t block)
 	if (err)
 		return err;
 	vhd_bat_set(v, block, (uint32_t)(place / VHD_SECTOR));
-	if (v->data_end < block_end(place))
+	if (!IS_ENABLED(CONFIG_GC_RESUME) || v->data_end < block_end(place))
 		v->data_end = block_end(place);
 	v->grown = true;
 	if (v->expected)

@@ -16,13 +16,14 @@ mkdir sr
 sm sr create S --type file --dconf location="$tmp/sr" >/dev/null
 at_end+=("sm sr forget S")
 
-# made NAME SECTORS STRIDE TIMES EMPTY: base, node with the data, two disks on it; and QCOW2s.
+# made NAME SECTORS STRIDE TIMES BASE: base (empty, or with data in that sector), node with the data,
+# two disks on it; and QCOW2s.
 made() {
 	local node
 
 	rm -rf sr/*.vhd tree
 	sm vdi create disk --sr S --size 1G --format vhd --uuid ${U}1 >/dev/null
-	[ "$5" = empty ] || "$vhdt" put sr/${U}1.vhd 0 8 1
+	[ "$5" = empty ] || "$vhdt" put sr/${U}1.vhd "$5" 8 1
 	sm vdi snapshot disk a --uuid ${U}2 >/dev/null
 	"$vhdt" put sr/${U}1.vhd 0 "$2" 7 "$3" "$4"
 	sm vdi snapshot disk b --uuid ${U}3 >/dev/null
@@ -49,12 +50,14 @@ made() {
 }
 
 head_line 'A node of 1 GiB merged' least
-made dense 2097152 1 1 full
+made dense 2093056 1 1 2093056
 row 'dense (peer: commit)' 0 1 1
 row '    beside cp' 0 2
-made sparse 8 256 8192 full
+made sparse 8 256 8192 0
 row 'sparse (peer: commit)' 0 1 1
 row '    beside cp' 0 2
 made 'into an empty one' 2097152 1 1 empty
 row 'its parent is empty' 0 1 20
+made 'into one it hides' 2097152 1 1 0
+row 'it hides its parent' 0 1 20
 verdict
