@@ -36,7 +36,7 @@ void record_decode(struct arena *a, struct view text, struct kvs *kvs)
 {
 	const char *p = text.p, *end = p + text.n;
 
-	while (p < end) {
+	while (p < end && kvs->n < RECORD_KEYS) {
 		const char *nl = memchr(p, '\n', (size_t)(end - p));
 		const char *stop = nl ? nl : end;
 		const char *eq = memchr(p, '=', (size_t)(stop - p));

@@ -17,8 +17,9 @@
 #include "lib/bytes.h"
 #include "lib/kv.h"
 
-/* No record is larger. */
+/* No record is larger, nor has it more keys: each is compared with all. */
 #define RECORD_MOST	((size_t)64 << 10)
+#define RECORD_KEYS	256
 
 /* Lines that are no KEY=VALUE are skipped: one bad line must not cost the others. */
 void record_decode(struct arena *a, struct view text, struct kvs *kvs);
