@@ -149,6 +149,9 @@ static void take_live(struct gc_look *k)
 			v->at.attached = k->facts[i].copied = true;
 			continue;
 		}
+		/* A raw volume that is only read is active for who stands on it, as others are that nobody shows. */
+		if (v->hidden && v->n_children && !v->at.attached)
+			v->at.active = false;
 		if ((!v->at.attached && !v->at.active) || v->at.elsewhere)
 			continue;
 		k->facts[i].live = IS_ENABLED(CONFIG_SERVE) && !live_can(&k->run, v);

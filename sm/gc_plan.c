@@ -293,7 +293,9 @@ static const char *obstacle(const struct work *w, uint32_t i, struct gc_step *s)
 		return attached_text(w, i, s);
 	if (s->action == GC_DELETE)
 		return NULL;
-	if (s->action == GC_LEAF && is_attached(n->v) && is_raw(&w->n[n->parent]))
+	/* Nor go on as a raw one, where its server cannot. */
+	if (!IS_ENABLED(CONFIG_LIVE_RAW) && s->action == GC_LEAF && is_attached(n->v) &&
+	    is_raw(&w->n[n->parent]))
 		return attached_text(w, i, s);
 	/* Who writes a raw disk marks nothing. */
 	if (IS_ENABLED(CONFIG_CBT) && s->action == GC_LEAF && n->v->cbt && is_raw(&w->n[n->parent])) {

@@ -155,6 +155,27 @@ going_away='nodes() { sm vdi tree disks --json | grep -c "\"uuid\""; }
 		[ "$(lvs)" = "$was" ]; judge vgck VG_XenStorage-$SR' 240
 }
 
+# At last the base takes the disk's place, and it is what it was: raw, and served by who served the VHD.
+raw_again='raw() { sm vdi show v --json | tr -d "\n" | grep >/dev/null "\"format\": *\"raw\".*\"backend\": *\"nbd\""; }
+		kept() { raw; w=$(worker); kill -9 $w; wait_worker $w; stamp check $D "${n[@]:0:4}"; check 9 46 6; raw; }'
+raw_away=${going_away/in 1 2;/in 1;}
+raw_away=${raw_away//46 12/46 6}
+raw_away=$raw_again$'\n'${raw_away/sm vdi detach v;/kept; sm vdi detach v;}
+
+@test "file: a snapshot of a raw disk goes away under a writer: it is raw again, and goes on" {
+	needs LIVE_RAW
+	new_sr file "" raw
+	in_guest "$raw_away"' [ -z "$(ls /srv/d | grep vhd)" ]' 240
+}
+
+@test "lvm: the same, and lvm2 sees a raw volume" {
+	needs LIVE_RAW
+	new_sr lvm thick raw
+	in_guest "lvs() { judge lvs --noheadings -o lv_name,lv_size; }; was=\$(lvs)
+		$raw_away"'
+		[ "$(lvs)" = "$was" ]; judge vgck VG_XenStorage-$SR' 240
+}
+
 @test "file: a base that has to grow for what is merged into it: the disk above it reads the same" {
 	new_sr file
 	in_guest 'seen() { echo 3 >/proc/sys/vm/drop_caches; check 3 0 1; check 4 62 1; check 5 500 1; check 6 501 1; check 5 502 1; }
@@ -252,6 +273,40 @@ raw_deaths='export SM_GC=off; died=0
 
 	new_sr lvm thick raw 8M
 	in_guest "every=$every first=$(($(date +%-j) * 7 % every + 1)); $raw_deaths" 180
+}
+
+# A raw disk in use whose snapshot went: who merges it dies, as often as that can be, and the next one ends it.
+raw_merge_deaths='export SM_GC=off; died=0
+	raw() { sm vdi show v --json | grep >/dev/null "\"format\": *\"raw\""; }
+	for ((at = first; ; at += every)); do
+		sm vdi snapshot v s >/dev/null; sm vdi delete s
+		stamp write $D 200 >/tmp/stamp & w=$!
+		s=0; dieat $at sm gc run disks >/tmp/said 2>&1 || s=$?
+		kill -0 $w
+		sm gc run disks; kill -TERM $w; wait $w; sm gc run disks; raw
+		read -r -a n </tmp/stamp
+		stamp check $D "${n[@]:0:4}"; sm sr check disks
+		sm vdi detach v; nothing_left; sm vdi attach v; stamp check $D "${n[@]:0:4}"; sm vdi detach v; sm vdi delete v
+		V=$(sm vdi create v --sr disks --size 8M --format raw); D=$(sm vdi attach v)
+		[ $s = 137 ] || break
+		died=$((died + 1))
+	done >/dev/null
+	cat /tmp/said; [ $s = 0 ]; [ $died -gt 1 ]'
+
+@test "the collector dies while it makes a disk in use raw again, on file" {
+	local every=${LIVE_EVERY:-397}
+
+	needs LIVE_RAW
+	new_sr file "" raw 8M
+	in_guest "every=$every first=$(($(date +%-j) * 7 % every + 1)); $raw_merge_deaths" 180
+}
+
+@test "the collector dies while it makes a disk in use raw again, on lvm" {
+	local every=${LIVE_EVERY:-1301}
+
+	needs LIVE_RAW
+	new_sr lvm thick raw 8M
+	in_guest "every=$every first=$(($(date +%-j) * 7 % every + 1)); $raw_merge_deaths" 180
 }
 
 # held: a snapshot of v stands still between pause (recvmsg) and commit (renameat); its process is $c.

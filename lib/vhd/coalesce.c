@@ -369,15 +369,11 @@ void vhd_coalesce_free(struct vhd_coalesce *c)
 	free(c);
 }
 
-/* All of a block, as far as the disk goes; of a table in which nothing is wrong the batmap may say so. */
+/* All of a block, as far as the disk goes. */
 static int has_all(struct vhd *v, uint32_t block, bool *all)
 {
 	uint64_t at = block * VHD_BLOCK, len = v->footer.size - at, n, pos;
 	int where;
-
-	*all = !v->n_bad && vhd_batmap_get(v, block);
-	if (*all)
-		return 0;
 
 	n = len = len < VHD_BLOCK ? len : VHD_BLOCK;
 	where = vhd_lookup(v, at, &n, &pos);
@@ -387,6 +383,9 @@ static int has_all(struct vhd *v, uint32_t block, bool *all)
 
 int vhd_covers(struct vhd *child, const struct vhd *parent, bool *covers)
 {
+	/* Of a table in which nothing is wrong the batmap may say so. */
+	const struct vhd_batmap *map = &child->batmap;
+	uint64_t n_map = map->state == BATMAP_GOOD && !child->n_bad ? map->covered * 8 : 0;
 	uint32_t asked = 0;
 	int err = 0;
 
@@ -394,9 +393,13 @@ int vhd_covers(struct vhd *child, const struct vhd *parent, bool *covers)
 	for (uint32_t i = 0; i < child->n_blocks && i < parent->n_blocks && *covers && !err; i++) {
 		if (vhd_entry(parent, i) == VHD_UNUSED)
 			continue;
-		*covers = vhd_in_use(vhd_entry(child, i)) && (vhd_batmap_get(child, i) || asked++ < ASKED);
-		if (*covers)
+		*covers = vhd_in_use(vhd_entry(child, i));
+		if (*covers && i < n_map && map->bits[i / 8] & 0x80 >> i % 8)
+			continue;
+		if (*covers && asked++ < ASKED)
 			err = has_all(child, i, covers);
+		else
+			*covers = false;
 	}
 	return err;
 }

@@ -51,6 +51,7 @@ setup() {
 }
 
 @test "a disk of 2040 GiB goes on without its parent, and nothing is copied" {
+	export RAM=1
 	ns <<-'END'
 		sm vdi create disk --sr S --size 2040G --format vhd --uuid ${U}1 >/dev/null
 		sm vdi snapshot disk a --uuid ${U}2 >/dev/null

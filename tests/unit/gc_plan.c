@@ -249,7 +249,7 @@ TEST(gc_plan_leaves_alone_what_is_attached)
 /* A disk whose server can be told to wait is in nobody's way. */
 TEST(gc_plan_goes_on_below_a_disk_that_can_wait)
 {
-	bool raw = false;
+	bool raw = IS_ENABLED(CONFIG_LIVE_RAW);
 	struct world w = { 0 };
 
 	add(&w, 1, 0, true, 50);
