@@ -189,7 +189,7 @@ needs lab bats && stage lab lab musl $(lab_files)
 # (the others' have host's tests under it), and nothing of which others compute the same.
 plain='lab_|docs|hybrid|power|writelog|lvm_ring|lvm_take|lvm_host|nfs_hosts|nbd_hosts|dm|churn'
 # shellcheck disable=SC2046 # names without blanks
-needs lab-ubsan bats && LAB_DOORS=people STEPS=40 SWEEP_EVERY=$((1201 * PACE)) GC_STEPS=1 GC_DEPTH=2 stage lab-ubsan lab ubsan \
+needs lab-ubsan bats && LAB_DOORS=people STRESS_SECONDS=2 STEPS=40 SWEEP_EVERY=$((1201 * PACE)) GC_STEPS=1 GC_DEPTH=2 stage lab-ubsan lab ubsan \
 	$(lab_files | grep -vE "/($plain)")
 needs driver bats && stage driver tests/driver_readme.sh "$O/driver"
 stage layers tests/layers.sh

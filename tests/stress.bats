@@ -1,11 +1,11 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Many processes on one file SR: nothing is lost, nothing is left, nobody fails
-# for another reason than the one that its verb may have.  More of them, without devices: host/stress.bats.
+# 64 processes on one SR: nothing is lost, nothing is left, nobody fails for another
+# reason than the one that its verb may have.  Without devices, so more verbs: host/stress.bats.
 
 setup_file() {
 	load helpers/lab
-	lab_start --mem 384M
+	lab_start --mem 768M --disk a:2G
 }
 
 teardown_file() {
@@ -19,8 +19,16 @@ setup() {
 	needs SR_FILE DATAPATH_LOOP FRONT_CLI
 }
 
-@test "16 processes at random: the list is what they made, and the SR checks clean" {
+at_random() {
 	guest_put "$BATS_TEST_DIRNAME/sweep/stress.sh" /tmp/stress.sh
-	guest_ok -t 120 "bash /tmp/stress.sh file 16 ${STRESS_SECONDS:-8}"
+	guest_ok -t 240 "bash /tmp/stress.sh $1 64 ${STRESS_SECONDS:-8} /dev/ubda"
 	nothing_left
+}
+
+@test "64 processes at random: the list is what they made, and the SR checks clean" { at_random file; }
+
+@test "64 processes at random on LVM: the same" {
+	needs SR_LVM DATAPATH_LV
+	at_random lvm
+	guest_ok '[ -z "$(judge dmsetup ls | grep -v "No devices")" ]'
 }
