@@ -47,6 +47,18 @@ run() {
 	disturb "$(command -v sm)" "$@" >"$said" 2>&1
 }
 
+# qemu-img opens what is there; it knows no check of a VHD: 63.
+judges() {
+	local f status
+
+	for f in /mnt/exp/pool/$sr/*.vhd; do
+		[ -e "$f" ] || continue
+		status=0
+		judge qemu-img check -f vpc "$f" || status=$?
+		[ $status -eq 63 ] || return 1
+	done
+}
+
 # The same once more, or what it says is to be done.
 after() {
 	case $verb in
@@ -67,6 +79,7 @@ after() {
 	esac
 	must 0 sr check $sr
 	[[ $verb != cbt-* ]] || must 0 cbt check $sr
+	! every20 || judges >"$said" 2>&1 || complain "the judge: $(cat "$said")"
 	must "0 4" vdi detach $one --sr $sr
 	must "0 4" vdi delete $one --sr $sr
 	[[ $verb != cbt-* ]] || { must "0 4" vdi delete $two --sr $sr && must 0 sr scan $sr; }

@@ -11,7 +11,8 @@
 #	- as soon as the verb has ended, no lock is held, no file is open, no process is
 #	  left, and a verb that was not killed has closed its descriptors;
 #	- where it was killed, who comes next is killed, too: the same verb or a scan, at
-#	  some call, or with SWEEP_TWICE=N (not 0) at its calls 1, 1 + N … in a row, until it is through;
+#	  some call, or with SWEEP_TWICE=N (not 0) at every N-th in a row, until it is through; with
+#	  which of the first N it begins is another one at each point, so that all have their turn;
 #	- when all is unmade, nothing is mounted, mapped or there that was not there before.
 #
 # HOW is one of those in disturb.h; kill without it.  Needs at and left in PATH.
@@ -58,7 +59,7 @@ nothing() {
 die_twice() {
 	local at=$n status=137 step=${SWEEP_TWICE:-0}
 
-	[ "$step" -gt 0 ] && n=1 || n=$((at * 7 % 397 + 1))
+	[ "$step" -gt 0 ] && n=$((at % step + 1)) || n=$((at * 7 % 397 + 1))
 	while [ $status -eq 137 ]; do
 		if [ $((points % 2)) -eq 0 ]; then
 			disturb "$(command -v sm)" sr scan "$sr" >/dev/null 2>&1
