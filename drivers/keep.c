@@ -9,15 +9,40 @@
 #include <unistd.h>
 
 #include "arch/fs.h"
-#include "drivers/keep.h"
+#include "drivers/keep_impl.h"
 #include "lib/arena.h"
+#include "lib/cleanup.h"
 #include "lib/ctx.h"
 #include "lib/err.h"
 #include "lib/file.h"
 #include "lib/io.h"
 #include "lib/uuid.h"
 
-#define PART	((size_t)256 << 10)
+static int open_folder(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* All that there may be in a folder without a list; and with anything else in it, it stays. */
+static void clear(int dir, const char *path)
+{
+	static const char *const files[] = { "list", ".list.new", "vg", ".vg.new", "bytes" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		unlink_quiet(dir, files[i]);
+	rmdir_quiet(AT_FDCWD, path);
+}
+
+void keep_clear(const char *path)
+{
+	_close_ int dir = open_folder(path);
+	struct fs_id id;
+
+	if (dir >= 0 && fs_id(dir, "list", &id) == -ENOENT)
+		clear(dir, path);
+}
 
 int keep_begin(struct keep *k, struct ctx *ctx, const char *path, const struct uuid *sr)
 {
@@ -26,19 +51,19 @@ int keep_begin(struct keep *k, struct ctx *ctx, const char *path, const struct u
 	*k = (struct keep){ .ctx = ctx, .path = path, .dir = -1 };
 	if (mkdir(path, 0700))
 		return -errno;
-	k->dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	err = k->dir < 0 ? -errno : io_open(&k->bytes, k->dir, "bytes", IO_RDWR | IO_CREATE);
+	k->dir = open_folder(path);
+	err = k->dir < 0 ? k->dir : io_open(&k->bytes, k->dir, "bytes", IO_RDWR | IO_CREATE);
 	buf_printf(&k->list, "kept 1 %s\n", sr->s);
 	return err;
 }
 
-static int cannot(struct keep *k, int err, const char *file)
+int keep_cannot(struct keep *k, int err, const char *file)
 {
 	hint(k->ctx, KEEP_HINT);
 	return fail(k->ctx, err, "write %s/%s", k->path, file);
 }
 
-static void put_line(struct keep *k, uint64_t at, uint64_t len, const uint64_t *size, const char *name)
+void keep_line(struct keep *k, uint64_t at, uint64_t len, const uint64_t *size, const char *name)
 {
 	struct buf *b = &k->list;
 
@@ -59,12 +84,12 @@ static void put_line(struct keep *k, uint64_t at, uint64_t len, const uint64_t *
 /* One stretch, behind what is kept already. */
 static int copy(struct keep *k, const char *name, struct io *io, uint64_t at, uint64_t len)
 {
-	size_t room = len < PART ? (size_t)len : PART;
+	size_t room = len < KEEP_PART ? (size_t)len : KEEP_PART;
 	char *buf = must_alloc(room);
 	uint64_t size = io->size;
 	int err = 0;
 
-	put_line(k, at, len, &size, name);
+	keep_line(k, at, len, &size, name);
 	while (len && !err) {
 		size_t n = len < room ? (size_t)len : room;
 
@@ -72,7 +97,7 @@ static int copy(struct keep *k, const char *name, struct io *io, uint64_t at, ui
 		if (err)
 			fail(k->ctx, err, "read %s", name);
 		else if ((err = io_write(k->bytes, k->bytes->size, buf, n)))
-			cannot(k, err, "bytes");
+			keep_cannot(k, err, "bytes");
 		at += n;
 		len -= n;
 	}
@@ -89,7 +114,7 @@ int keep_part(struct keep *k, const char *name, struct io *io, uint64_t at, uint
 		uint64_t run = len;
 		bool is_data = true;
 
-		if (len > PART && (err = io_extent(io, at, &run, &is_data)))
+		if (len > KEEP_PART && (err = io_extent(io, at, &run, &is_data)))
 			return fail(k->ctx, err, "look into %s", name);
 		run = run < len ? run : len;
 		err = is_data ? copy(k, name, io, at, run) : 0;
@@ -104,20 +129,20 @@ int keep_all(struct keep *k, const char *name, struct io *io, uint64_t most)
 	uint64_t size = io->size;
 
 	if (!size)
-		put_line(k, 0, 0, &size, name);
+		keep_line(k, 0, 0, &size, name);
 	return keep_part(k, name, io, 0, size < most ? size : most);
 }
 
 void keep_none(struct keep *k, const char *name)
 {
-	put_line(k, 0, 0, NULL, name);
+	keep_line(k, 0, 0, NULL, name);
 }
 
 int keep_file(struct keep *k, const char *file, const void *p, size_t n)
 {
 	int err = file_replace(k->dir, file, p, n, 0600);
 
-	return err ? cannot(k, err, file) : 0;
+	return err ? keep_cannot(k, err, file) : 0;
 }
 
 int keep_lost(void *arg, struct io *of, uint64_t at, uint64_t len)
@@ -145,7 +170,7 @@ int keep_commit(struct keep *k)
 	int err = io_flush(k->bytes);
 
 	if (err)
-		return cannot(k, err, "bytes");
+		return keep_cannot(k, err, "bytes");
 	err = keep_file(k, "list", k->list.p, k->list.n);	/* commit */
 	if (err)
 		return err;
@@ -159,16 +184,12 @@ int keep_commit(struct keep *k)
 
 void keep_end(struct keep *k)
 {
-	static const char *const files[] = { "list", ".list.new", "vg", ".vg.new", "bytes" };
-
 	io_close(k->bytes);
 	buf_free(&k->list);
 	k->bytes = NULL;
 	if (k->dir < 0)
 		return;
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
-		unlink_quiet(k->dir, files[i]);
+	clear(k->dir, k->path);
 	close(k->dir);
 	k->dir = -1;
-	rmdir_quiet(AT_FDCWD, k->path);
 }

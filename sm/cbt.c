@@ -188,6 +188,7 @@ int do_cbt_check(struct run *r)
 		err = sr_vdis(&r->sr, l);
 		if (!err)
 			err = cbt_check(&r->sr, true, l);
+		keep_after(r);
 	}
 	for (size_t i = 0; i < l->n_problems && !err; i++)
 		if (!strcmp(l->problems[i].severity, "error"))

@@ -10,6 +10,7 @@
 #include "sm/gc.h"
 #include "sm/keep.h"
 #include "sm/lease.h"
+#include "sm/locks.h"
 #include "sm/snapshot.h"
 #include "sm/tree.h"
 
@@ -58,12 +59,21 @@ static int check_node(struct run *r, bool repair, struct vdis *l, const struct v
 	return 0;
 }
 
+/* Hidden as long as it is not whole: its process, which lives, writes it. */
+bool check_is_copied(struct run *r, const struct vdi *vdi)
+{
+	return IS_ENABLED(CONFIG_VDI_COPY) && vdi->hidden && !vdi->n_children &&
+	       lock_is_held(r->ctx, vdi->uuid.s, "copy");
+}
+
 /* Each VDI for itself, and how they hang together. */
 static int check_vdis(struct run *r, bool repair, struct vdis *l)
 {
 	int err = 0;
 
 	for (size_t i = 0; i < l->n && !err; i++) {
+		if (check_is_copied(r, &l->v[i]))
+			continue;
 		err = check_image(r, repair, l, &l->v[i]);
 		if (!err)
 			err = check_node(r, repair, l, &l->v[i]);
@@ -101,7 +111,9 @@ static int check_and_keep(struct run *r, struct vdis *l)
 	if (err)
 		return err;		/* and what was found is told */
 	*l = (struct vdis){ 0 };
-	return check(r, true, l);
+	err = check(r, true, l);
+	keep_after(r);
+	return err;
 }
 
 int do_sr_check(struct run *r)

@@ -107,6 +107,8 @@ int do_sr_attach(struct run *r);
 int do_sr_detach(struct run *r);
 int do_sr_scan(struct run *r);
 int do_sr_check(struct run *r);
+/* Is the VDI what a vdi copy of this host is about to fill?  Then nothing is wrong with it. */
+bool check_is_copied(struct run *r, const struct vdi *vdi);
 int do_sr_rename(struct run *r);
 int do_sr_show(struct run *r);
 int do_sr_list(struct run *r);

@@ -115,6 +115,8 @@ struct vhd_create image_create_vhd(struct run *r, const struct image_place *p, u
 
 /* Open it alone, for us only, and undo a resize that was interrupted. */
 int image_edit_open(struct run *r, struct image_place *p, struct io **io);
+/* The names in the folder of a path are durable when this returns. */
+int image_sync_folder(struct run *r, const char *path);
 /* Then as a VHD; what a verb that died between its two footers left is put right. */
 int image_edit_vhd(struct run *r, struct image_place *p, struct io *io, struct vhd **v);
 /* Grow an open VHD, under a journal beside it if its table has no room. */

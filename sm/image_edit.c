@@ -30,8 +30,7 @@ static const char *journal_path(struct run *r, const struct image_place *p)
 	return p->device ? NULL : arena_printf(&r->ctx->arena, "%s/%s.journal", p->dir, p->name);
 }
 
-/* The names in the folder of a path are durable when this returns. */
-static int sync_folder(struct run *r, const char *path)
+int image_sync_folder(struct run *r, const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	const char *dir = !slash ? "." : arena_strndup(&r->ctx->arena, path,
@@ -46,7 +45,7 @@ static int remove_journal(struct run *r, const char *path)
 	int err = unlink_quiet(AT_FDCWD, path);
 
 	if (!err)
-		err = sync_folder(r, path);
+		err = image_sync_folder(r, path);
 	return err ? fail(r->ctx, err, "%s", path) : 0;
 }
 
@@ -128,7 +127,7 @@ static int make_journal(struct run *r, struct image_place *p, const char *path, 
 	}
 	err = io_open(io, AT_FDCWD, path, IO_RDWR | IO_CREATE);
 	if (!err)
-		err = sync_folder(r, path);
+		err = image_sync_folder(r, path);
 	return err ? fail(r->ctx, err, "%s", path) : 0;
 }
 

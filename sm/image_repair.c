@@ -36,6 +36,8 @@ static int make_backup(struct run *r, struct image_place *p, struct io **io, con
 		if (r->rq->backup)
 			break;
 	}
+	if (!err)
+		err = image_sync_folder(r, *path);	/* before anything depends on it */
 	return err ? fail(r->ctx, err, "%s", *path) : 0;
 }
 

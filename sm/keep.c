@@ -28,6 +28,7 @@ static int make_folder(struct run *r, struct keep *k)
 		const char *name = i == 1 ? arena_printf(a, "%s/%s.before-repair", dir, r->sr.uuid.s) :
 			arena_printf(a, "%s/%s.before-repair.%u", dir, r->sr.uuid.s, i);
 
+		keep_clear(name);
 		err = keep_begin(k, r->ctx, name, &r->sr.uuid);
 		if (err != -EEXIST)
 			path = name;
@@ -70,7 +71,7 @@ static int keep_images(struct run *r, struct keep *k, const struct vdis *l)
 		bool mend = f && vdi->mend && f->mend;
 		bool hide = f && !vdi->hidden && vdi->n_children && f->hide;
 
-		if ((mend || hide) && !vdi->at.attached && !vdi->at.active)
+		if ((mend || hide) && !vdi->at.attached && !vdi->at.active && !check_is_copied(r, vdi))
 			err = keep_image(r, k, vdi, mend, hide);
 	}
 	return err;
@@ -127,6 +128,18 @@ int keep_before(struct run *r, const struct vdis *l)
 	return 0;
 }
 
+/* The repair is done, and told: without this an undo wants --force. */
+void keep_after(struct run *r)
+{
+	struct fail_words words;
+
+	fail_keep(r->ctx, &words);
+	fail_clear(r->ctx);
+	if (keep_left(&r->sr, r->rp->backup))
+		logf_err(r->ctx, "%s", r->ctx->why);
+	fail_again(r->ctx, &words);
+}
+
 /* On other hosts, too. */
 static int find_attached(struct run *r, struct uuid *vdi)
 {
@@ -157,5 +170,5 @@ int keep_put_back(struct run *r)
 		return plan(r, 0, "put back what %s holds", r->rq->undo);
 	if (!err && !r->sr.type->layout->backup)
 		err = fail(r->ctx, -E_UNSUPPORTED, "type %s", r->sr.type->names[0]);
-	return err ? err : keep_undo(&r->sr, r->rq->undo);
+	return err ? err : keep_undo(&r->sr, r->rq->undo, r->rq->force);
 }

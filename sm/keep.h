@@ -13,6 +13,8 @@
  * after an error there is nothing, and nothing may be repaired.
  */
 int keep_before(struct run *r, const struct vdis *l);
+/* And when the repair has ended, well or not: what it has left there. */
+void keep_after(struct run *r);
 /* --undo: put back what such a backup holds.  No disk of the SR may be attached. */
 int keep_put_back(struct run *r);
 

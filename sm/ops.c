@@ -8,10 +8,12 @@
 #define SR_OPEN		(NEEDS_SR | NEEDS_OPEN)
 #if IS_ENABLED(CONFIG_CHECK_BACKUP)
 #define BACKUP_USAGE	" [--backup=DIR]"
-#define UNDO_USAGE	BACKUP_USAGE " [--undo=DIR]"
+#define UNDO_USAGE	BACKUP_USAGE " [--undo=DIR] [--force]"
+#define KEEPS
 #else
 #define BACKUP_USAGE
 #define UNDO_USAGE
+#define KEEPS		", and keeps nothing"
 #endif
 #if IS_ENABLED(CONFIG_STORAGE_LOCKS)
 #define ATTACH_USAGE	"VDI [--sr=SR] [--read-only] [--shared]"
@@ -61,7 +63,7 @@ const struct op_row ops[] = {
 	  "sm sr scan disks" },
 	{ OP_SR_CHECK, SR_OPEN | CHANGES | LOCKS_SR,
 	  "sr", "check", "SR [--repair]" UNDO_USAGE, NULL, NULL,
-	  "Explain what is wrong with an SR; --repair mends what can be mended",
+	  "Explain what is wrong with an SR; --repair mends what can be mended" KEEPS,
 	  "sm sr check disks" },
 	{ OP_SR_RENAME, SR_OPEN | CHANGES | LOCKS_SR,
 	  "sr", "rename", "SR NAME [--description=TEXT]", NULL, NULL,

@@ -432,7 +432,7 @@ killed_copy() {
 	first=${SWEEP_FIRST:-$(($(date +%-j) * 7 % every + 1))}
 	echo "SWEEP_FIRST=$first SWEEP_EVERY=$every"
 	for how in ${SWEEP_HOW-kill}; do
-		guest_ok -t $((every > 1 ? 3600 : 86400)) "SWEEP_TWICE=$((every > 1 ? 0 : 97)) HOW=$how bash /tmp/lvhd.sh $every $first /dev/ubdb"
+		guest_ok -t $((every > 1 ? 3600 : 86400)) "SWEEP_TWICE=$((every > 1 ? 0 : 97)) HOW=$how ${SWEEP_VERBS+SWEEP_VERBS=\"$SWEEP_VERBS\"} bash /tmp/lvhd.sh $every $first /dev/ubdb"
 		grep '^# sweep' <<<"$output" >&3
 	done
 }

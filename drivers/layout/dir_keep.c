@@ -17,6 +17,7 @@
 #include "lib/io.h"
 
 #define FOOTER_MOST	((uint64_t)64 << 10)
+#define JOURNAL		".journal-"
 
 /* Links, and what is no file, hold nothing of ours. */
 static int keep_one(struct sr *sr, struct keep *k, int dir, const char *file, const char *name)
@@ -117,6 +118,15 @@ static int place(struct sr *sr, const char *name, int *dir, const char **file)
 	return *dir < 0 ? -errno : 0;
 }
 
+static int peek(struct sr *sr, const char *name, struct io **io)
+{
+	_close_ int dir = -1;
+	const char *file;
+	int err = place(sr, name, &dir, &file);
+
+	return err ? err : io_open(io, dir, file, IO_RDONLY | IO_NOFOLLOW);
+}
+
 static int kept(struct sr *sr, const char *name, const uint64_t *size, struct io **io)
 {
 	_close_ int dir = -1;
@@ -140,14 +150,44 @@ static int kept(struct sr *sr, const char *name, const uint64_t *size, struct io
 	return err || (*io)->size == *size ? err : io_resize(*io, *size);
 }
 
+/*
+ * The repair has removed it, for there was no disk of that uuid.  If there is one
+ * now, a journal would take it back to where another was, and a record would
+ * say of it what is not true.  The data of an image nobody has.
+ */
+static int may_return(struct sr *sr, const char *name, const char *file)
+{
+	bool is_record = strncmp(name, ".sm/vdi/", 8) == 0;
+	struct vdi vdi;
+	struct uuid u;
+	int err;
+
+	if (!is_record && file != name)
+		return 0;
+	if (!is_record && dir_volume_name(sr, name, &u))
+		return 1;
+	if (!strncmp(file, JOURNAL, strlen(JOURNAL)))
+		file += strlen(JOURNAL);
+	else if (!is_record)
+		return 0;
+	if (uuid_parse(&u, file))
+		return 0;
+	err = dir_find(sr, &u, &vdi);
+	fail_clear(sr->ctx);
+	return err == -E_VDI_MISSING ? 0 :
+		fail_say(sr->ctx, -E_VDI_LOAD, "%.128s would be taken for one of a disk that is new since", name);
+}
+
 /* A repair makes a file longer by a footer at most. */
-static int fits(struct sr *sr, const char *name, uint64_t size)
+static int fits(struct sr *sr, const char *name, uint64_t size, bool removed)
 {
 	_close_ int dir = -1;
 	const char *file;
 	struct stat st;
 	int err = place(sr, name, &dir, &file);
 
+	if (!err && removed)
+		err = may_return(sr, name, file);
 	if (err || fstatat(dir, file, &st, AT_SYMLINK_NOFOLLOW))
 		return err == -ENOENT ? 0 : err;
 	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size <= size + FOOTER_MOST)
@@ -155,4 +195,4 @@ static int fits(struct sr *sr, const char *name, uint64_t size)
 	return fail_say(sr->ctx, -E_VDI_LOAD, "%.128s has grown since: what was written would be lost", name);
 }
 
-const struct keep_ops dir_backup = { .keep = keep, .kept = kept, .fits = fits };
+const struct keep_ops dir_backup = { .keep = keep, .peek = peek, .kept = kept, .fits = fits };

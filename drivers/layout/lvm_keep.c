@@ -43,6 +43,20 @@ static int keep(struct sr *sr, struct keep *k, const struct vdis *all)
 	return err ? fail(sr->ctx, err, "open " MGT_NAME) : keep_all(k, MGT_NAME, io, MGT_SIZE);
 }
 
+static int peek(struct sr *sr, const char *name, struct io **io)
+{
+	const struct lvm_vg *vg = lvm_of(sr)->vg;
+	const struct lvm_lv *lv = lvm_lv_find(vg, name);
+
+	return lv ? lvm_lv_io(io, vg, lv) : -ENOENT;
+}
+
+static int is_gone(struct sr *sr)
+{
+	hint(sr->ctx, "sm vg restore with --from, and the file vg of that folder");
+	return fail_say(sr->ctx, -E_VDI_MISSING, "the volume is not there, or smaller than it was");
+}
+
 static int kept(struct sr *sr, const char *name, const uint64_t *size, struct io **io)
 {
 	const struct lvm_vg *vg = lvm_of(sr)->vg;
@@ -55,19 +69,21 @@ static int kept(struct sr *sr, const char *name, const uint64_t *size, struct io
 		err = IS_ENABLED(CONFIG_LVHD) ? lvhd_idle(sr, lv) : 0;
 		return err ? err : lvm_lv_io(io, vg, lv);
 	}
-	hint(sr->ctx, "sm vg restore with --from, and the file vg of that folder");
-	return fail_say(sr->ctx, -E_VDI_MISSING, "the volume is not there, or smaller than it was");
+	return is_gone(sr);
 }
 
 /* A footer of another end would go into the middle.  MGT grows with its first lock, behind what is kept. */
-static int fits(struct sr *sr, const char *name, uint64_t size)
+static int fits(struct sr *sr, const char *name, uint64_t size, bool removed)
 {
 	const struct lvm_vg *vg = lvm_of(sr)->vg;
 	const struct lvm_lv *lv = lvm_lv_find(vg, name);
 
-	if (!lv || !strcmp(name, MGT_NAME) || lvm_lv_bytes(vg, lv) <= size)
+	(void)removed;
+	if (!lv || lvm_lv_bytes(vg, lv) < size)
+		return is_gone(sr);
+	if (!strcmp(name, MGT_NAME) || lvm_lv_bytes(vg, lv) == size)
 		return 0;
 	return fail_say(sr->ctx, -E_VDI_LOAD, "%.128s has grown since: what was written would be lost", name);
 }
 
-const struct keep_ops lvm_backup = { .keep = keep, .kept = kept, .fits = fits };
+const struct keep_ops lvm_backup = { .keep = keep, .peek = peek, .kept = kept, .fits = fits };

@@ -306,6 +306,8 @@ static void print_check(const struct out *o)
 		buf_printf(o->b, "%s: ", l->problems[i].severity);
 		cli_problem(&l->problems[i], o->b);
 	}
+	if (!IS_ENABLED(CONFIG_CHECK_BACKUP) && o->rq->repair)
+		buf_puts(o->b, "kept: nothing\n");
 	if (IS_ENABLED(CONFIG_CHECK_BACKUP) && o->rp->backup) {
 		buf_puts(o->b, "kept: ");
 		utf8_show(o->b, o->rp->backup);

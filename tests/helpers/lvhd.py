@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """lvhd.py DEVICE put UUID SECTOR COUNT BYTE | show UUID: the data of an LVHD disk without device-mapper.
 
+lvhd.py DEVICE wipe LV SECTOR COUNT: zeroes; a SECTOR below 0 counts from the end of the volume.
+
 Reads `sm vg show --json DEVICE` from its input and goes by the extents that it tells.  Shares no
 code with the product.  show prints what is not zero, through the parents: "0+8:65 8+8:66".
 """
@@ -11,7 +13,7 @@ import sys
 
 device, verb, uuid = sys.argv[1:4]
 vg = json.load(sys.stdin)["vgs"][0]
-fd = os.open(device, os.O_RDWR | os.O_SYNC if verb == "put" else os.O_RDONLY)
+fd = os.open(device, os.O_RDONLY if verb == "show" else os.O_RDWR | os.O_SYNC)
 unit, base = vg["extent_size"], vg["pvs"][0]["pe_start"]
 lvs = {lv["name"]: lv for lv in vg["lvs"]}
 
@@ -96,6 +98,11 @@ class Vhd:
         self.lv.write(e * 512, bytes(bits))
 
 
+if verb == "wipe":
+    lv, n = Lv(uuid), int(sys.argv[4])
+    for i in range(int(sys.argv[5])):
+        lv.write((n + i) * 512 + (lv.size if n < 0 else 0), bytes(512))
+    sys.exit()
 d = disk(uuid)
 if verb == "put":
     for i in range(int(sys.argv[5])):

@@ -69,6 +69,11 @@ setup() {
 			path=$(realpath -m "$at/$name")
 			[ -n "$(head -n "$first" "$T/calls" | grep -E "f(data)?sync\([0-9]+<$path>\) += 0" || :)" ]
 		done
+		# What it has left is noted behind all that, and its bytes are there first.
+		last=$(grep -nE "(write|ftruncate|fallocate)[^ ]*\($in/|(unlink|rename|mkdir)[^ ]*\($in" "$T/calls" | sed -n '$s/:.*//p')
+		bytes=$(grep -nE "fsync\([0-9]+<$at/left.bytes>\) += 0|fdatasync\([0-9]+<$at/left.bytes>\) += 0" "$T/calls" | sed -n '$s/:.*//p')
+		named=$(grep -n 'rename.*"left")' "$T/calls" | sed -n '1s/:.*//p')
+		[ "$last" -lt "$bytes" ] && [ "$bytes" -lt "$named" ]
 		is '.problems == []' sm sr check S
 		[ "$(tail -n 1 "$T/said")" = ok ]
 		! diff -r . "$T/before" >/dev/null
@@ -90,8 +95,76 @@ setup() {
 		at=$(sm sr check S --repair --json | jq -r .backup)
 		truncate -s +2M ${U}3.vhd
 		cp -a . "$T/used"
-		fails 6 '*has grown since: what was written would be lost*' sm sr check S --undo "$at"
-		diff -r --exclude tmp . "$T/used"
+		for force in '' --force; do
+			fails 6 '*has grown since: what was written would be lost*' sm sr check S --undo "$at" $force
+			diff -r --exclude tmp . "$T/used"
+		done
+	END
+}
+
+@test "sr check --undo: what was changed since the repair is not overwritten; what the repair did not change stays" {
+	ns <<-'END'
+		break_it
+		sm cbt enable long
+		cp -a . "$T/before"
+		at=$(sm sr check S --repair --json | jq -r .backup)
+		cp -a . "$T/mended"; cp -a "$at" "$T/kept"
+		again() { find . -mindepth 1 -delete; cp -a "$T/mended/." .; rm -rf "$at"; cp -a "$T/kept" "$at"; }
+		used() {
+			cp -a . "$T/used"
+			fails 6 "*${U}$1*has changed since: what was written would be lost*--force*" sm sr check S --undo "$at"
+			diff -r --exclude tmp . "$T/used"
+			rm -r "$T/used"; again
+		}
+		byte() { printf "${3-x}" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none; }
+		# As long as it was: a byte of a footer that was written anew, a header, an image that was replaced.
+		byte ${U}3.vhd $(($(stat -c %s ${U}3.vhd) - 1)); used 3.vhd
+		sm vdi resize long 6M; [ $(stat -c %s ${U}4.vhd) -eq $(stat -c %s "$T/mended/${U}4.vhd") ]; used 4.vhd
+		sm vdi delete lost; sm vdi create lost2 --sr S --size 6M --format vhd --uuid ${U}3; used 3.vhd
+		# Gone; and there, where there was nothing.
+		sm vdi delete lost; used 3.vhd
+		printf 'name=new\n' >.sm/vdi/${U}9; used 9
+		# A record of nobody, and now there is somebody.
+		sm vdi create nine --sr S --size 4M --format vhd --uuid ${U}9; rm .sm/vdi/${U}9
+		fails 6 "*.sm/vdi/${U}9 would be taken for*" sm sr check S --undo "$at"
+		fails 6 "*.sm/vdi/${U}9 would be taken for*" sm sr check S --undo "$at" --force
+		again
+		# By force, and then it is as before but for that.
+		byte ${U}3.vhd $(($(stat -c %s ${U}3.vhd) - 1))
+		sm sr check S --undo "$at" --force
+		diff -r --exclude tmp . "$T/before"
+		again
+		# Names that the repair had nothing to do with, and logs, stay what they are now.
+		sm vdi rename lost found
+		sm cbt disable long
+		sm sr check S --undo "$at"
+		is '.vdis | map(.name) | contains(["found"])' sm vdi list
+		! diff -r --exclude tmp . "$T/before" >"$T/differ"
+		grep -c . "$T/differ"
+		[ -z "$(grep -v "^Only in .*: ${U}4.cbtlog\|^diff .*/${U}3 \|^[<>] name=\|^---\|^[0-9]*c[0-9]*" "$T/differ")" ]
+		again
+		# A repair that died has not noted what it left; what it left of its own words is in nobody's way.
+		rm "$at/left"
+		fails 6 '*the repair did not end*--force*' sm sr check S --undo "$at"
+		diff -r --exclude tmp . "$T/mended"
+		sm sr check S --undo "$at" --force
+		diff -r --exclude tmp . "$T/before"
+		rm "$at/list" "$at/left.bytes"
+		[ "$(sm sr check S --repair --json | jq -r .backup)" = "$at" ]
+		[ -e "$at/left" ]
+		again
+		# An undo that died between any two pages goes on.
+		for file in ${U}3.vhd ${U}4.vhd ${U}5.cbtlog .sm/sr; do
+			rm -f "$file"; [ ! -e "$T/before/$file" ] || cp -a "$T/before/$file" "$file"
+			sm sr check S --undo "$at"
+			diff -r --exclude tmp . "$T/before"
+			again
+		done
+		n=$(stat -c %s "$T/before/${U}5.cbtlog")
+		head -c "$n" /dev/zero >${U}5.cbtlog
+		head -c 300 "$T/before/${U}5.cbtlog" | dd of=${U}5.cbtlog conv=notrunc status=none
+		sm sr check S --undo "$at"
+		diff -r --exclude tmp . "$T/before"
 	END
 }
 
@@ -146,9 +219,23 @@ setup() {
 			printf 'kept 1 %s\n%s\n' "$sr" "$line" >"$T/c/list"; printf 'evil' >"$T/c/bytes"
 			ln -sf "$T/lured" link
 			: >"$T/taken"
+			# With what its repair has left, which is of another list, and without.
+			for force in '' --force; do
+				status=0; sm sr check S --undo "$T/c" $force 2>"$T/err" || status=$?
+				[ $status -ne 0 ] || { echo "taken: $line"; exit 1; }
+				[ ! -e "$T/lured" ] && [ ! -e "$T/out4" ] && [ -e "$T/taken" ]
+				same
+				rm -f "$T/c/left"
+			done
+			cp "$T/b/left" "$T/c"
+		done
+		# And what is told of these is no better.
+		printf 'kept 1 %s\n0 4 4 .sm/sr\n' "$sr" >"$T/c/list"; printf 'evil' >"$T/c/bytes"
+		for line in '0 3 4 .sm/sr' '4 4 4 .sm/sr' '18446744073709551615 4 4 .sm/sr' '0 4 4 .sm/sx' '0 4 18446744073709551615 .sm/sr' \
+			'' '0 4 4' '0 4 - ' $'0 4 4 .sm/sr\n0 0 0 .sm/sr'; do
+			printf 'kept 1 %s\n%s\n' "$sr" "$line" >"$T/c/left"; printf 'good' >"$T/c/left.bytes"
 			status=0; sm sr check S --undo "$T/c" 2>"$T/err" || status=$?
 			[ $status -ne 0 ] || { echo "taken: $line"; exit 1; }
-			[ ! -e "$T/lured" ] && [ ! -e "$T/out4" ] && [ -e "$T/taken" ]
 			same
 		done
 		rm link
@@ -156,5 +243,26 @@ setup() {
 		sm vdi attach root >/dev/null 2>&1 || exit 0	# no devices here
 		fails 3 '*is attached*' sm sr check S --undo "$T/b"
 		sm vdi detach root
+	END
+}
+
+@test "sr check: a copy that is on its way is neither mended nor garbage" {
+	ns <<-'END'
+		sm vdi create big --sr S --size 16M --format raw --uuid ${U}1
+		dd if=/dev/urandom of=${U}1.raw bs=1M count=16 conv=notrunc status=none
+		ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o /dev/null -e trace=pwrite64 -e inject=pwrite64:delay_enter=100000 \
+			sm vdi copy big --format vhd --uuid ${U}2 >/dev/null & slow=$!
+		# Its data are coming, so nobody has locked the SR.
+		until [ "$(stat -c %s ${U}2.vhd 2>/dev/null || echo 0)" -gt 2000000 ]; do kill -0 $slow; done
+		copy=$(pgrep -P $slow)
+		kill -STOP "$copy"
+		is '.problems == []' sm sr check S
+		is '.problems == [] and .backup == null' sm sr check S --repair
+		sm sr scan S
+		kill -CONT "$copy"
+		wait $slow
+		is '.problems == []' sm sr check S
+		sm image convert -O raw ${U}2.vhd "$T/flat"
+		cmp "$T/flat" ${U}1.raw
 	END
 }

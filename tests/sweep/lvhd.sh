@@ -14,6 +14,7 @@ every=$1 first=$2 device=$3 how=${4:-${HOW-}} here=${4-}
 one=11111111-0000-4000-8000-000000000001
 two=11111111-0000-4000-8000-000000000002
 sr=$(sm sr create deaths --type lvm --dconf device="$device") || exit 1
+vg=VG_XenStorage-$sr kept=${SM_ROOT-}/var/lib/sm/$sr.before-repair
 sm gc run deaths >/dev/null || exit 1	# what it tells of itself stays while the SR is there
 left "${SM_ROOT:-/}" "$device" >"$held"
 
@@ -32,6 +33,32 @@ data() {
 	sm vg show --json "$device" | python3 "$LVHD_PY" "$device" "$@"
 }
 
+# wipe LV SECTOR COUNT: from the end, if SECTOR is below 0
+wipe() {
+	if [ -n "$here" ]; then
+		data wipe "$@"
+		return
+	fi
+	judge sh -c "lvchange -ay -K $vg/$1 && dd if=/dev/zero of=/dev/$vg/$1 bs=512 count=$3 conv=notrunc,fsync \
+		seek=\$((($2 < 0 ? \$(blockdev --getsz /dev/$vg/$1) : 0) + $2)) 2>/dev/null; lvchange -an $vg/$1"
+}
+
+# What a repair mends: the ends of an image, the head of MGT, an inner node that can be written to.
+damage() {
+	local base tool=(lvchange)
+
+	base=$(sm vdi show one --json | tr -d ' \n' | sed 's/.*"parent":"\([^"]*\)".*/\1/')
+	if [ -n "$here" ]; then
+		tool+=(--devices "$device" --config 'global{activation=0 locking_type=1 locking_dir="'"$scratch"'"}')
+	else
+		tool=(judge "${tool[@]}")
+	fi
+	"${tool[@]}" -p rw "$vg/VHD-$base" >/dev/null 2>&1 || return
+	[ -n "$here" ] || judge lvchange -an "$vg/VHD-$base" || return
+	wipe VHD-$one -1 1 && wipe VHD-$two -1 1 && wipe MGT 0 4 || return
+	! sm sr check deaths >/dev/null 2>&1
+}
+
 # put VDI SECTOR BYTE: eight sectors of it
 put() {
 	[ -z "$here" ] || data put "$1" "$2" 8 "$3"
@@ -45,7 +72,7 @@ before() {
 	put $one 0 65
 	case $verb in
 	gc*) sm vdi snapshot one two --uuid $two --force >/dev/null || exit 1 ;;
-	delete | grow* | revert | compose) sm vdi snapshot one two --uuid $two >/dev/null || exit 1 ;;
+	delete | grow* | revert | compose | repair | undo | copy) sm vdi snapshot one two --uuid $two >/dev/null || exit 1 ;;
 	esac
 	# Twice as large as its table was made for would need a journal: not with ours.
 	case $verb in
@@ -56,6 +83,12 @@ before() {
 	compose) sm vdi delete two && sm vdi create two --sr deaths --uuid $two --size 4M >/dev/null || exit 1 ;;
 	esac
 	put $one 4096 66
+	rm -rf "$kept"*
+	case $verb in
+	copy) sm vdi delete two || exit 1 ;;
+	repair | undo) damage || exit 1 ;;
+	esac
+	[ "$verb" != undo ] || sm sr check deaths --repair >/dev/null || exit 1
 }
 
 run() {
@@ -65,6 +98,9 @@ run() {
 	clone) set -- vdi clone one two --uuid $two ;;
 	grow) set -- vdi resize one 6M ;;
 	delete) set -- vdi delete two ;;
+	copy) set -- vdi copy one two --uuid $two ;;
+	repair) set -- sr check deaths --repair ;;
+	undo) set -- sr check deaths --undo "$kept" ;;
 	gc*) set -- gc run deaths ;;
 	revert) set -- "$(xapi vdi_revert $two $one)" ;;
 	compose) set -- "$(xapi vdi_compose $one $two)" ;;
@@ -85,6 +121,27 @@ look_at_data() {
 	*:'0+8:65 4096+8:66' | revert:'0+8:65' | compose:'4096+8:66') ;;
 	*) complain "the data is '$is'" ;;
 	esac
+	[ "$verb" = copy ] && [[ $(sm vdi list --sr deaths --minimal) == *$two* ]] || return 0
+	is=$(data show $two 2>&1 | tail -1)
+	[ "$is" = '0+8:65 4096+8:66' ] || complain "the data of the copy is '$is'"
+}
+
+# What was kept is all of it, or is in nobody's way; and it can be put back, if the repair has ended.
+look_at_kept() {
+	local can=6 folder
+
+	case $verb:$((points % 2)) in
+	repair:0)
+		[ ! -e "$kept/left" ] || can=0
+		[ -e "$kept/list" ] || can=4
+		must $can sr check deaths --undo "$kept"
+		;;
+	undo:0) must 0 sr check deaths --undo "$kept" ;;
+	esac
+	must 0 sr check deaths --repair
+	for folder in "$kept"*; do
+		[ -e "$folder/list" ] || [ ! -e "$folder" ] || complain "left: $folder without a list"
+	done
 }
 
 judges() {
@@ -105,7 +162,8 @@ after() {
 
 	# A node that nobody needs any more may be left to a collector.
 	case $verb in
-	delete | revert | compose) must 0 sr scan deaths ;;
+	delete | revert | compose | copy) must 0 sr scan deaths ;;
+	repair | undo) look_at_kept ;;
 	esac
 	must 0 sr check deaths
 	if [[ $verb == gc* ]]; then
@@ -128,7 +186,10 @@ after() {
 	must 0 sr check deaths
 }
 
+verbs='create snapshot deflate clone grow delete revert compose gc gcempty'
+[ -n "$here" ] || verbs+=' copy'		# through devices
+[ -z "$here" ] && [ "$every" -gt 1 ] || verbs+=' repair undo'
 # shellcheck disable=SC2086 # words
-sweep lvm vhd_ ${SWEEP_VERBS-create snapshot deflate clone grow delete revert compose gc gcempty}
+sweep lvm vhd_ ${SWEEP_VERBS-$verbs}
 sm sr destroy deaths || bad=1
 [ $bad -eq 0 ]

@@ -10,10 +10,11 @@
  *
  * Once the verb has ended no lock, process or descriptor of it may be left.
  * After each, with no step by hand: the verb is given again, the SR must check
- * clean, its disk must be what it was or what it was to become, and when disk
- * and SR have been deleted nothing may be left of them: no file, mount, loop
- * device, link, record or line of smtab.  At every 20th point SWEEP_JUDGE, which
- * is qemu-img, opens the images.
+ * clean, its disks must hold what they held or what they were to hold, by the
+ * reader in data.c, and when disk and SR have been deleted nothing may be left of
+ * them: no file, mount, loop device, link, record or line of smtab, and of what a
+ * repair keeps no half.  At every 20th point SWEEP_JUDGE, which is qemu-img,
+ * opens the images.
  *
  * With SWEEP_TWICE=N, who recovers from a death is killed, too: at its calls 1,
  * 1 + N and so on, once for each death that came behind another change than the
@@ -40,6 +41,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "data.h"
 #include "disturb.h"
 #include "leftover.h"
 #include "verbs.h"
@@ -217,6 +219,15 @@ static int loops(bool clear)
 static char remains[PATH_MAX];
 static bool half_made;
 
+/* A folder without its list is what a death left, and the next repair has removed it. */
+static bool is_half_kept(const char *folder)
+{
+	char path[PATH_MAX + 8];
+
+	snprintf(path, sizeof(path), "%s/list", folder);
+	return access(path, F_OK) != 0;
+}
+
 /* Whatever lies below DIR that a machine without our SR would not have. */
 static int look(const char *path, const struct stat *st, int type, struct FTW *f)
 {
@@ -233,13 +244,17 @@ static int look(const char *path, const struct stat *st, int type, struct FTW *f
 		return 0;
 	if (half_made && !strncmp(p, "/loc/.sm/tmp/", 13) && !strcmp(p + 13, sr))
 		return 0;
+	/* What a repair has kept stays. */
+	if (strstr(p, ".before-repair") && (type != FTW_D || !is_half_kept(path)))
+		return 0;
 	if (type == FTW_D && (!*p || !strcmp(p, "/loc") || !strcmp(p, "/root") ||
 			      !strcmp(p, "/root/etc") || !strcmp(p, "/root/run") ||
 			      !strcmp(p, "/root/run/sm") || !strcmp(p, "/root/run/sm/attached") ||
 			      !strcmp(p, "/root/run/sm/shares") ||
 			      !strcmp(p, "/root/run/sr-mount") || !strcmp(p, "/root/dev") ||
 			      !strcmp(p, "/root/dev/sm") || !strcmp(p, "/root/dev/sm/backend") ||
-			      !strcmp(p, "/root/var")))
+			      !strcmp(p, "/root/var") || !strcmp(p, "/root/var/lib") ||
+			      !strcmp(p, "/root/var/lib/sm")))
 		return 0;
 	snprintf(remains, sizeof(remains), "%s", p);
 	return 1;
@@ -344,6 +359,20 @@ static void compare(void)
 	complain("  which had", a);
 }
 
+/* What the disks hold, in words. */
+static char held_before[2][1024], held_after[2][1024];
+
+static void look_at_data(void)
+{
+	char now[1024];
+
+	for (int i = 0; i < 2; i++) {
+		data_show(loc, i ? copy : vdi, now, sizeof(now));
+		if (strcmp(now, held_before[i]) && strcmp(now, held_after[i]))
+			complain(i ? "the copy holds something else" : "the disk holds something else", now);
+	}
+}
+
 /* --- afterwards ----------------------------------------------------------- */
 
 static bool is_one_of(int status, const char *digits)
@@ -395,12 +424,19 @@ static bool raw_data(bool put)
 	return put || !memcmp(text, is, sizeof(text));
 }
 
+static bool ends_in_vhd(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+
+	return dot && !strcmp(dot, ".vhd");
+}
+
 static void judge(const struct dirent *e)
 {
 	const char *said = getenv("SWEEP_JUDGE") ? getenv("SWEEP_JUDGE") : "qemu-img";
 	char cmd[2 * PATH_MAX];
 
-	if (!strstr(e->d_name, ".vhd"))
+	if (!ends_in_vhd(e->d_name))
 		return;
 	/* It knows no check of what it has opened: 63. */
 	snprintf(cmd, sizeof(cmd), "%s check -f vpc %s/%s >>%s/out 2>&1; [ $? -eq 63 ]", said, loc, e->d_name, dir);
@@ -418,7 +454,7 @@ static void judges(void)
 
 	d = opendir(loc);
 	while (d && (e = readdir(d)))
-		vhds += strstr(e->d_name, ".vhd") != NULL;
+		vhds += ends_in_vhd(e->d_name);
 	if (d)
 		closedir(d);
 	if (!vhds || n++ % JUDGE_EVERY)
@@ -467,11 +503,14 @@ static void aftermath(const struct example *x, bool again, bool idle)
 	look_at_disk();
 	if (again)
 		expect(x->verb, x->again);
+	if (x->next)
+		expect(x->next, "0");
 	/* It was made and is not known here: as the hint of a second create says. */
 	if (run("sr attach " SR) == 4 && !access(in_dir("loc/.sm/sr"), F_OK))
 		expect("sr introduce " SR " --type file --dconf location=@/loc", "0");
 	if (!access(in_dir("loc/.sm/sr"), F_OK) && !run("sr show " SR)) {
-		if (strstr(x->verb, "delete"))		/* a node that nobody needs may be left */
+		/* A node that nobody needs, or half a copy, may be left. */
+		if (strstr(x->verb, "delete") || strstr(x->verb, "copy "))
 			expect("sr scan " SR, "0");
 		if (idle)
 			once_more();
@@ -479,6 +518,7 @@ static void aftermath(const struct example *x, bool again, bool idle)
 		if (run("sr check " SR " --json") || !strstr(out, "\"problems\": []"))
 			complain("sr check", strstr(out, "\"what\"") ? strstr(out, "\"what\"") : out);
 		look_at_disk();
+		look_at_data();
 		read_text(in_dir("root/etc/smtab"), tab, sizeof(tab));
 		if (strncmp(tab, sr, strlen(sr)) || !strstr(tab, " file ") || !strstr(tab, "/loc\n"))
 			complain("smtab", tab);
@@ -497,11 +537,55 @@ static void aftermath(const struct example *x, bool again, bool idle)
 
 /* --- sweeping ------------------------------------------------------------- */
 
+/* A byte more or less at the end of a file, and more. */
+static void damage(void)
+{
+	static const char *const odd[] = { ".sm/vdi/5e5e0000-0000-4000-8003-000000000000",
+		".journal-5e5e0000-0000-4000-8003-000000000000" };
+	char path[PATH_MAX + 64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%s.vhd", loc, copy);
+	if (!stat(path, &st) && truncate(path, st.st_size - 512))	/* its footer */
+		abort();
+	snprintf(path, sizeof(path), "%s/%s.vhd", loc, vdi);
+	if (stat(path, &st) || truncate(path, st.st_size + (1 << 20)))	/* not there where it belongs */
+		abort();
+	if (access(loc, F_OK) || !strstr(where, "sr check"))
+		return;
+	for (size_t i = 0; i < sizeof(odd) / sizeof(*odd); i++) {
+		int fd;
+
+		snprintf(path, sizeof(path), "%s/%s", loc, odd[i]);
+		fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		if (fd < 0 || write(fd, "name=nobody\n", 12) != 12 || close(fd))
+			abort();
+	}
+}
+
+static int step(const char *verb)
+{
+	int status;
+
+	if (!strcmp(verb, "!damage"))
+		return damage(), 0;
+	if (!strcmp(verb, "!leaf"))
+		return data_put(loc, vdi, 2, "leaf"), 0;
+	if (!strcmp(verb, "!copy"))
+		return data_put(loc, copy, 3, "copy"), 0;
+	status = run(verb);
+	if (!status && !strcmp(verb, VHD)) {
+		data_put(loc, vdi, 1, "base");
+		data_put(loc, vdi, 8191, "end");
+	}
+	return status;
+}
+
 static bool prepare(const struct example *x)
 {
 	wipe();
-	for (size_t i = 0; i < 4 && x->before[i]; i++)
-		if (run(x->before[i])) {
+	for (size_t i = 0; i < BEFORE_MOST && x->before[i]; i++)
+		if (step(x->before[i])) {
 			complain(x->before[i], out);
 			return false;
 		}
@@ -517,9 +601,16 @@ static void reference(const struct example *x)
 	if (!prepare(x))
 		return;
 	snapshot(before);
+	for (int i = 0; i < 2; i++)
+		data_show(loc, i ? copy : vdi, held_before[i], sizeof(*held_before));
 	if (run(x->verb))
 		complain(x->verb, out);
 	snapshot(after);
+	for (int i = 0; i < 2; i++)
+		data_show(loc, i ? copy : vdi, held_after[i], sizeof(*held_after));
+	if (getenv("SWEEP_VERBOSE"))
+		printf("# %s: '%s' and '%s', then '%s' and '%s'\n", where, held_before[0], held_before[1],
+		       held_after[0], held_after[1]);
 }
 
 static void show_row(const char *name, const char *what, int n, int not_all)

@@ -5,7 +5,10 @@
 
 #include <stdbool.h>
 
-/* In verbs: @ is DIR, $, % and & are the uuids, which no other sweep uses. */
+/*
+ * In verbs: @ is DIR, $, % and & are the uuids, which no other sweep uses.  What begins with ! does
+ * sweep.c by itself: !leaf and !copy write to the disks, !damage does what a repair mends.
+ */
 #define SR	"$"
 #define VDI	"%"
 #define COPY	"&"
@@ -23,11 +26,19 @@
 	MEMBER("device_config", "<struct>" MEMBER("location", "@/loc") "</struct>") \
 	"</struct></value></param></params></methodCall>"
 
+#define COPIED	"vdi copy " VDI " copy --uuid " COPY " --sr " SR " --description about"
+#define REPAIR	"sr check " SR " --repair"
+#define UNDO	"sr check " SR " --undo @/root/var/lib/sm/" SR ".before-repair"
+#define MEND	"image repair @/loc/" VDI ".vhd"
+
+#define BEFORE_MOST	5
+
 /* A verb, what comes before it, and which answers are right when it comes again. */
 struct example {
-	const char *name, *before[4], *verb;
+	const char *name, *before[BEFORE_MOST], *verb;
 	const char *again;	/* exit statuses, as digits */
 	bool downhill;		/* once begun it is not undone: the next call goes on */
+	const char *next;	/* who finds all in order only after this */
 };
 
 /* Members that are not given are 0. */
@@ -42,7 +53,9 @@ static const struct example examples[] = {
 	{ "sr destroy", { CREATE }, "sr destroy " SR, "04", true },
 	{ "sr rename", { CREATE, DISK }, "sr rename " SR " T", "0", true },
 	{ "sr scan", { CREATE, DISK }, "sr scan " SR, "0" },
-	{ "sr check", { CREATE, DISK }, "sr check " SR " --repair", "0" },
+	{ "sr check", { CREATE, DISK }, REPAIR, "0" },
+	{ "sr check repair", { CREATE, VHD, SNAPSHOT, "!leaf", "!damage" }, REPAIR, "0", true, REPAIR },
+	{ "sr check undo", { CREATE, VHD, SNAPSHOT, "!damage", REPAIR }, UNDO, "0", true, REPAIR },
 	{ "vdi create", { CREATE }, DISK, "01" },
 	{ "vdi create thick", { CREATE }, DISK " --sm-config allocation=thick", "01" },
 	{ "vdi delete", { CREATE, DISK }, "vdi delete " VDI, "04", true },
@@ -54,17 +67,20 @@ static const struct example examples[] = {
 	{ "vdi activate", { CREATE, DISK, "vdi attach " VDI, "vdi deactivate " VDI },
 	  "vdi activate " VDI, "0" },
 	{ "vdi deactivate", { CREATE, DISK, "vdi attach " VDI }, "vdi deactivate " VDI, "0", true },
+	{ "vdi copy", { CREATE, DISK }, COPIED, "01", true },	/* half of it is hidden, and goes with a scan */
 	{ "vdi list", { CREATE, DISK }, "vdi list", "0" },
 	{ "vhd create", { CREATE }, VHD, "01" },
 	{ "vhd snapshot", { CREATE, VHD }, SNAPSHOT, "01" },	/* 1: the copy exists */
 	{ "vhd snapshot of raw", { CREATE, DISK }, SNAPSHOT " --force", "01" },
 	{ "vhd clone of empty", { CREATE, VHD, SNAPSHOT, "vdi delete " COPY }, CLONE, "01" },
+	{ "vhd copy", { CREATE, VHD, SNAPSHOT, "!leaf", "vdi delete " COPY }, COPIED, "01", true },
 	{ "vhd resize", { CREATE, VHD }, "vdi resize " VDI " 8M", "0" },
 	{ "vhd resize by journal", { CREATE, VHD }, "vdi resize " VDI " 64M", "0" },
 	{ "vhd delete", { CREATE, VHD, SNAPSHOT }, "vdi delete " VDI, "04", true },
 	{ "vhd delete last", { CREATE, VHD, SNAPSHOT, "vdi delete " COPY }, "vdi delete " VDI, "04", true },
-	{ "vhd compose", { CREATE, VHD, CLONE }, COMPOSE, "0" },
+	{ "vhd compose", { CREATE, VHD, CLONE, "!leaf", "!copy" }, COMPOSE, "0" },
 	{ "vhd scan", { CREATE, VHD, SNAPSHOT }, "sr scan " SR, "0" },
+	{ "image repair", { CREATE, VHD, "!damage" }, MEND, "0", true, MEND },
 	{ "vhd tree", { CREATE, VHD, CLONE }, "vdi tree " SR, "0" },
 };
 
