@@ -294,7 +294,7 @@ static int put(struct vhd_coalesce *c, const struct vhd_batch *b)
 	return err;
 }
 
-int vhd_coalesce_step(struct vhd_coalesce *c)
+static int merge_batch(struct vhd_coalesce *c)
 {
 	struct io *to = c->parent ? c->parent->io : c->raw;
 	struct vhd_batch *b = c->now;
@@ -326,6 +326,17 @@ int vhd_coalesce_step(struct vhd_coalesce *c)
 	c->now = c->next;
 	c->next = b;
 	return 0;
+}
+
+int vhd_coalesce_step(struct vhd_coalesce *c)
+{
+	bool may = c->share == SHARE_MAYBE;
+	int err = merge_batch(c);
+
+	/* The one by which it was tried is alone in its batch. */
+	if (IS_ENABLED(CONFIG_GC_SHARE) && !err && may && c->share != SHARE_MAYBE && !c->at_most)
+		err = merge_batch(c);
+	return err;
 }
 
 int vhd_coalesce_forget(struct vhd_coalesce *c, struct vhd *own)
