@@ -15,6 +15,7 @@
  * grow over it, a new one is written further out and flushed, with room for
  * several blocks before it: death at any point leaves a footer at the end.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "lib/err.h"
@@ -73,10 +74,11 @@ static int go_ahead(struct vhd *v)
 		for (uint32_t n = how_many(v); n > 1; n--)
 			end = block_end(vhd_bat_place(end));
 		err = vhd_write_footer(v, end);
-		if (!err)
-			err = io_flush(v->io);
 		if (err)
 			return err;
+		/* Of what others had written, too, and told only once: no want of room, whatever it says. */
+		if (io_flush(v->io))
+			return -EIO;
 		v->footer_at = end;
 	}
 	/* What an earlier death left must not show, nor the old footer; beyond is a hole. */

@@ -717,6 +717,7 @@ struct beside {
 	struct io *file;
 	uint64_t at;		/* 0: nobody does */
 	size_t times;
+	int flush;		/* what the next one says, and none after it */
 };
 
 static int beside_read(struct io *io, uint64_t at, void *buf, size_t len)
@@ -743,7 +744,11 @@ static int beside_write(struct io *io, uint64_t at, const void *buf, size_t len)
 
 static int beside_flush(struct io *io)
 {
-	return io_flush(((struct beside *)io)->file);
+	struct beside *b = (struct beside *)io;
+	int err = b->flush;
+
+	b->flush = 0;
+	return err ? err : io_flush(b->file);
 }
 
 static int beside_resize(struct io *io, uint64_t size)
@@ -794,4 +799,27 @@ TEST(serve_writes_no_sector_that_it_was_not_asked_to_beside_others)
 	OK(block[512] == 5 && block[1535] == 5 && b.times == 1 && sectors[0] == 7 && sectors[511] == 7);
 	EQ(disk_close(d), 0);
 	free(block);
+}
+
+/* The kernel says once that what had been written could not be stored, to whoever flushes next. */
+TEST(serve_tells_that_what_it_had_acknowledged_is_lost_whoever_flushed)
+{
+	static const int told[] = { -EIO, -ENOSPC, -EDQUOT };
+
+	for (size_t i = 0; i < ARRAY_SIZE(told); i++) {
+		struct beside b = { .file = new_vhd(io_mem(0, 64 * MiB), false) };
+		uint8_t page[PAGE] = { 1 };
+		struct disk *d;
+
+		b.io = *b.file;
+		b.io.ops = &beside_ops;
+		d = open_disk(&b.io, IMAGE_VHD, NULL);
+		EQ(disk_write(d, 0, page, PAGE), 0);
+		b.flush = told[i];
+		OK(disk_write(d, VHD_BLOCK, page, PAGE) < 0);	/* a block is made, by a flush */
+		EQ(b.flush, 0);
+		OK(disk_flush(d) < 0);
+		OK(disk_write(d, 0, page, PAGE) < 0);
+		OK(disk_close(d) < 0);
+	}
 }
