@@ -566,8 +566,12 @@ static void live(struct worker *w)
 			{ .fd = w->boss, .events = POLLIN },
 			{ .fd = w->room.fd, .events = POLLIN },
 		};
-		/* What goes past us we cannot mark as changed. */
-		bool looks = w->state == RUNNING && has_shortcuts(w) && !w->hybrid.off && !w->k->shared->cbt.on;
+		/*
+		 * What goes past us we cannot mark as changed.  And what may wait for room, which we
+		 * get, is not waited for here: past a switch that nobody has settled it is below.
+		 */
+		bool looks = w->state == RUNNING && has_shortcuts(w) && !w->hybrid.off && !w->k->shared->cbt.on &&
+			!(WITH_GROWTH && disk_may_wait(w->d));
 		int ms = wait_ms(w, looks), n = poll(p, ARRAY_SIZE(p), ms);
 
 		if (n < 0)
