@@ -226,9 +226,10 @@ int gc_look_plan(struct gc_look *k)
 		if (!gc_plan_wants(&k->l, v))
 			continue;
 		if (!data_of(k, v, &k->facts[i].data)) {
-			if (IS_ENABLED(CONFIG_GC_FORECAST))
+			if (IS_ENABLED(CONFIG_GC_FORECAST)) {
 				take_room(k, v);
-			fail_clear(&k->ctx);
+				fail_clear(&k->ctx);
+			}
 			continue;
 		}
 		k->facts[i].why = arena_strdup(&k->ctx.arena, k->ctx.why);

@@ -241,9 +241,11 @@ static int check_room(const struct vhd *v, struct plan *p)
 	end += p->n_moves * (SPAN + 4096) + VHD_SECTOR;
 	if (v->fixed_size && end > v->io->size)
 		return -E_VHD_NO_ROOM;
-	if (!vhd_is_beyond(end) || !p->n_moves)
+	if (!vhd_is_beyond(end))
 		return 0;
-	if (IS_ENABLED(CONFIG_GC_RESUME))
+	if (!IS_ENABLED(CONFIG_GC_RESUME))
+		return -EFBIG;
+	if (p->n_moves)
 		vhd_gaps_find(v, p->meta_end, &p->gaps);
 	return p->gaps.n < p->n_moves ? -EFBIG : 0;
 }

@@ -193,7 +193,8 @@ static int open_blocks(struct vhd *v, int flags)
 	v->bits = must_alloc(VHD_BITMAPS * sizeof(*v->bits));
 	memset(v->bits_block, 0xff, sizeof(v->bits_block));
 	err = vhd_bat_load(v);
-	if (!err && !v->io->read_only)		/* who reads asks of blocks that are there */
+	/* Who reads asks of blocks that are there. */
+	if (!err && !(IS_ENABLED(CONFIG_GC_SHARE) && v->io->read_only))
 		vhd_batmap_trim(v);
 	return err;
 }
