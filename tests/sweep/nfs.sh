@@ -51,7 +51,7 @@ run() {
 judges() {
 	local f status
 
-	for f in /mnt/exp/pool/$sr/*.vhd; do
+	for f in "/mnt/exp/pool/$sr"/*.vhd; do
 		[ -e "$f" ] || continue
 		status=0
 		judge qemu-img check -f vpc "$f" || status=$?
