@@ -159,9 +159,7 @@ size_t disk_full_blocks(struct disk *d, struct disk_block *v, size_t room)
 
 int disk_direct_fd(const struct disk *d)
 {
-	int flags = d->io && d->io->fd >= 0 ? fcntl(d->io->fd, F_GETFL) : -1;
-
-	return flags >= 0 && flags & O_DIRECT ? d->io->fd : -1;
+	return d->io && d->direct ? d->io->fd : -1;
 }
 
 void disk_shared(struct disk *d)
@@ -186,13 +184,18 @@ uint32_t disk_unit(const struct disk *d)
 	return d->unit;
 }
 
-static uint32_t unit_of(const struct io *io, bool vhd, bool device)
+static bool is_direct(const struct io *io)
 {
 	int flags = io->fd < 0 ? 0 : fcntl(io->fd, F_GETFL);
 
+	return flags > 0 && flags & O_DIRECT;
+}
+
+static uint32_t unit_of(const struct io *io, bool vhd, bool device, bool direct)
+{
 	if (device)
 		return io->sector;
-	if (flags > 0 && flags & O_DIRECT)
+	if (direct)
 		return DISK_PAGE;
 	return vhd ? VHD_SECTOR : 1;
 }
@@ -219,7 +222,8 @@ static void take_image(struct disk *d, struct image *im)
 		d->volume = S_ISBLK(st.st_mode);
 		d->holes = !d->volume && !io->read_only && has_holes(io, &st);
 	}
-	d->unit = unit_of(io, im->levels[0].vhd, d->volume);
+	d->direct = is_direct(io);
+	d->unit = unit_of(io, im->levels[0].vhd, d->volume, d->direct);
 	d->dirty = false;
 	d->broken = 0;
 	if (!d->vhd)

@@ -23,6 +23,7 @@ struct disk {
 	bool writable;
 	uint32_t unit;
 	bool volume;			/* the leaf is a block device */
+	bool direct;			/* past the page cache, whatever a write of the end does for a moment */
 	bool holes;			/* the leaf is a file whose parts can be given back */
 
 	/*

@@ -801,6 +801,20 @@ TEST(serve_writes_no_sector_that_it_was_not_asked_to_beside_others)
 	free(block);
 }
 
+/* A write of the end of the file takes O_DIRECT off for a moment: the image is what it is all the same. */
+TEST(serve_goes_past_the_page_cache_also_while_the_end_is_written)
+{
+	struct io *io = new_vhd(file(IO_DIRECT), false);
+	struct disk *d = open_disk(io, IMAGE_VHD, NULL);
+	int fd = io->fd, flags = fcntl(fd, F_GETFL), direct = flags & O_DIRECT ? fd : -1;
+
+	EQ(disk_direct_fd(d), direct);		/* there is no such thing on some file systems */
+	EQ(fcntl(fd, F_SETFL, flags & ~O_DIRECT), 0);
+	EQ(disk_direct_fd(d), direct);
+	EQ(fcntl(fd, F_SETFL, flags), 0);
+	EQ(disk_close(d), 0);
+}
+
 /* The kernel says once that what had been written could not be stored, to whoever flushes next. */
 TEST(serve_tells_that_what_it_had_acknowledged_is_lost_whoever_flushed)
 {
