@@ -53,7 +53,7 @@ setup() {
 
 # All that make sense, of up to three verbs, one in a line.
 sequences() {
-	local verbs=(create raw snapshot clone resize rename delete gc) a b c
+	local verbs=(create raw snapshot clone copy resize rename delete gc) a b c
 
 	for a in "${verbs[@]}"; do
 		echo "$a"
@@ -69,7 +69,7 @@ sequences() {
 		for (i = 1; i <= NF; i++) {
 			if (!n && $i !~ /create|raw|gc/)
 				next
-			n += $i ~ /create|raw|snapshot|clone/
+			n += $i ~ /create|raw|snapshot|clone|copy/
 			n -= $i == "delete"
 		}
 		print
@@ -78,12 +78,12 @@ sequences() {
 
 # One a day, cut off in each of its verbs; all of them, in the last one each, with WRITELOG_EVERY=1 or SEQUENCES=all.
 # SEQUENCES='snapshot,resize,gc …' repeats some; WRITELOG_STRIDE: from one state to the next.
-@test "up to three verbs in a row on a fresh SR, wherever the power fails" {
-	local bad=0 marks=last list=() stride=${WRITELOG_STRIDE:-$every} i
+@test "up to three verbs in a row on a fresh SR, of either type, wherever the power fails" {
+	local bad=0 marks=last list=() stride=${WRITELOG_STRIDE:-$every} i type
 	local which=${SEQUENCES:-$([ "$every" -gt 1 ] || echo all)}
 
 	mapfile -t list < <(sequences)
-	[ ${#list[@]} -gt 400 ]
+	[ ${#list[@]} -gt 600 ]
 	if [ -z "$which" ]; then
 		marks=all
 		mapfile -t list < <(printf '%s\n' "${list[@]}" | grep ',.*,')
@@ -95,16 +95,18 @@ sequences() {
 	musl-gcc -static -Os -s -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror \
 		-o "$BATS_TEST_TMPDIR/logwrites" "$BATS_TEST_DIRNAME/helpers/logwrites.c"
 	export LVHD_PY=$BATS_TEST_DIRNAME/helpers/lvhd.py PATH=$BATS_TEST_TMPDIR:$SM_BUILD/bin:$PATH ROW=disk:_three_verbs_in_a_row
-	export T=$BATS_TEST_TMPDIR/row SM_ROOT=$BATS_TEST_TMPDIR/row/root
-	mkdir -p "$SM_ROOT"
 	guest_put "$BATS_TEST_DIRNAME/sweep/record.sh" /tmp/record.sh
-	# What one log has room for.
-	for ((i = 0; i < ${#list[@]}; i += 16)); do
-		guest_ok -t 900 "MARKS=$marks bash /tmp/record.sh file /dev/lab/file /dev/lab/filelog ${list[*]:i:16}"
-		timeout -k 5 86400 unshare -m bash "$BATS_TEST_DIRNAME/sweep/replay.sh" \
-			file "$LAB_DIR/disks/filelog" 128M "$stride" "$first" >"$T/said" 2>&1 || bad=1
-		cat "$T/said"
-		grep '^# sweep' "$T/said" >&3
+	for type in lvm file; do
+		export T=$BATS_TEST_TMPDIR/row.$type SM_ROOT=$BATS_TEST_TMPDIR/row.$type/root
+		mkdir -p "$SM_ROOT"
+		# What one log has room for.
+		for ((i = 0; i < ${#list[@]}; i += 16)); do
+			guest_ok -t 900 "MARKS=$marks bash /tmp/record.sh $type /dev/lab/$type /dev/lab/${type}log ${list[*]:i:16}"
+			timeout -k 5 86400 unshare -m bash "$BATS_TEST_DIRNAME/sweep/replay.sh" \
+				$type "$LAB_DIR/disks/${type}log" 128M "$stride" "$first" >"$T/said" 2>&1 || bad=1
+			cat "$T/said"
+			grep '^# sweep' "$T/said" >&3
+		done
 	done
 	[ $bad -eq 0 ]
 }

@@ -6,7 +6,7 @@
 # soon as it has answered, and STEP.end when the rest is flushed, too.  Then replay.sh.
 # FEW=1 leaves out those that change little.
 #
-# record.sh file DISK LOG SEQUENCE…: instead, for each of them a fresh SR with one disk, and these verbs in
+# record.sh TYPE DISK LOG SEQUENCE…: instead, for each of them a fresh SR with one disk, and these verbs in
 # a row, "snapshot,resize,delete"; STEP is SEQUENCE.N_VERB.  Marks are for the last one only, or for each with
 # MARKS=all.
 set -eu
@@ -16,6 +16,8 @@ shift 3
 one=11111111-0000-4000-8000-000000000001
 two=11111111-0000-4000-8000-000000000002
 raw=11111111-0000-4000-8000-000000000003
+three=11111111-0000-4000-8000-000000000004
+sr=6f0c1a52-3b7e-4d0a-9a51-0d2c4b8f7e11
 export SM_GC=off
 
 mark() { judge dmsetup message logged 0 mark "$1"; }
@@ -48,6 +50,8 @@ put() {
 	sm vdi detach "$disk"
 }
 
+# What an earlier record has left there is in no log.
+dd if=/dev/zero of="$disk" bs=64k count=17 conv=fsync,notrunc 2>/dev/null
 # A path of it, so that nobody takes DISK for a second device with the same bytes.
 judge dmsetup --noudevsync create -u mpath-logged logged --table "0 $(blockdev --getsz "$disk") log-writes $disk $log"
 case $type in
@@ -65,7 +69,7 @@ in_a_row() {
 	local verbs disks=("$one") n=0 verb u name
 
 	IFS=, read -ra verbs <<<"$1"
-	sm sr create s --uuid 6f0c1a52-3b7e-4d0a-9a51-0d2c4b8f7e11 "${at[@]}" >/dev/null
+	sm sr create s --uuid $sr "${at[@]}" >/dev/null
 	sm vdi create one --sr s --size 4M --format vhd --uuid $one >/dev/null
 	put one 0 101 4096 102
 	for verb in "${verbs[@]}"; do
@@ -75,6 +79,7 @@ in_a_row() {
 		raw) set -- vdi create "d$n" --sr s --size 4M --format raw --uuid "$u" ;;
 		snapshot) set -- vdi snapshot "${disks[0]}" "d$n" --uuid "$u" --force ;;
 		clone) set -- vdi clone "${disks[0]}" "d$n" --uuid "$u" ;;
+		copy) set -- vdi copy "${disks[0]}" "d$n" --uuid "$u" ;;
 		resize) set -- vdi resize "${disks[0]}" $((4 + 2 * n))M ;;
 		rename) set -- vdi rename "${disks[0]}" "r$n" ;;
 		delete) set -- vdi delete "${disks[-1]}" ;;
@@ -87,28 +92,52 @@ in_a_row() {
 			sm "$@" >/dev/null
 		fi
 		case $verb in
-		create | raw | snapshot | clone) disks+=("$u") ;;
+		create | raw | snapshot | clone | copy) disks+=("$u") ;;
 		delete) unset 'disks[-1]' ;;
 		esac
 	done
 	sm sr detach s
 	sm sr forget s
-	rm -r /srv/logged/sr
+	case $type in
+	lvm) dd if=/dev/zero of=/dev/mapper/logged bs=64k count=17 conv=fsync,notrunc 2>/dev/null ;;
+	file) rm -r /srv/logged/sr ;;
+	esac
+}
+
+# What a repair mends: the ends of two images; of a file one byte only, and a record of nobody.
+damage() {
+	local vg=VG_XenStorage-$sr u
+
+	for u in $one $two; do
+		case $type in
+		lvm)
+			judge sh -c "only='--devices /dev/mapper/logged'; lvchange \$only -ay -K $vg/VHD-$u && dd if=/dev/zero of=/dev/$vg/VHD-$u bs=512 count=1 conv=notrunc,fsync \
+				seek=\$((\$(blockdev --getsz /dev/$vg/VHD-$u) - 1)) 2>/dev/null && lvchange \$only -an $vg/VHD-$u" ;;
+		file) truncate -s $(($(stat -c %s /srv/logged/sr/$u.vhd) - 512)) /srv/logged/sr/$u.vhd ;;
+		esac
+	done
+	[ "$type" = lvm ] || echo 'name=nobody' >/srv/logged/sr/.sm/vdi/33333333-0000-4000-8000-000000000001
 }
 
 if [ $# -gt 0 ]; then
 	for sequence; do in_a_row "$sequence"; done
-	umount /srv/logged
+	[ "$type" = lvm ] || umount /srv/logged
 	judge dmsetup --noudevsync remove logged
 	exit
 fi
-step sr_create sr create s --uuid 6f0c1a52-3b7e-4d0a-9a51-0d2c4b8f7e11 "${at[@]}"
+step sr_create sr create s --uuid $sr "${at[@]}"
 step vhd_create vdi create one --sr s --size 4M --format vhd --uuid $one
 step raw_create vdi create raw --sr s --size 4M --format raw --uuid $raw
 put one 0 101 4096 102
 step snapshot vdi snapshot one two --uuid $two
 [ -n "${FEW-}" ] || put one 0 104
 step vhd_resize vdi resize one 6M
+step copy vdi copy one three --uuid $three
+rm -rf /var/lib/sm/$sr.before-repair*
+damage
+step repair sr check s --repair
+step undo sr check s --undo /var/lib/sm/$sr.before-repair
+sm sr check s --repair >/dev/null
 step raw_resize vdi resize raw 8M
 step rename vdi rename raw new
 step cbt_enable cbt enable one

@@ -41,6 +41,13 @@ judges() {
 	vgck --devices "$loop" --config 'activation{udev_sync=0} global{locking_type=1 locking_dir="'"$T"'/lock"}' VG_XenStorage-$sr
 }
 
+# Of what a repair mends as much is there as it was not yet at.
+mends() {
+	[[ $step == repair || $step == undo ]] || return 0
+	rm -rf "$SM_ROOT/var/lib/sm"
+	sm sr check s --repair 2>&1
+}
+
 # look DISK TO: attach what is there, and write down what it is.
 look() {
 	local loop uuid format rest said status=0
@@ -60,7 +67,7 @@ look() {
 	fi
 	if said=$(sm sr introduce $sr "${at[@]}" --name s 2>&1); then
 		# What a collector was at is left to the next one.
-		said=$(sm sr scan s 2>&1 && { [[ $step != *gc ]] || sm gc run s 2>&1; } && sm sr check s --json 2>&1)
+		said=$(mends && sm sr scan s 2>&1 && { [[ $step != *gc ]] || sm gc run s 2>&1; } && sm sr check s --json 2>&1)
 		[[ $said == *'"problems": []'* ]] || { echo "sr check: $said"; status=1; }
 		sm sr show s --json | jq -r '.sr|"\(.uuid) \(.name)"' >"$2"
 		sm vdi list --sr s --json | jq -r '.vdis[]|select(.hidden|not)|"\(.uuid) \(.format) \(.name) \(.virtual_size) \(.cbt_enabled)"' |
