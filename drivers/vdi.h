@@ -29,7 +29,7 @@ struct attachment {
 	uint64_t lease;		/* generation of the lock that it was attached with; 0: none that is looked after */
 	bool lost;		/* for the verbs that show it: and that lock has been broken */
 	bool grows;		/* who serves it asks for room when he needs it (volume_grow()) */
-	bool elsewhere;		/* on another host, by the lock that lives with the storage; so attached is set */
+	const char *elsewhere;	/* on which other host, by the lock that lives with the storage; so attached is set */
 	char device[256];	/* that device, /dev/loop3; "" while not active */
 	const char *link;	/* /dev/sm/backend/<SR>/<VDI>, under SM_ROOT; or NULL */
 	const char *backend;	/* name of the datapath that serves it: "loop" */

@@ -96,17 +96,30 @@ static void say_done(struct gc *g, const struct gc_step *s)
 	rp->plan[rp->n_plan++] = text;
 }
 
-int gc_hold(struct gc_look *k)
+static int take_lease(struct run *r, struct lease_hold *h)
 {
-	const struct uuid *sr = &k->run.sr.uuid;
 	struct uuid key;
 
+	h->alone = true;	/* by its lock of this host */
+	lease_key(&r->sr.uuid, &r->sr.uuid, LEASE_COLLECTOR, &key);
+	return lease_hold(r, &key, NULL, h);
+}
+
+int gc_none_elsewhere(struct run *r)
+{
+	struct lease_hold h = { .looks = true };
+	int err = take_lease(r, &h);
+
+	return err ? fail(r->ctx, err, "SR %s", r->sr.uuid.s) : 0;
+}
+
+int gc_hold(struct gc_look *k)
+{
 	if (WITH_JOBS && k->g->me)
 		return lease_hold_look(&k->run, &k->g->hold);
 	if (k->g->hold.held)
 		return lease_hold_open(&k->run, &k->g->hold);
-	lease_key(sr, sr, LEASE_COLLECTOR, &key);
-	return lease_hold(&k->run, &key, NULL, &k->g->hold);
+	return take_lease(&k->run, &k->g->hold);
 }
 
 /* 1: something was done, begun or failed; 0: there is nothing to do now. */
@@ -204,9 +217,10 @@ static int collect(struct gc *g)
 	} while (err > 0);
 	if (WITH_JOBS && gc_jobs_busy(g))
 		end_jobs(g, err);
+	/* Who asked us to stop may have the SR's lock, and waits for no more than this. */
+	gc_end(g, err);
 	if (WITH_READERS)
 		lease_let_go(g->r, &g->hold);
-	gc_end(g, err);
 	return err;
 }
 

@@ -77,9 +77,11 @@ int do_gc_stop(struct run *r);
 
 /* --- for other verbs, which hold the SR's lock -------------------------------- */
 
-/* Nobody collects here until the lock is let go of; whoever does is asked to stop.  -E_BUSY. */
+/* Nobody collects on this host until the lock is let go of; whoever does is asked to stop.  -E_BUSY. */
+int gc_quiet_here(struct run *r);
+/* Nor on another one; of one that does it is told, with -E_BUSY. */
 int gc_quiet(struct run *r);
-/* The same, but -EAGAIN and no word when somebody does. */
+/* The same, but nobody is asked to stop: -EAGAIN when somebody collects here. */
 int gc_try_quiet(struct run *r);
 /* A disk is about to be written, or to grow: what was copied of it is worth nothing. */
 void gc_disturb(struct sr *sr, const struct uuid *vdi);
@@ -160,6 +162,8 @@ struct gc_look {
 int gc_look(struct gc *g, struct gc_look *k, bool write);
 /* One collector among all hosts, from the first change on: at a look, we are that, or still are. */
 int gc_hold(struct gc_look *k);
+/* With the SR's lock among hosts: does no other one collect?  -E_BUSY names it. */
+int gc_none_elsewhere(struct run *r);
 /* Work out the plan. */
 int gc_look_plan(struct gc_look *k);
 /* Has the VDI all that its parent holds? */

@@ -268,9 +268,10 @@ static const char *attached_text(const struct work *w, uint32_t of, struct gc_st
 
 	if (w->ask->facts[of].copied)
 		return arena_printf(w->a, "VDI %s is being copied", v->uuid.s);
-	s->remedy = arena_printf(w->a, "sm vdi detach %s", v->uuid.s);
-	return arena_printf(w->a, "VDI %s is attached on %s host", v->uuid.s,
-			    v->at.elsewhere ? "another" : "this");
+	s->remedy = arena_printf(w->a, "sm vdi detach %s%s", v->uuid.s, v->at.elsewhere ? " on that host" : "");
+	return v->at.elsewhere ?
+		arena_printf(w->a, "VDI %s is attached on another host: %s", v->uuid.s, v->at.elsewhere) :
+		arena_printf(w->a, "VDI %s is attached on this host", v->uuid.s);
 }
 
 /* Why not now?  NULL = nothing is in the way. */
@@ -310,9 +311,11 @@ static const char *obstacle(const struct work *w, uint32_t i, struct gc_step *s)
 	if (larger)
 		return larger;
 	if (s->action != GC_UNSTACK && is_raw(&w->n[n->parent]) && w->ask->unit &&
-	    w->n[n->parent].v->virtual_size < n->v->virtual_size)
+	    w->n[n->parent].v->virtual_size < n->v->virtual_size) {
+		s->remedy = COPY_THEM;
 		return arena_printf(w->a, "its parent %s is a raw volume, and smaller",
 				    w->n[n->parent].v->uuid.s);
+	}
 	if (s->need > w->free) {
 		s->remedy = "delete disks, or make the SR larger";
 		return arena_printf(w->a, "space: it needs %s, the SR has %s", SIZE_STR(s->need),

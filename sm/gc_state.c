@@ -78,18 +78,27 @@ int gc_abort(struct ctx *ctx, const struct uuid *sr, int *lock)
 }
 
 /* To become active one needs the SR's lock, which is ours. */
-int gc_quiet(struct run *r)
+int gc_quiet_here(struct run *r)
 {
 	_unlock_ int lock = -1;
 
 	return r->sr.type->layout->merge_begin ? gc_abort(r->ctx, &r->sr.uuid, &lock) : 0;
 }
 
+/* One elsewhere cannot be asked; to begin it needs the SR's lock among hosts, which is ours as well. */
+int gc_quiet(struct run *r)
+{
+	int err = gc_quiet_here(r);
+
+	return err || !WITH_READERS ? err : gc_none_elsewhere(r);
+}
+
 int gc_try_quiet(struct run *r)
 {
 	_unlock_ int lock = -1;
+	int err = try_lock(r->ctx, &r->sr.uuid, "gc_active", &lock);
 
-	return try_lock(r->ctx, &r->sr.uuid, "gc_active", &lock);
+	return err || !WITH_READERS ? err : gc_none_elsewhere(r);
 }
 
 /* Taken only with the SR's lock, so that whoever has that can keep us out. */
@@ -183,24 +192,27 @@ static int open_state(struct ctx *ctx, const struct uuid *sr, bool make)
 	return fd < 0 ? -errno : fd;
 }
 
-static void put(struct buf *b, const char *key, uint64_t n)
+/* Numbers of a status, as they are called. */
+static const struct { const char *key; size_t at; } numbers[] = {
+	{ "pid", offsetof(struct gc_status, pid) }, { "done", offsetof(struct gc_status, done) },
+	{ "total", offsetof(struct gc_status, total) }, { "rate", offsetof(struct gc_status, rate) },
+	{ "deleted", offsetof(struct gc_status, deleted) }, { "merged", offsetof(struct gc_status, merged) },
+	{ "copied", offsetof(struct gc_status, copied) }, { "failed", offsetof(struct gc_status, failed) },
+	{ "retry", offsetof(struct gc_status, retry) },
+};
+
+static uint64_t *number_at(struct gc_status *st, size_t i)
 {
-	buf_printf(b, "%s=%llu\n", key, (unsigned long long)n);
+	return (void *)((char *)st + numbers[i].at);
 }
 
-static void print(const struct gc_status *st, struct buf *b)
+static void print(struct gc_status *st, struct buf *b)
 {
-	put(b, "pid", (uint64_t)getpid());
+	st->pid = (uint64_t)getpid();
 	buf_printf(b, "state=%s\naction=%s\nvdi=%s\nparent=%s\n", st->state, st->action, st->vdi.s,
 		   st->parent.s);
-	put(b, "done", st->done);
-	put(b, "total", st->total);
-	put(b, "rate", st->rate);
-	put(b, "deleted", st->deleted);
-	put(b, "merged", st->merged);
-	put(b, "copied", st->copied);
-	put(b, "failed", st->failed);
-	put(b, "retry", st->retry);
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		buf_printf(b, "%s=%llu\n", numbers[i].key, (unsigned long long)*number_at(st, i));
 	buf_printf(b, "why=%s\n", st->why);
 	for (size_t i = 0; WITH_JOBS && i < st->n_parts; i++) {
 		const struct gc_part *p = &st->parts[i];
@@ -268,18 +280,13 @@ static void take_part(struct arena *a, struct gc_status *st, const char *value)
 
 static void take(struct arena *a, struct gc_status *st, const char *key, const char *value)
 {
-	const struct { const char *key; uint64_t *n; } numbers[] = {
-		{ "pid", &st->pid }, { "done", &st->done }, { "total", &st->total },
-		{ "rate", &st->rate }, { "deleted", &st->deleted }, { "merged", &st->merged },
-		{ "copied", &st->copied }, { "failed", &st->failed }, { "retry", &st->retry },
-	};
 	const struct { const char *key; const char **s; } texts[] = {
 		{ "state", &st->state }, { "action", &st->action }, { "why", &st->why },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
 		if (!strcmp(key, numbers[i].key))
-			*numbers[i].n = number(value);
+			*number_at(st, i) = number(value);
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		if (!strcmp(key, texts[i].key))
 			*texts[i].s = arena_strdup(a, value);

@@ -30,10 +30,12 @@ int lease_mark_elsewhere(struct sr *sr, struct vdis *l)
 		struct vdi *vdi = vdis_find(l, seen_disk(&s));
 
 		err = 0;
-		if (vdi)
-			vdi->at.attached = vdi->at.elsewhere = true;
-		else if (WITH_READERS && s.damaged)
+		if (vdi) {
+			vdi->at.attached = true;
+			vdi->at.elsewhere = seen_whose(sr->ctx, &s);
+		} else if (WITH_READERS && s.damaged) {
 			err = lease_refuse_damaged(sr, &s.lease.vdi);
+		}
 	}
 	return err;
 }

@@ -99,6 +99,8 @@ int lease_mark_elsewhere(struct sr *sr, struct vdis *l);
 #define LEASE_HOLD_MOST	((LEASE_TERM - 5) * NS_PER_S)	/* so long after it was renewed it is ours for sure */
 struct lease_hold {
 	bool held;
+	bool alone;		/* no other process of this host has it: a record that says so is of one that ends */
+	bool looks;		/* it is not taken */
 	struct lease l;
 	uint64_t renewed;
 };

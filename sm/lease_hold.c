@@ -40,11 +40,15 @@ int lease_hold(struct run *r, const struct uuid *what, const struct uuid *of, st
 			err = leases(r)->read(&r->sr, what, &was);
 		if (!err)
 			err = lease_check(r->ctx, &was, as_of, &k);
-		if (!err && k.verdict == LEASE_LIVES) {
+		if (!err && k.verdict == LEASE_LIVES && !(h->alone && k.here)) {
+			if (h->looks)
+				hint(r->ctx, "sm gc stop %s on that host", r->sr.uuid.s);
 			lease_hint(r->ctx, &k);
 			err = fail_say(r->ctx, -E_BUSY, "'%s' (host %s, process %d, %s) is at work on it", was.owner,
 				       was.host.s, was.pid, was.verb);
 		}
+		if (!err && h->looks)
+			return 0;
 		if (!err)
 			err = leases(r)->swap(&r->sr, &vdi, &was, &h->l);
 	}

@@ -28,6 +28,8 @@ bool seen_is_ours(const struct seen *s);
 bool seen_is_taken(const struct seen *s);
 /* Attached, read, or at work on, by another host; or by nobody knows whom. */
 bool seen_is_elsewhere(const struct seen *s);
+/* Whose it is, to people. */
+const char *seen_whose(struct ctx *ctx, const struct seen *s);
 /* err, and the sentence that says who has it. */
 int seen_refuse(struct run *r, int err, const struct seen *s);
 

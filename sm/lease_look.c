@@ -54,6 +54,12 @@ bool seen_is_taken(const struct seen *s)
 	return s->known.verdict == LEASE_LIVES;
 }
 
+const char *seen_whose(struct ctx *ctx, const struct seen *s)
+{
+	return s->damaged ? arena_strdup(&ctx->arena, s->known.why) :
+		arena_printf(&ctx->arena, "'%s' (host %s, %s)", s->lease.owner, s->lease.host.s, s->lease.verb);
+}
+
 int seen_refuse(struct run *r, int err, const struct seen *s)
 {
 	const struct lease *l = &s->lease;

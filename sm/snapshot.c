@@ -428,6 +428,7 @@ int do_vdi_forget(struct run *r)
 /* The other VDI of the call, whole. */
 static int find_other(struct run *r, struct vdi *other)
 {
+	struct run as = *r;
 	struct uuid u;
 	int err = 0;
 
@@ -438,7 +439,11 @@ static int find_other(struct run *r, struct vdi *other)
 	err = r->sr.type->layout->find(&r->sr, &u, other);
 	if (!err)
 		err = vdi_complete(&r->sr, other);
-	return err ? fail(r->ctx, err, "VDI %s", u.s) : 0;
+	if (err)
+		return fail(r->ctx, err, "VDI %s", u.s);
+	/* Nor may another host have it. */
+	as.vdi = *other;
+	return WITH_LOCKS ? lease_admit(&as) : 0;
 }
 
 /* Would vdi stand on itself? */
@@ -569,6 +574,7 @@ int drop_garbage(struct run *r, const struct uuid *from)
 	const struct layout *layout = r->sr.type->layout;
 	struct uuid at = *from;
 	struct vdi vdi;
+	struct vdis one = { .v = &vdi, .n = 1 };
 	int err = 0;
 
 	/* Nobody may pull an image from under a collector; he sees himself what is garbage. */
@@ -582,6 +588,9 @@ int drop_garbage(struct run *r, const struct uuid *from)
 		err = layout->find(&r->sr, &at, &vdi);
 		if (!err)
 			err = vdi_complete(&r->sr, &vdi);
+		/* A copy that another host makes is hidden, too. */
+		if (WITH_LOCKS && !err && r->sr.shared)
+			err = lease_mark_elsewhere(&r->sr, &one);
 		if (err || !vdi.hidden || vdi.at.attached || vdi.at.active)
 			break;
 		err = layout->children(&r->sr, &at, &child, &n, &whole);

@@ -331,7 +331,7 @@ static int must_be_idle(struct run *r)
 static int detach(struct run *r)
 {
 	const struct layout *layout = r->sr.type->layout;
-	int err = IS_ENABLED(CONFIG_GC) ? gc_quiet(r) : 0;
+	int err = IS_ENABLED(CONFIG_GC) ? gc_quiet_here(r) : 0;
 
 	if (!err && layout->quiesce)
 		err = layout->quiesce(&r->sr);

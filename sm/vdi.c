@@ -309,9 +309,10 @@ int do_vdi_delete(struct run *r)
 	if (r->ctx->dry_run)
 		return plan(r, 0, "delete VDI %s, which frees %llu bytes", vdi->uuid.s,
 			    (unsigned long long)vdi->physical_size);
-	err = WITH_LOCKS ? lease_before_delete(r) : 0;
-	if (!err && IS_ENABLED(CONFIG_GC) && vdi->hidden)
-		err = gc_quiet(r);
+	/* That lock is not given back by who is refused then: it comes last. */
+	err = IS_ENABLED(CONFIG_GC) && vdi->hidden ? gc_quiet(r) : 0;
+	if (WITH_LOCKS && !err)
+		err = lease_before_delete(r);
 	if (err)
 		return err;
 	/* The chain first, which sr scan puts back while the disk is there; its log last. */

@@ -154,6 +154,46 @@ work='
 	guest_ok "sm vdi attach lost && [ \$(head -c 6 $dev) = theirs ] && sm vdi detach lost && sm vdi delete lost && ! ls /run/sm/keeper/$SR 2>/dev/null"
 }
 
+@test "a disk in use on one host: the other merges nothing below it; and one that dies in a merge is followed" {
+	needs SHARED_SR FMT_VHD GC DATAPATH_NBD
+	local on
+
+	for on in a b; do
+		guest_ok -n $on "sm sr forget $SR; sm sr introduce $SR --type lvm --dconf device=/dev/ubda --dconf shared=true --name S" >/dev/null
+	done
+	guest_ok -t 90 'export SM_GC=off
+		put() { d=$(sm vdi attach tree) && dd if=/dev/urandom of=$d bs=1M count=$1 seek=$2 conv=notrunc,fsync status=none && sm vdi detach tree; }
+		t=$(sm vdi create tree --sr S --size 12M --format vhd) && put 5 0 && sm vdi snapshot tree s1 && put 3 3 && sm vdi snapshot tree s2 || exit
+		sm vdi delete s1 && d=$(sm vdi attach tree) && md5sum <$d >/tmp/sum && echo $t' >/dev/null
+	tree=${lines[-1]}
+	guest_ok -n b "sm gc plan S --json"
+	jq -e --arg host "$HOST_A" --arg remedy "sm vdi detach $tree on that host" '.plans[0].steps | any(.action == "wait" and .remedy == $remedy and
+		(.why | contains("attached on another host: ") and contains("(host \($host), vdi attach)")))' <<<"$output"
+	guest_ok -n b "sm gc run S --json" >/dev/null
+	jq -e '.done == []' <<<"$output"
+	# While it copies, others go on.
+	guest_ok "sm vdi detach tree"
+	guest_ok -n b 'export SM_GC=off; sm gc run S --rate 64K >/dev/null 2>&1 &
+		until sm gc status S | grep >/dev/null "state: *copying"; do kill -0 $!; done'
+	guest_ok 'export SM_GC=off; s=$(sm vdi snapshot tree) && sm vdi delete $s && sm vdi attach tree && sm vdi detach tree && sm vdi create x --sr S --size 4M && sm vdi delete x' >/dev/null
+	denied "*'*' (host $HOST_B, process *, gc run) is at work on it*" "sm gc run S"
+	denied "*SR $SR: '*' (host $HOST_B, *) is at work on it*sm gc stop $SR on that host*" "sm sr check S --repair"
+	guest_ok -n b 'sm gc status S' >/dev/null
+	[[ $output == *copying* ]]
+	lab_kill -n b
+	# It is waited for until it may have died; here it is known.
+	denied "*at work on it*try: again in *" "sm gc run S"
+	guest_ok -t 60 "export SM_GC=off; sed -i 's/[0-9]*\$/0/' /run/sm/seen/* && sm gc run S && sm gc plan S && sm sr check S && judge vgck VG_XenStorage-$SR &&
+		md5sum <\$(sm vdi attach tree) | cmp - /tmp/sum && sm vdi detach tree && sm lock list --minimal && sm vdi tree S --json" >/dev/null
+	[[ $output == *"merged into"*"nothing to do"* ]]
+	[ "$(grep -c '"uuid"' <<<"$output")" -eq 4 ]
+	guest_ok "export SM_GC=off; sm vdi delete tree && sm vdi delete s2 && judge lvs --noheadings -o lv_name VG_XenStorage-$SR | grep -v -e MGT -e $V; true"
+	[ -z "$output" ]
+	lab_restart -n b
+	host b $HOST_B
+	guest_ok -n b "sm sr introduce $SR --type lvm --dconf device=/dev/ubda" >/dev/null
+}
+
 # Make a tree, snapshot it, read it, delete what is not needed; all names are this host's own.
 change='
 	for n in 1 2 3; do

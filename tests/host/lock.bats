@@ -252,6 +252,76 @@ second_host() {
 	END
 }
 
+@test "a collector on one host: another takes nothing from under it, and is told whose it is" {
+	second_host
+	ns <<-'END'
+		export SM_GC=off
+		share='--type file --dconf shared=true --name S'
+		sm sr forget S
+		sm sr introduce $SR $share --dconf location="$T/disks/$SR" >/dev/null
+		other sm sr forget $SR
+		other sm sr introduce $SR $share --dconf location="$T/disks/$SR" >/dev/null
+		serve() {
+			sm vdi serve "$1" --socket "$T/s" & pid=$!
+			for ((i = 0; i < 400; i++)); do [ ! -S "$T/s" ] || return 0; sleep 0.05; done
+			return 1
+		}
+		end() { kill $pid; wait $pid || :; }
+		put() { serve "$1"; qemu-io -f raw -c "write -P $2 ${3}M 6M" "nbd+unix:///?socket=$T/s" >/dev/null; end; }
+		# call VERB VDI OTHER: of xapi, on the other host
+		call() {
+			other FileSR "<methodCall><methodName>$1</methodName><params><param><value><struct><member><name>host_ref</name><value>OpaqueRef:h</value></member><member><name>command</name><value>$1</value></member><member><name>args</name><value><array><data><value>$3</value></data></array></value></member><member><name>device_config</name><value><struct><member><name>location</name><value>$T/disks/$SR</value></member><member><name>shared</name><value>true</value></member></struct></value></member><member><name>sr_uuid</name><value>$SR</value></member><member><name>vdi_uuid</name><value>$2</value></member></struct></value></param></params></methodCall>"
+		}
+		copying() { until is '.collectors[0].state == "copying"' sm gc status S 2>/dev/null; do kill -0 $gc; done; }
+		tree() {
+			t=$(sm vdi create t --sr S --size 16M --format vhd)
+			put t 1 0
+			sm vdi snapshot t a >/dev/null
+			put t 2 3
+			b=$(sm vdi snapshot t b)
+			sm vdi delete a
+			node=$(sm vdi show t --json | jq -r .vdi.parent)
+			base=$(sm vdi show $node --json | jq -r .vdi.parent)
+		}
+		tree
+		# What another host has is not put on something else, and nothing is put on it.
+		u=$(sm vdi create u --sr S --size 16M --format vhd)
+		serve t
+		call vdi_revert $b $t | grep >/dev/null "is locked by .*host aaaaaaaa-0000-4000-8000-000000000001, .*vdi serve"
+		call vdi_compose $u $t | grep >/dev/null "is locked by .*vdi serve"
+		is '.plans[0].steps | any((.why // "" | contains("attached on another host: ") and contains("(host aaaaaaaa-0000-4000-8000-000000000001, vdi serve)"))
+			and .remedy == "sm vdi detach '$t' on that host")' other sm gc plan S
+		is '.done == []' other sm gc run S
+		end
+		# It stands still, and what it copies from and to is there to the end, whoever wants it away.
+		sm gc run S --rate 1M >/dev/null & gc=$!
+		copying
+		kill -STOP $gc
+		told="*SR $SR: '*' (host aaaaaaaa-0000-4000-8000-000000000001, process *, gc run) is at work on it*sm gc stop $SR on that host*"
+		fails 3 "$told" other sm sr check S --repair
+		call vdi_compose $u $base | grep >/dev/null "is at work on it"
+		fails 3 "*at work on it*" other sm gc run S
+		for v in t b u; do other sm vdi delete $v; done
+		test -e $node.vhd && test -e $base.vhd
+		fails 3 "$told" other sm vdi delete $node
+		test -e $node.vhd && test -e $base.vhd
+		kill -CONT $gc
+		wait $gc || :
+		sm gc run S >/dev/null
+		is '.vdis | map(select(.format == "vhd")) == []' sm vdi list --sr S
+		# On its own host it stops for whoever has the lock of the SR, and does not want that first.
+		tree
+		sm gc run S --rate 1M >/dev/null & gc=$!
+		copying
+		began=$(date +%s%N)
+		sm sr check S --repair >/dev/null
+		[ $((($(date +%s%N) - began) / 1000000)) -lt 1900 ]
+		if wait $gc; then exit 1; fi
+		is '.locks == []' sm lock list
+		other sm gc run S >/dev/null
+	END
+}
+
 @test "a host without a name of its own does not share an SR" {
 	ns <<-'END'
 		rm "$SM_ROOT/etc/xensource-inventory"

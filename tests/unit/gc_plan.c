@@ -246,6 +246,24 @@ TEST(gc_plan_leaves_alone_what_is_attached)
 	end(&w);
 }
 
+TEST(gc_plan_says_on_which_host_a_disk_is_attached)
+{
+	struct world w = { 0 };
+	struct vdi *v;
+
+	add(&w, 1, 0, true, 50);
+	v = add(&w, 2, 1, false, 2);
+	v->at.attached = true;
+	v->at.elsewhere = "'b' (host h, vdi attach)";
+	fill(&w);
+	plan(&w);
+	EQ(w.plan.n_todo, 0);
+	EQ(w.plan.n_wait, 1);
+	OK(strstr(w.plan.v[0].why, id(2).s) && strstr(w.plan.v[0].why, "another host: 'b' (host h, vdi attach)"));
+	OK(strstr(w.plan.v[0].remedy, "on that host"));
+	end(&w);
+}
+
 /* A disk whose server can be told to wait is in nobody's way. */
 TEST(gc_plan_goes_on_below_a_disk_that_can_wait)
 {
