@@ -39,12 +39,18 @@ void keeper_see(struct sr *sr, struct vdis *l)
 int keeper_admit(struct run *r)
 {
 	struct vdis one = { .v = &r->vdi, .n = 1 };
+	struct seen s;
+	bool is_taken;
 
 	keeper_see(&r->sr, &one);
 	fail_clear(r->ctx);
 	if (!r->vdi.at.lost)
 		return 0;
+	is_taken = !seen_look(r, &s) && seen_is_taken(&s);
+	fail_clear(r->ctx);
 	hint(r->ctx, "sm vdi detach %s", r->vdi.uuid.s);
+	if (is_taken)
+		seen_refuse(r, -E_VDI_UNAVAILABLE, &s);
 	return fail_say(r->ctx, -E_VDI_UNAVAILABLE, "the lock of VDI %s has been broken while it was attached here",
 			r->vdi.uuid.s);
 }

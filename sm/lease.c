@@ -42,15 +42,33 @@ int lease_mark_elsewhere(struct sr *sr, struct vdis *l)
 
 int lease_admit(struct run *r)
 {
-	enum op op = r->rq->op;
-	bool all = op == OP_VDI_CLONE || op == OP_VDI_DELETE;
+	bool all = false, changes = true;	/* whoever has locked it; what others may read */
 	struct seen s;
 	int err;
 
-	if (!leases(r) || (!all && op != OP_VDI_RESIZE && op != OP_VDI_SNAPSHOT && op != OP_VDI_COMPOSE &&
-			   op != OP_VDI_REVERT && op != OP_VDI_SERVE && op != OP_VDI_COPY &&
-			   op != OP_VDI_ENABLE_CBT && op != OP_VDI_DISABLE_CBT &&
-			   op != OP_VDI_DATA_DESTROY))
+	switch (r->rq->op) {
+	case OP_VDI_CLONE:
+	case OP_VDI_DELETE:
+		all = true;
+		break;
+	case OP_VDI_RESIZE:
+	case OP_VDI_SNAPSHOT:
+	case OP_VDI_COMPOSE:
+	case OP_VDI_REVERT:
+	case OP_VDI_ENABLE_CBT:
+	case OP_VDI_DISABLE_CBT:
+	case OP_VDI_DATA_DESTROY:
+		break;
+	case OP_VDI_ATTACH:		/* also where this host was not told of others */
+	case OP_VDI_ACTIVATE:
+	case OP_VDI_SERVE:
+	case OP_VDI_COPY:
+		changes = false;
+		break;
+	default:
+		return 0;
+	}
+	if (!leases(r))
 		return 0;
 	err = WITH_KEEPER ? keeper_admit(r) : 0;
 	if (!err)
@@ -58,7 +76,7 @@ int lease_admit(struct run *r)
 	if (!err && (seen_is_elsewhere(&s) || (all && seen_is_taken(&s) && !seen_is_ours(&s))))
 		err = seen_refuse(r, -E_VDI_IN_USE, &s);
 	/* Who reads beside us does no harm; nothing may change below who reads elsewhere. */
-	if (!err && op != OP_VDI_COPY && op != OP_VDI_SERVE)
+	if (!err && changes)
 		err = must_be_unread(r);
 	return err;
 }
@@ -288,6 +306,6 @@ int lease_detach(struct run *r)
 	if (err || !leases(r))
 		return err;
 	err = lease_replace(r, &l, may_detach);
-	/* Of what was not attached it is not known for what it would have been. */
-	return err || !WITH_READERS || (r->vdi.at.attached && r->vdi.at.writable) ? err : lease_stop_reading(r);
+	/* What is attached to be written may have been activated to be read. */
+	return err || !WITH_READERS ? err : lease_stop_reading(r);
 }

@@ -48,7 +48,8 @@ bool lease_is_alone(struct run *r);
 
 /*
  * May the verb change the found VDI, as far as its lock says?  What another
- * host has attached nobody changes or copies; what is locked is not cloned or deleted.
+ * host has attached nobody changes, copies or attaches, also where this one was not told
+ * of others and takes no lock; what is locked is not cloned or deleted.
  */
 int lease_admit(struct run *r);
 /* The SR is about to go: which locks of other hosts stay where it was. */
@@ -81,7 +82,7 @@ int lease_disturb(struct run *r);
  * nobody's; -1: it cannot be read.
  */
 int lease_is_ours(struct run *r);
-/* The lock for an attachment, where the SR is shared; for reading: is there no writer elsewhere? */
+/* The lock for an attachment, where the SR is shared, if it is not ours yet; for reading: is there no writer elsewhere? */
 int lease_attach(struct run *r, bool writable);
 /* The SR is attached anew: what this host read before it was started anew it does not read now. */
 int lease_after_boot(struct run *r);

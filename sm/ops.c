@@ -109,7 +109,7 @@ const struct op_row ops[] = {
 	  "sm vdi serve root --socket /run/root.sock" },
 #endif
 	{ OP_VDI_ACTIVATE, VDI | CHANGES | LOCKS_SR | LOCKS_VDI,
-	  "vdi", "activate", "VDI [--sr=SR] [--read-only]", "vdi_activate", NULL,
+	  "vdi", "activate", ATTACH_USAGE, "vdi_activate", NULL,
 	  "Start the datapath of an attached disk (attach does it too)",
 	  "sm vdi activate root" },
 	{ OP_VDI_DEACTIVATE, VDI | CHANGES | LOCKS_SR | LOCKS_VDI,

@@ -125,7 +125,7 @@ struct request {
 	const char *owner;		/* vdi_lock's user string */
 	uint32_t lease;			/* for how long it locks without a renewal, s; 0 = for good */
 	bool has_lease;
-	bool shared;			/* vdi attach: other hosts use the SR too */
+	bool shared;			/* vdi attach, activate: other hosts use the SR too */
 	uint64_t size;			/* bytes; gc run: a second, at most */
 	bool has_size;
 	struct uuid new_uuid;		/* of what is created; "" = random */

@@ -554,6 +554,26 @@ int do_vdi_detach(struct run *r)
 	return err;
 }
 
+/*
+ * What the attachment may have without the lock: one from before anybody spoke of other
+ * hosts.  After a death between the lock and its record this host has a lock that its
+ * next activate, attach or detach finds.
+ */
+static int lock_again(struct run *r)
+{
+	struct attachment *at = &r->vdi.at;
+	uint64_t lease = at->lease;
+	int err = lease_attach(r, r->rq->writable);
+
+	if (WITH_KEEPER && !err && at->lease != lease)
+		err = state_put(&r->sr, &r->vdi.uuid, true, at->lease);
+	return err;
+}
+
+/*
+ * The lock and the record of what is attached, then the device (commit), the link.
+ * The lock is the attachment's: a deactivate keeps it.  It may have been broken since.
+ */
 int do_vdi_activate(struct run *r)
 {
 	struct vdi *vdi = &r->vdi;
@@ -572,7 +592,7 @@ int do_vdi_activate(struct run *r)
 	}
 	if (r->ctx->dry_run)
 		return plan(r, 0, "activate VDI %s", vdi->uuid.s);
-	err = WITH_KEEPER ? keeper_admit(r) : 0;
+	err = WITH_LOCKS ? lock_again(r) : 0;
 	if (!err)
 		err = activate(r, r->rq->writable);
 	return err ? err : reply_vdi(r, REPLY_ATTACH);

@@ -132,6 +132,12 @@ work='
 	[ -z "$output" ]
 }
 
+@test "through every door one host at a time gets the disk, and the other is told who has it" {
+	needs SHARED_SR FRONT_SRAPI1 FRONT_SMAPI1
+	load helpers/doors
+	TYPE=lvm DEVICE=/dev/ubda DOORS="2007 xapi" one_writer $V $HOST_A $HOST_B
+}
+
 @test "a raw volume that another host has taken by force: this one writes nothing more to it" {
 	needs LOCK_KEEPER
 	guest_ok "sm vdi create raw --sr S --size 8M --format raw && dev=\$(sm vdi attach raw) && echo early | dd of=\$dev conv=sync,fsync status=none; echo \$dev"

@@ -151,6 +151,13 @@ until_grown() {
 	guest_ok "sm vdi unlock $V --owner a"
 }
 
+@test "through every door one host at a time gets the disk, and the other is told who has it" {
+	needs SHARED_SR FRONT_SRAPI1 FRONT_SMAPI1
+	load helpers/doors
+	TYPE=nfs DOORS="people 2007 xapi" one_writer $V 11111111-0000-0000-0000-000000000001 22222222-0000-0000-0000-000000000002
+	TYPE=nfs one_writer_more $V 11111111-0000-0000-0000-000000000001 22222222-0000-0000-0000-000000000002
+}
+
 @test "a disk that is served, and its lock is broken by another host: what comes late is not written" {
 	needs SHARED_SR FMT_VHD LOCK_KEEPER DATAPATH_LOOP
 	local h dev raw

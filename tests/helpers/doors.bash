@@ -7,7 +7,8 @@
 #	do_op sr_create && do_op vdi_create "$VDI" 16
 #
 # do_op NAME [VDI] [MIB] works on the SR $SR of type $TYPE, and leaves the status, output and stderr of its call.  A fault of
-# SMAPIv1, whose exit status is always 0, is turned into status 1 and $fault.
+# SMAPIv1, whose exit status is always 0, is turned into status 1 and $fault.  With ON it is done by that guest, with SHARED
+# it is told that other hosts use the SR too.
 
 # applet TYPE: the name by which xapi would execute the driver, as the program tells it.
 applet() {
@@ -15,21 +16,22 @@ applet() {
 }
 
 # dconf: where the SR's storage is, a KEY=VALUE a line.  Files lie in /srv/$SR, volumes
-# on the guest's second disk, and an export in the guest is /mnt/exp (nfs/server.sh).
+# on the guest's second disk, or DEVICE, and an export in the guest is /mnt/exp (nfs/server.sh).
 dconf() {
 	case $TYPE in
-	lvm) echo device=/dev/ubdb ;;
+	lvm) echo "device=${DEVICE:-/dev/ubdb}" ;;
 	nfs) printf '%s\n' server=10.77.0.2 serverpath=/pool nfsversion=4.1 ;;
 	*) echo "location=/srv/$SR" ;;
 	esac
+	[ -z "${SHARED-}" ] || echo shared=true
 }
 
 # people_dconf, old_dconf, xml_dconf: the same, as each door says it.
 people_dconf() { dconf | sed '1 ! s/^/--dconf /' | paste -sd ' '; }
 old_dconf() {
-	case $TYPE in
+	case $TYPE${SHARED-} in
 	file) echo /srv ;;
-	lvm) echo /dev/ubdb ;;
+	lvm) dconf | cut -d = -f 2 ;;
 	*) echo "<dconf>$(dconf | sed -E 's,([^=]*)=(.*),<\1>\2</\1>,' | tr -d '\n')</dconf>" ;;
 	esac
 }
@@ -93,7 +95,7 @@ xml_call() {
 
 xapi_op() {
 	fault=
-	grun "$(applet "$TYPE")" "$(xml_call "$@")" >/dev/null 2>&1 || return
+	grun -n "${ON:-a}" "$(applet "$TYPE")" "$(xml_call "$@")" >/dev/null 2>&1 || return
 	if [[ $output == *'<fault>'* ]]; then
 		fault=$(grep -o '<int>[0-9]*</int>' <<<"$output" | tr -dc 0-9)
 		stderr=$output
@@ -117,11 +119,12 @@ people_op() {
 	vdi_resize) set -- vdi resize "$vdi" "${mib}M" ;;
 	*) set -- vdi "${op#vdi_}" "$vdi" ;;
 	esac
-	grun sm "$@" >/dev/null 2>&1
+	[ "$op${SHARED-}" = "$op" ] || [[ $op != vdi_*attach || $op == *detach ]] || set -- "$@" --shared
+	grun -n "${ON:-a}" sm "$@" >/dev/null 2>&1
 }
 
 old_op() {
-	grun sm "$1" -t "$TYPE" -d "$(old_dconf)" "$SR" "${@:2}" >/dev/null 2>&1
+	grun -n "${ON:-a}" sm "$1" -t "$TYPE" -d "$(old_dconf)" "$SR" "${@:2}" >/dev/null 2>&1
 }
 
 do_op() {
@@ -190,4 +193,98 @@ refused() {
 		echo "$door: $*: status $status fault $fault: $output $stderr" >&2
 		return 1
 	}
+}
+
+# as HOST told|untold CMD…: on that host, which is told that others use the SR too, or is not.
+as() {
+	local ON=$1 SHARED=
+
+	[ "$2" = untold ] || SHARED=yes
+	"${@:3}"
+}
+
+# xapi_ok COMMAND VDI [ARG…]: a call that must succeed.
+xapi_ok() {
+	xapi_op "$@" && return
+	echo "$*: status $status: $output $stderr" >&2
+	return 1
+}
+
+# is_told HOST VERB CMD…: refused, and told which host has the disk, and by which verb.
+is_told() {
+	"${@:3}" && { echo "succeeded: ${*:3}" >&2; return 1; }
+	[[ $stderr == *"is locked by '"*"' (host $1, process "*", $2, since "* ]] && return
+	echo "not told of $1 ($2): ${*:3}: status $status: $stderr" >&2
+	return 1
+}
+
+# one_writer VDI HOST-A HOST-B: of the guests a and b, which have the SR, one at a time writes the disk, by whichever of DOORS
+# and verb it was opened; the other one is told who has it, and gets it once it is let go.
+one_writer() {
+	local V=$1 A=$2 B=$3 door
+
+	for door in $DOORS; do
+		as a told ok vdi_attach "$V"
+		is_told "$A" "vdi attach" as b told do_op vdi_attach "$V"
+		case $door in people) [ "$status" -eq 3 ] ;; 2007) [ "$status" -eq 103 ] ;; *) [ "$fault" -eq 24 ] ;; esac
+		as a told ok vdi_detach "$V"
+	done
+	# Attached there while nobody was told of the other.
+	as b untold xapi_ok vdi_attach "$V" true
+	as a told xapi_ok vdi_attach "$V" true
+	is_told "$A" "vdi attach" as b told xapi_op vdi_activate "$V" true
+	[ "$fault" -eq 24 ]
+	is_told "$A" "vdi attach" grun -n b sm vdi activate "$V" --shared
+	[ "$status" -eq 3 ]
+	as a told xapi_ok vdi_detach "$V"
+	as b told xapi_ok vdi_activate "$V" true
+	is_told "$B" "vdi activate" as a told xapi_op vdi_attach "$V" true
+	guest_ok -n b "sm vdi detach $V && sm lock list --minimal" >/dev/null
+	[ -z "$output" ]
+}
+
+# one_writer_more VDI HOST-A HOST-B: with a device or without, read beside, and lost.
+one_writer_more() {
+	local V=$1 A=$2 B=$3
+
+	# It is the attachment that has the lock.
+	as b untold xapi_ok vdi_attach "$V" true
+	as a told xapi_ok vdi_attach "$V" true
+	as a told xapi_ok vdi_activate "$V" true
+	is_told "$A" "vdi attach" as b told xapi_op vdi_activate "$V" true
+	is_told "$A" "vdi attach" as b untold xapi_op vdi_activate "$V" true
+	is_told "$A" "vdi attach" as b untold xapi_op vdi_attach "$V" true
+	is_told "$A" "vdi attach" grun -n b sm vdi activate "$V"
+	guest_ok -n b "! ls /dev/sm/backend/$SR/$V /dev/mapper/sm-$V 2>/dev/null"
+	as a told xapi_ok vdi_deactivate "$V"
+	is_told "$A" "vdi attach" as b told xapi_op vdi_attach "$V" true
+	as a told xapi_ok vdi_activate "$V" true
+	as a told xapi_ok vdi_deactivate "$V"
+	as a told xapi_ok vdi_activate "$V" false
+	as a told xapi_ok vdi_deactivate "$V"
+	as a told xapi_ok vdi_detach "$V"
+	guest_ok -n b "sm lock list --minimal" >/dev/null
+	[ -z "$output" ]
+	guest_ok -n b "sm vdi activate $V --shared && sm vdi deactivate $V" >/dev/null
+	is_told "$B" "vdi activate" as a told xapi_op vdi_attach "$V" true
+	guest_ok -n b "sm vdi detach $V"
+
+	# Who reads does not come to write so, and whom he reads beside does not write.
+	as b told xapi_ok vdi_attach "$V" false
+	! as b told xapi_op vdi_activate "$V" true
+	[ "$fault" -eq 24 ] && [[ $stderr == *"is attached read-only"* ]]
+	as b told xapi_ok vdi_activate "$V" false
+	! as a told xapi_op vdi_attach "$V" true
+	[ "$fault" -eq 24 ] && [[ $stderr == *"is being read by '"*"' (host $B, vdi attach"* ]]
+	as b told xapi_ok vdi_deactivate "$V"
+	as b told xapi_ok vdi_detach "$V"
+
+	# Its lock is broken while it has no device: it gets none any more.
+	as a told xapi_ok vdi_attach "$V" true
+	guest_ok -n b "sm lock break $V --force && sm vdi attach $V --shared" >/dev/null
+	is_told "$B" "vdi attach" as a told xapi_op vdi_activate "$V" true
+	is_told "$B" "vdi attach" grun sm vdi activate "$V" --shared
+	as a told xapi_ok vdi_detach "$V"
+	guest_ok -n b "sm vdi detach $V && sm lock list --minimal" >/dev/null
+	[ -z "$output" ]
 }

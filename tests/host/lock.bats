@@ -67,6 +67,23 @@ second_host() {
 	END
 }
 
+@test "a disk that somebody locked is deleted once nobody has renewed that for its term and the grace, and the record goes" {
+	second_host
+	ns <<-'END'
+		call() { other sm vdi_delete -t file -d "$T/disks" $SR $VDI; }
+		sm vdi_lock -t file -d "$T/disks" $SR $VDI FALSE host1:dom3
+		fails 103 "*is locked by 'host1:dom3'*try: again in 3? s: *" call
+		# Past its term, in the grace.
+		sed -i "s/[0-9]*$/$(($(cut -d. -f1 /proc/uptime) - 31))000000000/" "$T"/root2/run/sm/seen/*
+		fails 103 "*is locked by 'host1:dom3'*try: again in ? s: *" call
+		fails 3 "*is locked by 'host1:dom3'*" other sm vdi delete $VDI
+		SM_ROOT=$T/root2 waited
+		call
+		test "$(ls -A)" = .sm
+		fails 101 "*no such VDI*" sm vdi_unlock -t file -d "$T/disks" $SR $VDI FALSE host1:dom3
+	END
+}
+
 @test "a lease of 30 seconds can be taken by who has seen it unchanged for 35, whatever clocks of servers show" {
 	second_host
 	ns <<-'END'
@@ -128,6 +145,13 @@ second_host() {
 		sm vdi detach $VDI
 		other sm vdi attach $VDI --shared >/dev/null
 		fails 3 "*is locked by*" sm vdi attach $VDI --shared
+		# Without a word of other hosts none of them is overlooked that said one.
+		fails 3 "*is locked by '*' (host aaaaaaaa-0000-4000-8000-000000000002, process *, vdi attach, since *sm lock show $VDI*" \
+			sm vdi attach $VDI
+		fails 3 "*is locked by*" sm vdi attach $VDI --read-only
+		other sm vdi deactivate $VDI
+		fails 3 "*is locked by*" sm vdi attach $VDI
+		other sm vdi activate $VDI >/dev/null
 		# A mark by this host is no obstacle, and is one again afterwards.
 		other sm vdi detach $VDI
 		sm vdi lock $VDI --owner host1:dom3
@@ -147,6 +171,43 @@ second_host() {
 		sm lock list | grep >/dev/null 'not attached here any more'
 		sm lock break $VDI
 		losetup -d "$dev" 2>/dev/null || :
+	END
+}
+
+@test "activate takes the lock where the attachment has none; killed at any system call it leaves no device without" {
+	[ -c /dev/loop-control ] || skip "no loop devices here"
+	[ "$(uname -m)" = x86_64 ] || skip "the tracer knows the registers of x86_64"
+	second_host
+	"$BATS_TEST_DIRNAME/../sweep/build.sh" "$T" at
+	local plain
+	plain=$(realpath "$T/bin/sm")
+	[ ! -x "${plain%/gcc/bin/smbox}/musl/bin/smbox" ] || plain=${plain%/gcc/bin/smbox}/musl/bin/smbox
+	mkdir "$T/plain"
+	ln -s "$plain" "$T/plain/sm"
+	export AT_COUNT=$T/count SWEEP_EVERY=${SWEEP_EVERY:-13}
+	ns <<-'END'
+		fails 1 "*is not attached*sm vdi attach*" sm vdi activate $VDI --shared
+		for ((n = $(date +%-j) % SWEEP_EVERY + 1; ; n += SWEEP_EVERY)); do
+			sm vdi attach $VDI >/dev/null
+			sm vdi deactivate $VDI
+			is '.lock == null' sm lock show $VDI
+			"$T/at" $n kill "$T/plain/sm" vdi activate $VDI --shared >/dev/null 2>&1 || :
+			[ "$(cat "$AT_COUNT")" -ge $n ] || break
+			sm vdi show $VDI --json >"$T/doc"
+			jq -e .vdi.attached "$T/doc" >/dev/null
+			! jq -e .vdi.attached.device "$T/doc" >/dev/null ||
+				fails 3 "*is locked by*, vdi activate, since *" other sm vdi attach $VDI --shared
+			sm vdi activate $VDI --shared >/dev/null
+			fails 3 "*is locked by*, vdi activate, since *" other sm vdi attach $VDI --shared
+			sm vdi detach $VDI
+			is '.locks == []' sm lock list
+			is '.vdi.attached == null' sm vdi show $VDI
+		done
+		[ $n -gt 100 ]
+		fails 3 "*is locked by*, vdi activate, since *" other sm vdi attach $VDI --shared
+		sm vdi detach $VDI
+		other sm vdi attach $VDI --shared >/dev/null
+		other sm vdi detach $VDI
 	END
 }
 
