@@ -438,6 +438,39 @@ time.sleep(4)' >/tmp/held2 & until grep -q held /tmp/held2; do sleep 0.05; done"
 	guest_ok 'sm vdi detach v && sm vdi delete v && sm sr destroy k && umount /mnt/k && judge losetup -D && rm /mnt/4k.img'
 }
 
+@test "what somebody else has mounted at the SR's place: its own directory is taken, another is refused" {
+	guest_ok "sm vdi create v --sr disks --format raw --size 1M && sm sr detach disks && mkdir -p /srv/other /run/sr-mount/$SR &&
+		mount --bind /srv/other /run/sr-mount/$SR" >/dev/null
+	fails 3 '*shows another directory than /srv/d*' sm sr attach disks
+	guest_ok "umount /run/sr-mount/$SR && mount --bind /srv/d /run/sr-mount/$SR && sm sr attach disks &&
+		[ \$(grep -c ' /run/sr-mount/$SR ' /proc/mounts) = 1 ] && sm vdi attach v && sm vdi detach v &&
+		sm sr detach disks && ! grep ' /run/sr-mount/' /proc/mounts && sm sr attach disks && sm vdi delete v" >/dev/null
+}
+
+# An empty one of 16 MiB, by mkfs.btrfs --mixed -m single -d single.
+@test "on btrfs clones share their blocks, and sr show says so" {
+	needs SNAPSHOTS VDI_COPY FMT_VHD
+	mkdir -p "$LAB_DIR/a/share"
+	xz -dc "$BATS_TEST_DIRNAME/vectors/fs/btrfs.img.xz" >"$LAB_DIR/a/share/btrfs"
+	guest_ok 'cp /share/btrfs /srv/btrfs && mkdir -p /mnt/b && mount -t btrfs -o loop /srv/btrfs /mnt/b && sm sr create b --type file --dconf location=/mnt/b &&
+		head -c 2097152 /dev/urandom >/tmp/noise && for f in raw vhd; do
+			sm vdi create $f --sr b --format $f --size 4M && dev=$(sm vdi attach $f) && dd if=/tmp/noise of=$dev bs=64k conv=fsync 2>/dev/null && sm vdi detach $f || exit
+		done' >/dev/null
+	jsonof sm sr show b
+	is '.sr.fast_clone == null'
+	guest_ok 'used() { sync; df -k /mnt/b | awk "END { print \$3 }"; }
+		before=$(used); for f in raw vhd; do sm vdi clone $f $f-clone || exit; done >/dev/null; after=$(used)
+		for f in raw vhd; do
+			dev=$(sm vdi attach $f-clone) && head -c 2097152 $dev | cmp - /tmp/noise && echo x | dd of=$dev conv=fsync 2>/dev/null && sm vdi detach $f-clone || exit
+			dev=$(sm vdi attach $f --read-only) && head -c 2097152 $dev | cmp - /tmp/noise && sm vdi detach $f || exit
+		done; echo $before $after; [ $((after - before)) -lt 1024 ]'
+	jsonof sm sr show b
+	is '.sr.fast_clone == true'
+	jsonof sm vdi list --sr b
+	is '[.vdis[] | select(.hidden)] == [] and (.vdis | length) == 4'
+	guest_ok 'for v in raw vhd raw-clone vhd-clone; do sm vdi delete $v || exit; done; sm sr destroy b && umount /mnt/b && rm /srv/btrfs'
+}
+
 @test "dummy: every call is answered, nothing is kept" {
 	needs SR_DUMMY
 	guest_ok 'sm sr create nothing --type dummy && sm vdi create v --sr nothing --size 1M && sm vdi list --sr nothing --minimal' >/dev/null

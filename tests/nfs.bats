@@ -106,7 +106,14 @@ within() {
 	is ".srs[0].uuid == \"$A\" and .srs[0].dconf.nosubdir == \"true\""
 	guest_ok "sm sr detach n && mount -t tmpfs none /run/sr-mount/$A 2>/dev/null || { mkdir -p /run/sr-mount/$A; mount -t tmpfs none /run/sr-mount/$A; }"
 	fails 3 '*is no mount of NFS*' sm sr attach n
-	guest_ok "umount /run/sr-mount/$A; sm sr destroy n"
+	guest_ok "umount /run/sr-mount/$A; sm sr attach n && sm vdi create v --sr n --size 4M --format raw && mkdir -p /tmp/m &&
+		mount --bind /run/sr-mount/$A /tmp/m && sm sr detach n && mkdir -p /run/sr-mount/$A && mount --bind /tmp/m /run/sr-mount/$A &&
+		umount /tmp/m && sm sr attach n && [ \$(grep -c ' /run/sr-mount/$A ' /proc/mounts) = 1 ] &&
+		sm vdi attach v && sm vdi detach v && sm vdi delete v && sm sr detach n && ! grep ' /run/sr-mount/' /proc/mounts"
+	# Of another directory of that server.
+	guest_ok "sm sr create m $(at 4.1) && mkdir -p /run/sr-mount/$A && mount --bind /run/sr-mount/\$(sm sr show m --minimal) /run/sr-mount/$A"
+	fails 3 '*10.77.0.2:/pool/* is mounted at *, not 10.77.0.2:/pool *' sm sr attach n
+	guest_ok "umount /run/sr-mount/$A && sm sr destroy m && sm sr attach n && sm sr destroy n"
 }
 
 @test "names: of a name server, with aliases and search lists; one that lies, fails or is silent" {
