@@ -158,9 +158,14 @@ $O/obj/%.o: $(srctree)/%.c $O/.cc | $(uapi) $O/include/version.h
 	$(if $(COV),@rm -f $(@:.o=.gcda))
 	$(call say,CC)$(CC) $(ccflags) $(cold) $(CFLAGS) $(includes) -MMD -MP -c -o $@ $<
 	@awk -v stamps=$O/include/config -f $(srctree)/configs/asks.awk $(@:.o=.d) >$(@:.o=.d).new && mv $(@:.o=.d).new $(@:.o=.d)
-$O/bin/smbox: $(objs) $O/.ld
+# A page less: code begins behind the headers, not in a page of its own.  The rest as the linker has it.
+script := $(if $(and $(static),$(filter x86_64,$(machine))),$(if $(CONFIG_OPTIMIZE_SIZE),,$O/ld.script))
+$O/ld.script: $O/.ld
+	$Q$(CC) $(ldflags) -Wl,--verbose 2>/dev/null | \
+		sed '1,/^=====/d; /^=====/,$$d; 0,/\. = ALIGN(CONSTANT (MAXPAGESIZE));/s///' >$@ && grep -q SECTIONS $@
+$O/bin/smbox: $(objs) $O/.ld $(script)
 	@mkdir -p $(@D)
-	$(call say,LD)$(CC) $(ldflags) -o $@ $(objs) $(LDFLAGS)
+	$(call say,LD)$(CC) $(ldflags) $(addprefix -Wl$(comma)-T$(comma),$(script)) -o $@ $(objs) $(LDFLAGS)
 $O/bin/smbox.stripped: $O/bin/smbox
 	$(call say,STRIP)$(CROSS_COMPILE)strip -s -R .comment -o $@ $<
 
