@@ -19,9 +19,9 @@
  * what the SR says is the disk now.  So a server never writes to an image that
  * has become another's parent: whoever makes it one holds the lock from the
  * pause on, and a commander who dies lets go of both.  One who stays longer than
- * he said and still has the lock is killed by the server, since only that is sure
- * to end what he may be about to do.  When the disk cannot be opened again,
- * requests fail.
+ * he said, from "paused" on, and still has the lock is killed by the server,
+ * since only that is sure to end what he may be about to do.  When the disk
+ * cannot be opened again, requests fail.
  *
  * The socket is /run/sm/server/<VDI>.ctl; a word is a line.
  *

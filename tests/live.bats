@@ -337,6 +337,32 @@ held='held() { holdat 47/264 /tmp/held sm vdi snapshot v s >/tmp/said 2>&1 & c=$
 		sm vdi detach v; nothing_left; image_is_sound'
 }
 
+@test "a commander has the time that he asked for from the pause on" {
+	new_sr file
+	cat >"$BATS_TEST_TMPDIR/boss" <<-'END'
+		import fcntl, socket, sys, time
+		lock, ms, ctl = sys.argv[1:]
+		f = open(lock, "r+")
+		fcntl.lockf(f, fcntl.LOCK_EX)
+		s = socket.socket(socket.AF_UNIX)
+		s.connect(ctl)
+		s.sendall(b"pause %s\n" % ms.encode())
+		assert s.recv(64) == b"paused\n"
+		since = time.monotonic()
+		while time.monotonic() < since + 8:
+		    print(int((time.monotonic() - since) * 1000), flush=True)
+		    time.sleep(0.1)
+	END
+	guest_put "$BATS_TEST_TMPDIR/boss" /tmp/boss
+	in_guest 'lock=/run/lock/sm/'"$SR"'/sr ctl=/run/sm/server/$V.ctl; pattern 1 0 2
+		# Two seconds pass before it is paused.
+		judge strace -qq -p $(worker) -e trace=fdatasync -e inject=fdatasync:delay_enter=2000000:when=1 -o /dev/null >/dev/null 2>&1 & s=$!
+		while ! grep "TracerPid:.*[1-9]" /proc/$(worker)/status; do sleep 0.02; done
+		judge python3 /tmp/boss $lock 4000 $ctl >/tmp/said || true; [ $(tail -n 1 /tmp/said) -ge 3000 ]; [ $(tail -n 1 /tmp/said) -lt 7500 ]
+		kill $s; wait $s || true; check 1 0 1
+		sm vdi detach v; nothing_left; image_is_sound'
+}
+
 @test "an image that is gone: requests fail, nothing else is written to, and it may come back" {
 	new_sr file
 	in_guest "$held"'pattern 1 0 2; held

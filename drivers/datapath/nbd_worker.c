@@ -381,7 +381,6 @@ static void do_pause(struct worker *w, int fd, uint64_t ms, bool keep)
 	}
 	if (ms > INT_MAX)
 		ms = INT_MAX;
-	w->until = clock_now_mono() + ms * NS_PER_MS;
 	/* The log of changed blocks may be another one afterwards. */
 	keep &= !IS_ENABLED(CONFIG_CBT) || !w->k->shared->cbt.on;
 	err = demote(w);
@@ -403,6 +402,7 @@ static void do_pause(struct worker *w, int fd, uint64_t ms, bool keep)
 	w->boss = fd;
 	w->kept = keep && w->state == RUNNING;
 	w->state = PAUSED;
+	w->until = clock_now_mono() + ms * NS_PER_MS;
 	disk_refuse(w->d, 0);
 	if (control_say(fd, "paused")) {
 		drop_boss(w);
