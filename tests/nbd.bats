@@ -123,7 +123,13 @@ in_guest() {
 	# Its lock is broken by another host, which is to be the only one that writes.  Once is enough.
 	in_guest 'mkdir -p /tmp/h2/etc; echo 20000000000000000000000000000000 >/tmp/h2/etc/machine-id
 		SM_ROOT=/tmp/h2 sm sr introduce '"$SR"' --type file --dconf location=/srv/d --dconf shared=true --name disks
-		pattern 2 4 1; SM_ROOT=/tmp/h2 sm lock break $V --force; was=$(md5sum </srv/d/$V.vhd)
+		pattern 2 4 1; judge sync $D
+		# From the moment it knows nothing is written, however long the rest takes: each step takes a second here.
+		judge strace -qq -p $(worker) -e trace=sendto -e inject=sendto:delay_enter=1000000 -o /dev/null >/dev/null 2>&1 & s=$!
+		while ! grep "TracerPid:.*[1-9]" /proc/$(worker)/status; do sleep 0.02; done
+		SM_ROOT=/tmp/h2 sm lock break $V --force; was=$(md5sum </srv/d/$V.vhd)
+		while ! grep "given up" /tmp/log/messages; do sleep 0.02; done
+		refused timeout 20 dd if=/dev/urandom of=$D bs=4k seek=1030 count=1 oflag=direct; wait $s || true
 		for ((i = 0; i < 150; i++)); do [ -e /sys/block/nbd0/pid ] || break; sleep 0.1; done
 		refused dd if=/dev/zero of=$D bs=4k count=1 oflag=direct
 		[ "$(md5sum </srv/d/$V.vhd)" = "$was" ]

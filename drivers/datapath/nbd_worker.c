@@ -328,6 +328,7 @@ static int demote(struct worker *w)
  */
 static _Noreturn void give_up(struct worker *w)
 {
+	disk_refuse(w->d, -EIO);	/* the rest takes its time */
 	logf_err(NULL, "nbd: VDI %s: its lock has been broken by another host: given up, nothing more is written",
 		 w->k->vdi->uuid.s);
 	demote(w);
