@@ -62,7 +62,10 @@ int blk_drop_cache(int fd);
  */
 int blk_reread_partitions(int fd);
 
-/* Take its partitions away from the kernel; what is on the disk stays.  None is none. */
+/*
+ * Take its partitions away from the kernel; what is on the disk stays.  None is none.
+ * -EBUSY: somebody has one open, and all others are gone.
+ */
 int blk_forget_partitions(int fd);
 
 /*

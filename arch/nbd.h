@@ -66,8 +66,10 @@ int nbd_reconnect(int n, const struct nbd_setup *s, const int *fds, size_t n_fds
  * this host, with whatever a guest has put into them.
  */
 int nbd_look(int n);
-/* The server's disk has grown.  The kernel looks again; what it finds, it forgets. */
+/* The server's disk has grown.  The kernel will look for partitions again, by nbd_forget() at the latest. */
 int nbd_resize(int n, const struct nbd_setup *s);
+/* It forgets what it has found.  -EBUSY: not all, for somebody has one open. */
+int nbd_forget(int n);
 /*
  * No requests any more: those under way end first, or fail if there is nobody to
  * answer them.  0 too when it is not connected.

@@ -147,6 +147,8 @@ int blk_reread_partitions(int fd)
 
 int blk_forget_partitions(int fd)
 {
+	int err = 0;
+
 	/* Numbers of msdos and GPT; a guest's may be higher, which finds no more of them. */
 	for (int i = 1; i < 256; i++) {
 		struct blkpg_partition p = { .pno = i };
@@ -155,9 +157,9 @@ int blk_forget_partitions(int fd)
 		};
 
 		if (ioctl(fd, BLKPG, &arg) && errno != ENXIO)
-			return -errno;
+			err = -errno;
 	}
-	return 0;
+	return err;
 }
 
 int blk_stat(const char *path, struct blk_stat *s)

@@ -277,16 +277,16 @@ static int resize(int n, const struct nbd_setup *s)
 
 int nbd_resize(int n, const struct nbd_setup *s)
 {
-	_close_ int dev = -1;
 	int err = resize(n, s);
 
-	if (err == -ENOENT && IS_ENABLED(CONFIG_NBD_IOCTL))
-		err = nbd_ioctl_resize(n, s);
-	if (!err) {
-		dev = open_node(n);
-		err = dev < 0 ? dev : blk_forget_partitions(dev);
-	}
-	return err;
+	return err == -ENOENT && IS_ENABLED(CONFIG_NBD_IOCTL) ? nbd_ioctl_resize(n, s) : err;
+}
+
+int nbd_forget(int n)
+{
+	_close_ int dev = open_node(n);
+
+	return dev < 0 ? dev : blk_forget_partitions(dev);
 }
 
 int nbd_disconnect(int n)

@@ -54,6 +54,7 @@ struct worker {
 	uint64_t until;			/* PAUSED: the boss has no longer */
 	uint64_t since, next, pause;	/* OPENING: from when on, and when to try again */
 	int failed;			/* OPENING: with this, as has been told */
+	bool found;			/* the kernel, partitions of the guest, which it is to forget */
 	uint64_t look;			/* at the lock, next; 0 = at no time */
 	struct nbd_room room;
 };
@@ -189,6 +190,15 @@ static int open_again(struct worker *w, struct ctx *ctx)
 	return err;
 }
 
+/* Whoever was quick enough to open one keeps it until he lets go. */
+static int forget(struct worker *w)
+{
+	int err = nbd_forget(w->k->shared->n);
+
+	w->found = err;
+	return err;
+}
+
 /* The kernel's device follows; dm above it is the commander's. */
 static void show_size(struct worker *w, struct ctx *ctx)
 {
@@ -201,6 +211,8 @@ static void show_size(struct worker *w, struct ctx *ctx)
 	if (n < 0 || nbd_info(n, &now) || now.size == setup.size)
 		return;
 	err = nbd_resize(n, &setup);
+	if (!err)
+		err = forget(w);
 	if (err)
 		logf_err(ctx, "nbd: VDI %s: show its new size: %s", w->k->vdi->uuid.s, err_text(err));
 }
@@ -547,7 +559,7 @@ static void grow(struct worker *w)
 		give_up(w);
 }
 
-/* Until something is to be done by itself; looks: at what is full. */
+/* Until something is to be done by itself; looks: for what is full, or found. */
 static int wait_ms(const struct worker *w, bool looks)
 {
 	int ms = looks ? HYBRID_TICK_MS : w->state != RUNNING ?
@@ -571,9 +583,10 @@ static void live(struct worker *w)
 		 * What goes past us we cannot mark as changed.  And what may wait for room, which we
 		 * get, is not waited for here: past a switch that nobody has settled it is below.
 		 */
-		bool looks = w->state == RUNNING && has_shortcuts(w) && !w->hybrid.off && !w->k->shared->cbt.on &&
-			!(WITH_GROWTH && disk_may_wait(w->d));
-		int ms = wait_ms(w, looks), n = poll(p, ARRAY_SIZE(p), ms);
+		bool idle = w->state == RUNNING && !(WITH_GROWTH && disk_may_wait(w->d));
+		bool looks = idle && has_shortcuts(w) && !w->hybrid.off && !w->k->shared->cbt.on;
+		bool forgets = idle && w->found;
+		int ms = wait_ms(w, looks || forgets), n = poll(p, ARRAY_SIZE(p), ms);
 
 		if (n < 0)
 			continue;
@@ -595,6 +608,8 @@ static void live(struct worker *w)
 			nbd_room_hear(&w->room);
 		if (WITH_GROWTH)
 			grow(w);
+		if (!n && forgets)
+			forget(w);
 		if (!n && looks && ms == HYBRID_TICK_MS)
 			tick(w);
 		if (!n && w->state != RUNNING)
@@ -637,6 +652,7 @@ int nbd_work(struct nbd_disk *k, int *ends, size_t n_ends)
 	chain_drop(&k->chain);		/* there are copies; who pauses us wants all of them closed */
 	w.held = clock_now_mono();
 	w.heir = !first;
+	w.found = !first;		/* the dead one may have been at it */
 	w.hybrid.vdi = &k->vdi->uuid;
 	w.hybrid.disk = w.d;
 	/* Past us go full blocks, or went, what a dead one had not flushed, or who had the disk before. */
