@@ -80,9 +80,14 @@ struct nbd_now {
 	dev_t dev;
 	uint64_t size;
 	bool read_only;
-	char name[NBD_LABEL_MAX + 1];	/* "" before Linux 5.14 */
+	char name[NBD_LABEL_MAX + 1];	/* "" before Linux 5.14, and without netlink */
 };
 /* -ENXIO when the device is not connected or does not exist. */
 int nbd_info(int n, struct nbd_now *now);
+/*
+ * Numbers are given anew: is this one connected, and still the one of that name?  Where
+ * the kernel knows no names: by somebody of that process's session; 0 = of ours.
+ */
+bool nbd_is(int n, const char *name, pid_t server);
 
 #endif

@@ -244,6 +244,26 @@ in_guest() {
 		sm vdi attach v --read-only; check 4 0 1; check 3 78 2; sm vdi detach v' 120
 }
 
+@test "its number is another disk's before its server has ended: that one is left alone" {
+	needs NBD_IOCTL
+	in_guest 'mkdir /srv/e; sm sr create more --type file --dconf location=/srv/e
+		W=$(sm vdi create w --sr more --size 64M --format vhd) other=/dev/mapper/sm-$W
+		for how in "" "busybox unshare -n"; do
+			$how sm vdi attach v
+			w=$(for p in $(cat /proc/$(keeper)/task/$(keeper)/children); do [ $p = $(cat /sys/block/nbd0/pid) ] || echo $p; done)
+			kill -STOP $w; $how sm vdi detach v & d=$!
+			while [ -e /sys/block/nbd0/pid ]; do sleep 0.02; done
+			kill -9 $d; wait $d || true
+			until $how sm vdi attach w; [ -e /sys/block/nbd0/pid ]; do sm vdi detach w; done
+			D=$other pattern 7 0 1
+			refused sm vdi attach v | grep "the server of VDI $V has died, or is about to"
+			$how sm vdi detach v & d=$!
+			sleep 0.5; D=$other check 7 0 1; kill -CONT $w; wait $d
+			D=$other check 7 0 1; judge sync $other; sm vdi detach w; image_is_sound
+		done
+		sm vdi delete w; sm sr destroy more' 120
+}
+
 @test "who attached it may go, and signals do not end it" {
 	in_guest 'setsid sm vdi attach v; kill -TERM $(keeper) $(worker); kill -HUP $(keeper) $(worker); kill -INT $(worker)
 		pattern 5 0 4; check 5 0 4

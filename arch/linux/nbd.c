@@ -354,3 +354,17 @@ int nbd_info(int n, struct nbd_now *now)
 		now->name[0] = '\0';
 	return 0;
 }
+
+bool nbd_is(int n, const char *name, pid_t server)
+{
+	char text[NBD_LABEL_MAX + 1];
+	const char *p = text;
+	uint64_t pid;
+
+	/* Who connected it, or stays in the kernel for it. */
+	if (nbd_attribute(n, "pid", text, sizeof(text)) || !num_take(&p, &pid))
+		return false;
+	if (!nbd_attribute(n, "backend", text, sizeof(text)))
+		return !strcmp(text, name);
+	return getsid((pid_t)pid) == getsid(server);
+}

@@ -63,6 +63,14 @@ static int number(const char *device)
 	return !strncmp(device, "/dev/nbd", 8) && num_take(&s, &n) && !*s && n <= INT32_MAX ? (int)n : -1;
 }
 
+/* Its server's device; -1: that is gone, and the number may be another disk's. */
+static int number_of(const struct vdi *vdi, const struct server_note *note)
+{
+	int n = number(note->device);
+
+	return n >= 0 && nbd_is(n, vdi->uuid.s, note->pid) ? n : -1;
+}
+
 /* Which nbd is below the disk?  -1: there is none, or it lies on something else. */
 static int number_below(struct sr *sr, const struct vdi *vdi)
 {
@@ -235,7 +243,7 @@ static int deactivate(struct sr *sr, const struct vdi *vdi, const struct attachm
 	if (alive < 0)
 		return alive;
 	if (n < 0 && alive)
-		n = number(note.device);
+		n = number_of(vdi, &note);
 	err = must_be_idle(sr, n);
 	if (!err)
 		err = port_remove(sr, vdi);	/* commit */
@@ -251,15 +259,17 @@ static int deactivate(struct sr *sr, const struct vdi *vdi, const struct attachm
 static int refresh(struct sr *sr, const struct vdi *vdi, struct attachment *at)
 {
 	struct server_note note;
-	int alive = find_server(sr, vdi, &note);
+	int alive = find_server(sr, vdi, &note), n;
 
 	if (alive < 0)
 		return alive;
-	if (!alive) {
+	n = alive ? number_of(vdi, &note) : -1;
+	if (n < 0) {
 		hint(sr->ctx, "sm vdi detach %s", vdi->uuid.s);
-		return fail_say(sr->ctx, -E_VDI_UNAVAILABLE, "the server of VDI %s has died", vdi->uuid.s);
+		return fail_say(sr->ctx, -E_VDI_UNAVAILABLE, "the server of VDI %s has died, or is about to",
+				vdi->uuid.s);
 	}
-	return put_port(sr, vdi, number(note.device), note.writable, at);
+	return put_port(sr, vdi, n, note.writable, at);
 }
 
 /* One that has just been started says soon who it is, or ends. */
@@ -290,7 +300,7 @@ static int give_way(struct sr *sr, const struct vdi *vdi)
 		return server_forget(sr, &vdi->uuid);
 	if (alive < 0 || strcmp(note.backend, "nbd"))
 		return alive < 0 ? alive : 0;
-	return stop(sr, vdi, number(note.device));
+	return stop(sr, vdi, number_of(vdi, &note));
 }
 
 static int take(struct sr *sr, const struct vdi *vdi, struct attachment *at)

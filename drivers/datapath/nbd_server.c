@@ -205,9 +205,7 @@ static int start_worker(struct keeper *k, pid_t *pid)
 /* Is the device still there, and still this one? */
 static bool is_there(const struct keeper *k)
 {
-	struct nbd_now now;
-
-	return !nbd_info(k->n, &now) && (!now.name[0] || !strcmp(now.name, k->disk.setup.name));
+	return nbd_is(k->n, k->disk.setup.name, 0);
 }
 
 /* Nobody can follow: what is asked of the device fails until it is detached. */
