@@ -40,7 +40,8 @@ struct datapath {
 			struct attachment *at);
 	/*
 	 * Remove it, and, also when it is not active any more, what a removal that
-	 * died has left; -E_VDI_IN_USE while somebody has it open.
+	 * died has left; -E_VDI_IN_USE while somebody has it open.  -E_VDI_LOST: it is
+	 * removed, but what was written last could not be stored.
 	 */
 	int (*deactivate)(struct sr *sr, const struct vdi *vdi, const struct attachment *at);
 	/*

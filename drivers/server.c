@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "arch/lock.h"
@@ -15,6 +16,7 @@
 #include "lib/num.h"
 
 #define NOTE_ROOM	512	/* bytes */
+#define LOST		1	/* bytes; no other note is so short */
 
 static const char *note_path(struct sr *sr, const struct uuid *vdi)
 {
@@ -52,6 +54,12 @@ void server_unlock(struct sr *sr, const struct uuid *vdi, int *lock)
 		unlink(note_path(sr, vdi));
 	}
 	lock_drop(lock);
+}
+
+void server_tell_lost(struct sr *sr, const struct uuid *vdi, int lock)
+{
+	unlink(control_path(sr, vdi));
+	(void)!ftruncate(lock, LOST);
 }
 
 /* A line of the note, cut from its front. */
@@ -103,14 +111,19 @@ int server_find(struct sr *sr, const struct uuid *vdi, struct server_note *n)
 int server_await_end(struct sr *sr, const struct uuid *vdi, uint64_t deadline)
 {
 	_unlock_ int lock = -1;
+	struct stat st;
 	int err = lock_take(&lock, note_path(sr, vdi), false, deadline);
 
 	if (err == -ETIMEDOUT)
 		return fail_say(sr->ctx, -E_DEADLINE, "the server of VDI %s does not end", vdi->s);
 	if (err)
 		return fail(sr->ctx, err, "wait for the server of VDI %s", vdi->s);
+	err = fstat(lock, &st) || st.st_size != LOST ? 0 : -E_VDI_LOST;
 	server_unlock(sr, vdi, &lock);
-	return 0;
+	if (!err)
+		return 0;
+	hint(sr->ctx, "see to the storage (why is in the log), and check what is in the disk before it is used");
+	return fail(sr->ctx, err, "VDI %s", vdi->s);
 }
 
 int server_forget(struct sr *sr, const struct uuid *vdi)

@@ -30,10 +30,17 @@ int server_tell(struct sr *sr, int lock, const struct server_note *n);
 /* Let go, and take the note away. */
 void server_unlock(struct sr *sr, const struct uuid *vdi, int *lock);
 
+/*
+ * Before that, of one that could not store the last of what it had acknowledged: the lock
+ * is to be closed then, and what stays of the note tells who waits for its end, or the
+ * next who does.
+ */
+void server_tell_lost(struct sr *sr, const struct uuid *vdi, int lock);
+
 /* Who serves the disk?  1, 0 for nobody, or an error. */
 int server_find(struct sr *sr, const struct uuid *vdi, struct server_note *n);
 
-/* Until there is no server; -E_DEADLINE (monotonic clock, ns). */
+/* Until there is no server; -E_DEADLINE (monotonic clock, ns).  -E_VDI_LOST: there is none, as above. */
 int server_await_end(struct sr *sr, const struct uuid *vdi, uint64_t deadline);
 
 /* The note of one that is dead goes; whoever starts one has the SR's lock, as the caller has. */

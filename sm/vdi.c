@@ -432,21 +432,29 @@ int do_vdi_rename(struct run *r)
 
 /* --- attaching -------------------------------------------------------------- */
 
+/* The device is gone, but what was written last could not be stored. */
+static bool is_lost(int err)
+{
+	return IS_ENABLED(CONFIG_DATAPATH_NBD) && err == -E_VDI_LOST;
+}
+
+/* is_lost(): removed, and a person has to hear of it. */
 static int deactivate(struct run *r)
 {
 	const struct datapath *d = datapath_now(&r->sr, &r->vdi);
 	struct vdi *vdi = &r->vdi;
-	int err = 0;
+	int err = 0, gone;
 
 	if (IS_ENABLED(CONFIG_LIVE_RAW) && vdi->at.active)
 		err = live_settle(r);
 	if (!err && d && (vdi->at.active || vdi->at.attached))	/* a death may have left a node */
 		err = d->deactivate(&r->sr, vdi, &vdi->at);
-	if (err)
+	if (err && !is_lost(err))
 		return err;
 	vdi->at.active = false;
 	vdi->at.device[0] = '\0';
-	return link_remove(&r->sr, &vdi->uuid);
+	gone = link_remove(&r->sr, &vdi->uuid);
+	return gone ? gone : err;
 }
 
 /* Make the device, if there is none, and the link to it. */
@@ -540,18 +548,19 @@ int do_vdi_attach(struct run *r)
 /* The device (commit), the link, the record, the storage's lock. */
 int do_vdi_detach(struct run *r)
 {
-	int err;
+	int err, lost;
 
 	if (r->ctx->dry_run)
 		return plan(r, 0, "detach VDI %s", r->vdi.uuid.s);
 	err = deactivate(r);
-	if (!err)
+	lost = is_lost(err) ? err : 0;
+	if (!err || lost)
 		err = state_remove(&r->sr, &r->vdi.uuid);
 	if (WITH_LOCKS && !err)
 		err = lease_detach(r);
 	if (WITH_KEEPER && !err)
 		keeper_rest(r);
-	return err;
+	return err ? err : lost;
 }
 
 /*

@@ -264,6 +264,23 @@ in_guest() {
 		sm vdi delete w; sm sr destroy more' 120
 }
 
+@test "the last of it cannot be stored: detach says so, once, and the disk is detached" {
+	in_guest 'size=$(blockdev --getsz /dev/ram0)
+		below() {
+			judge dmsetup suspend --nolockfs below
+			echo "0 $size $1" | judge dmsetup reload below; judge dmsetup resume below
+		}
+		echo "0 $size linear /dev/ram0 0" | judge dmsetup create below; judge mkfs.ext4 -qF /dev/mapper/below
+		mkdir -p /srv/below; mount /dev/mapper/below /srv/below; mkdir /srv/below/d
+		sm sr create below --type file --dconf location=/srv/below/d
+		V=$(sm vdi create z --sr below --size 64M --format vhd); D=$(sm vdi attach z)
+		pattern 5 0 1; judge sync $D; pattern 6 4 1; sync
+		below "flakey /dev/ram0 0 0 1000 1 error_writes"
+		refused sm vdi detach z | grep "VDI $V: what was written last could not be stored"
+		nothing_left; sm vdi show z --json | grep >/dev/null "\"attached\": null"; sm vdi detach z
+		below "linear /dev/ram0 0"; sm sr forget below; umount /srv/below; judge dmsetup remove below'
+}
+
 @test "who attached it may go, and signals do not end it" {
 	in_guest 'setsid sm vdi attach v; kill -TERM $(keeper) $(worker); kill -HUP $(keeper) $(worker); kill -INT $(worker)
 		pattern 5 0 4; check 5 0 4

@@ -192,9 +192,10 @@ static int put_port(struct sr *sr, const struct vdi *vdi, int n, bool writable,
 	return port_put(sr, vdi, &table, writable, at);		/* commit */
 }
 
+/* -E_VDI_LOST: all is let go of, and a person has to hear that. */
 static int stop(struct sr *sr, const struct vdi *vdi, int n)
 {
-	int err = IS_ENABLED(CONFIG_DATAPATH_HYBRID) ? hybrid_remove(sr, vdi) : 0;
+	int err = IS_ENABLED(CONFIG_DATAPATH_HYBRID) ? hybrid_remove(sr, vdi) : 0, lost;
 
 	if (err)
 		return err;
@@ -203,7 +204,10 @@ static int stop(struct sr *sr, const struct vdi *vdi, int n)
 		return fail(sr->ctx, err, "disconnect /dev/nbd%d", n);
 	/* Once it has let go of its lock, its metadata is written. */
 	err = server_await_end(sr, &vdi->uuid, clock_now_mono() + PATIENCE);
-	return err ? err : chain_release(sr, vdi);
+	lost = err == -E_VDI_LOST ? err : 0;
+	if (!err || lost)
+		err = chain_release(sr, vdi);
+	return err ? err : lost;
 }
 
 static int activate(struct sr *sr, const struct vdi *vdi, bool writable, struct attachment *at)
@@ -249,7 +253,7 @@ static int deactivate(struct sr *sr, const struct vdi *vdi, const struct attachm
 		err = port_remove(sr, vdi);	/* commit */
 	if (!err)
 		err = stop(sr, vdi, n);
-	if (!err || at->active || err == -E_VDI_IN_USE)
+	if (!err || at->active || err == -E_VDI_IN_USE || err == -E_VDI_LOST)
 		return err;
 	fail_clear(sr->ctx);
 	return 0;

@@ -317,7 +317,10 @@ static _Noreturn void live(struct keeper *k)
 	/* Whoever of us wrote the disk last. */
 	if (IS_ENABLED(CONFIG_CBT))
 		nbd_log(&k->disk, true);
-	server_unlock(k->sr, &k->vdi->uuid, &k->lock);
+	if (k->disk.shared->lost)
+		server_tell_lost(k->sr, &k->vdi->uuid, k->lock);
+	else
+		server_unlock(k->sr, &k->vdi->uuid, &k->lock);
 	_exit(0);
 }
 

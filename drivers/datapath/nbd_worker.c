@@ -681,8 +681,10 @@ int nbd_work(struct nbd_disk *k, int *ends, size_t n_ends)
 	if (w.kept)
 		disk_forget(w.d);
 	err = disk_close(w.d);
-	if (err)
+	if (err) {
 		logf_err(k->sr->ctx, "nbd: VDI %s: write the last of it: %s", k->vdi->uuid.s,
 			 err_text(err));
+		k->shared->lost = true;
+	}
 	return err ? 1 : 0;
 }

@@ -33,6 +33,7 @@ struct nbd_shared {
 	int n;				/* of the device; -1 until it is connected */
 	struct cbt_live cbt;		/* so a worker that dies takes no mark with it */
 	bool locked;			/* other hosts have been told that we write it */
+	bool lost;			/* the last of it could not be written */
 	bool given_up;			/* and one of them has broken that lock: no worker follows */
 };
 
