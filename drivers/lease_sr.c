@@ -180,16 +180,16 @@ int sr_renew(struct sr *sr)
 
 void sr_leave(struct sr *sr)
 {
-	char why[sizeof(sr->ctx->why)];
+	struct fail_words words;
 
 	if (!sr->lease)
 		return;
 	/* What is to be said has been said; the lock ends with us, or its term, anyway. */
-	memcpy(why, sr->ctx->why, sizeof(why));
+	fail_keep(sr->ctx, &words);
 	sr->lease->state = LEASE_FREE;
 	if (write_again(sr))
 		logf_warn(sr->ctx, "the lock of SR %s was not given back: %s", sr->uuid.s, sr->ctx->why);
-	memcpy(sr->ctx->why, why, sizeof(why));
+	fail_again(sr->ctx, &words);
 	sr->lease = NULL;
 	clock_alarm(&sr->alarm, 0);
 }

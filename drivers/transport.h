@@ -27,6 +27,8 @@ struct watched {
 	uint64_t moved;				/* 0, but while data is copied: grows with it */
 	uint64_t seen, since;			/* the watcher's: when it had grown last … */
 	uint64_t began;				/* … and when it looked first */
+	bool listing;				/* a directory is being read just now, and … */
+	unsigned listed;			/* … the watcher's: how often it has been when he looked */
 	char data[128];				/* the transport's own, for alive() */
 };
 
@@ -61,8 +63,10 @@ struct transport {
 	/*
 	 * Storage that holds several SRs beside each other, each below its uuid:
 	 * which?  NULL = stage() and the layout's probe() find the one there is.
+	 * With versions, as of offers(), it asks for these first, and where the server
+	 * lacks what dconf says, that becomes the first that it has.
 	 */
-	int (*inhabitants)(struct sr *sr, struct sr_info **v, size_t *n);
+	int (*inhabitants)(struct sr *sr, struct sr_info **v, size_t *n, const char **versions);
 	/*
 	 * dconf names a server, but nothing on it: what is there?  versions, which
 	 * may be NULL, become the protocol's versions that it has, by commas.
@@ -74,11 +78,12 @@ struct transport {
 	 */
 	int (*discard)(struct sr *sr);
 	/*
-	 * Does what a verb has said in struct watched still answer?  Within
-	 * seconds, and without touching a mount.  A transport that has this is
-	 * only used by verbs that are watched: the server may go at any moment.
+	 * Does what a verb has said in struct watched still answer, and to what the
+	 * kernel asks for it too?  Within seconds, and without touching a mount.  A
+	 * transport that has this is only used by verbs that are watched: the server
+	 * may go at any moment.
 	 */
-	int (*alive)(struct ctx *ctx, const void *data);
+	int (*alive)(struct ctx *ctx, struct watched *w);
 	/* What SR-API 1.0 shows as location, where that is more than one key. */
 	const char *(*where)(const struct sr *sr);
 };

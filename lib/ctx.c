@@ -72,3 +72,15 @@ void fail_clear(struct ctx *ctx)
 {
 	ctx->why[0] = ctx->hint[0] = '\0';
 }
+
+void fail_keep(const struct ctx *ctx, struct fail_words *w)
+{
+	memcpy(w->why, ctx->why, sizeof(w->why));
+	memcpy(w->hint, ctx->hint, sizeof(w->hint));
+}
+
+void fail_again(struct ctx *ctx, const struct fail_words *w)
+{
+	memcpy(ctx->why, w->why, sizeof(ctx->why));
+	memcpy(ctx->hint, w->hint, sizeof(ctx->hint));
+}

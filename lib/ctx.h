@@ -54,16 +54,7 @@ struct fail_words {
 	char why[1024], hint[256];
 };
 
-static inline void fail_keep(const struct ctx *ctx, struct fail_words *w)
-{
-	memcpy(w->why, ctx->why, sizeof(w->why));
-	memcpy(w->hint, ctx->hint, sizeof(w->hint));
-}
-
-static inline void fail_again(struct ctx *ctx, const struct fail_words *w)
-{
-	memcpy(ctx->why, w->why, sizeof(ctx->why));
-	memcpy(ctx->hint, w->hint, sizeof(ctx->hint));
-}
+void fail_keep(const struct ctx *ctx, struct fail_words *w);
+void fail_again(struct ctx *ctx, const struct fail_words *w);
 
 #endif

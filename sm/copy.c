@@ -412,16 +412,14 @@ static int make_target(struct work *w)
 /* The verb failed, and says why; what cannot be removed now a scan removes. */
 static void remove_target(struct work *w)
 {
-	char why[sizeof(w->r->ctx->why)], what[sizeof(w->r->ctx->hint)];
+	struct fail_words words;
 
-	memcpy(why, w->r->ctx->why, sizeof(why));
-	memcpy(what, w->r->ctx->hint, sizeof(what));
+	fail_keep(w->r->ctx, &words);
 	w->r->sr.type->layout->volume_delete(&w->r->sr, &w->copy);
 	if (WITH_READERS && w->writes.held)
 		w->r->sr.type->layout->leases->forget(&w->r->sr, &w->copy.uuid);
 	w->writes.held = false;
-	memcpy(w->r->ctx->why, why, sizeof(why));
-	memcpy(w->r->ctx->hint, what, sizeof(what));
+	fail_again(w->r->ctx, &words);
 }
 
 /* Without any SR locked. */
@@ -499,9 +497,9 @@ static int copy_slowly(struct work *w)
 /* It has been read: what had to be active for that need be no more. */
 static void release_source(struct work *w)
 {
-	char why[sizeof(w->r->ctx->why)];
+	struct fail_words words;
 
-	memcpy(why, w->r->ctx->why, sizeof(why));	/* what matters has been said */
+	fail_keep(w->r->ctx, &words);	/* what matters has been said */
 	image_close(w->im);
 	if (w->from_note.lock >= 0) {		/* also when opening it has failed */
 		if (!w->same)
@@ -513,7 +511,7 @@ static void release_source(struct work *w)
 		lease_let_go(w->src, &w->reads);
 	close_and_unlock(&w->from);
 	lock_drop(&w->from.vdi_lock);
-	memcpy(w->r->ctx->why, why, sizeof(why));
+	fail_again(w->r->ctx, &words);
 }
 
 static int copy(struct work *w)

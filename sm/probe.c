@@ -193,9 +193,10 @@ static int probe_server(struct run *r)
 static int probe_inhabitants(struct run *r)
 {
 	struct arena *a = &r->ctx->arena;
+	bool versions = kv_get(&r->sr.dconf, "probeversion");
 	struct sr_info *v;
 	size_t n;
-	int err = r->sr.type->transport->inhabitants(&r->sr, &v, &n);
+	int err = r->sr.type->transport->inhabitants(&r->sr, &v, &n, versions ? &r->rp->versions : NULL);
 
 	if (err)
 		return err;
@@ -214,8 +215,6 @@ static int probe_inhabitants(struct run *r)
 		for (size_t k = 0; k < v[i].dconf.n; k++)
 			kv_set(a, &to->dconf, v[i].dconf.v[k].key, v[i].dconf.v[k].value);
 	}
-	if (kv_get(&r->sr.dconf, "probeversion") && tell_offers(r))
-		fail_clear(r->ctx);		/* the SRs are what was asked for */
 	return 0;
 }
 

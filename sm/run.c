@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -281,7 +282,7 @@ static int still_alive(struct ctx *ctx, void *arg)
 		w->began = clock_now_mono();
 	if (!w->seen && clock_now_mono() - w->began > LOOK_PATIENCE)
 		return fail_say(ctx, -E_DEADLINE, "it has copied nothing, and is at work for half an hour");
-	return t && !patient ? t->alive(ctx, w->data) : 0;
+	return t && !patient ? t->alive(ctx, w) : 0;
 }
 
 static bool may_hang(const struct sr_type *t)
@@ -461,6 +462,27 @@ const char *run_verb(const struct run *r)
 			      : r->row->api;
 }
 
+/* Which server it is, when its storage is what gives trouble. */
+static void name_server(struct run *r, int err)
+{
+	const struct transport *t = r->sr.type ? r->sr.type->transport : NULL;
+	int kind = err_kind(err);
+	const char *where;
+
+	if (!t || !t->where || (kind != -EROFS && kind != -ENOSPC && kind != -EIO))
+		return;
+	for (const struct key *k = r->sr.type->keys; k->name; k++)
+		if (k->flags & KEY_MUST && !kv_get(&r->sr.dconf, k->name))
+			return;
+	where = t->where(&r->sr);
+	if (kind == -EROFS)
+		hint(r->ctx, "has it options=ro, or is it exported read-only?  sm sr show %s", r->sr.uuid.s);
+	if (kind == -ENOSPC)
+		hint(r->ctx, "make room on the server, or: sm gc run %s", r->sr.uuid.s);
+	if (!strstr(r->ctx->why, where))
+		fail(r->ctx, err, "%s", where);
+}
+
 int sm_run(struct ctx *ctx, struct request *rq, struct reply *rp)
 {
 	struct run r = {
@@ -490,6 +512,8 @@ int sm_run(struct ctx *ctx, struct request *rq, struct reply *rp)
 
 		err = err ? err : bad;
 	}
+	if (err && IS_ENABLED(CONFIG_NFS_GUARD) && r.row->flags & NEEDS_SR)
+		name_server(&r, err);
 	if (err && r.sr.uuid.s[0] && r.row->flags & NEEDS_SR)
 		fail(ctx, err, "SR %s", r.sr.uuid.s);
 	if (err)

@@ -160,6 +160,140 @@ within() {
 	guest_ok 'sm sr destroy n'
 }
 
+# smapi COMMAND DCONF [SM_CONFIG [OTHER_CONFIG]]: as xapi calls it; KEY=VALUE words each.
+smapi() {
+	local call
+
+	member() { call+="<member><name>$1</name><value>$2</value></member>"; }
+	config() {
+		local kv
+
+		[ -n "$2" ] || return 0
+		call+="<member><name>$1</name><value><struct>"
+		for kv in $2; do member "${kv%%=*}" "${kv#*=}"; done
+		call+='</struct></value></member>'
+	}
+	call="<methodCall><methodName>$1</methodName><params><param><value><struct>"
+	member command "$1"
+	member sr_uuid $A
+	member args '<array><data><value>0</value></data></array>'
+	config device_config "$2"
+	config sr_sm_config "${3-}"
+	config sr_other_config "${4-}"
+	grun NFSSR "$call</struct></value></param></params></methodCall>" >/dev/null
+}
+
+# versions V…: what the answer to sr_probe says of the server.
+versions() {
+	local v list=
+
+	for v; do list+="&lt;Version&gt;$v&lt;/Version&gt;"; done
+	[[ $output == *"&lt;SR&gt;&lt;UUID&gt;$A&lt;/UUID&gt;&lt;/SR&gt;&lt;SupportedVersions&gt;$list&lt;/SupportedVersions&gt;&lt;/SRlist&gt;"* ]]
+}
+
+# mounted WORD…: the mount of the SR has these options.
+mounted() {
+	local word
+
+	guest_ok "awk '\$2 == \"/run/sr-mount/$A\" { print \",\" \$4 \",\" }' /proc/mounts" >/dev/null
+	for word; do
+		[[ $output == *,$word,* ]] || { echo "no $word: $output" >&2; return 1; }
+	done
+}
+
+@test "probeversion: what dconf asks for where the server has it, and the versions" {
+	create 4.2
+	smapi sr_probe 'server=10.77.0.2 serverpath=/mnt/exp/pool probeversion='
+	versions 3 4
+	jsonof sm sr probe $(at 4.1 probeversion=true)
+	is ".srs[0].uuid == \"$A\" and .srs[0].dconf.nfsversion == \"4.1\" and .versions == \"3,4\""
+	guest_ok "sm sr probe $(at 4.1 probeversion=true) | tail -n 1; sm sr destroy n" >/dev/null
+	[[ ${lines[-1]} == versions*3,4 ]]
+}
+
+@test "a server of NFS 4 alone, without mountd and at another port: its names, and the first version that it has" {
+	local at='server=10.77.0.2 options=port=20490' four
+
+	four="--dconf ${at/ / --dconf } --type nfs"
+	server stop
+	within 10 1 'sm: sr probe: server 10.77.0.2: nothing listens at port 2049 (NFS) (try: is the NFS server running there?)' \
+		sm sr probe --type nfs --dconf server=10.77.0.2 --dconf serverpath=/pool --dconf probeversion=true
+	server start -N 3 -N 4.2 -p 20490 2
+	within 10 1 '*nothing listens at port 2049 (NFS)*' sm sr create n $(at 4.1)
+	within 10 1 'sm: sr create: server 10.77.0.2 has NFS 4 to 4, not 3 (try: --dconf nfsversion=4)' sm sr create n $(at 3 options=port=20490)
+	within 10 1 '*server 10.77.0.2 does not have NFS 4.2*' sm sr create n $(at 4.2 options=port=20490)
+	create 4 options=port=20490,hard nfs-timeout=70 nfs-retrans=3
+	mounted hard vers=4.1 timeo=70 retrans=3 port=20490
+
+	jsonof sm sr probe $four --dconf probeversion=true
+	is '.exports[0] == {"server":"10.77.0.2","path":"/mnt/exp","hosts":"*"} and .versions == "4"'
+	smapi sr_probe "$at serverpath=/pool probeversion="
+	versions 4
+	smapi sr_probe "$at serverpath=/pool"
+	[[ $output == *'<int>72</int>'*'has NFS 4 to 4, not 3'* ]]
+	for asked in '' ' --dconf nfsversion=3'; do
+		jsonof sm sr probe $four --dconf serverpath=/pool --dconf probeversion=true$asked
+		is ".srs[0].uuid == \"$A\" and .versions == \"4\""
+		is '.srs[0].dconf == {server:"10.77.0.2", options:"port=20490", serverpath:"/pool", nfsversion:"4"}'
+	done
+	# What it says of the SR is what attaches it.
+	guest_ok "sm sr detach n; sm sr forget n && sm sr introduce $A --name n $four --dconf serverpath=/pool --dconf nfsversion=4 && sm sr destroy n"
+
+	server unlisted
+	within 5 1 'sm: sr create: server 10.77.0.2 has no mountd, which NFS 3 needs (try: is rpc.mountd running there?  NFS 4 does without: --dconf nfsversion=4.2)' \
+		sm sr create n $(at 3)
+	jsonof sm sr probe $four --dconf probeversion=true
+	is '.exports == [{"server":"10.77.0.2","path":"/ram","hosts":""}] and .versions == "4"'
+	smapi sr_probe "$at"
+	[[ $output == *'<int>101</int>'* ]]
+	xmllint --noout - <<<"$stderr"
+	[[ $stderr == *'<nfs-exports><Export><Target>10.77.0.2</Target><Path>/ram</Path><Accesslist></Accesslist></Export></nfs-exports>'* ]]
+	server listed
+	server stop
+	server start 2
+}
+
+@test "what a mount gets: upstream's options, nfs-timeout and nfs-retrans of dconf or SR.other_config, hard" {
+	local at
+
+	for v in 3 4.1; do
+		at="server=10.77.0.2 serverpath=$(path $v) nfsversion=$v"
+		create $v
+		mounted rw nosuid nodev soft proto=tcp "vers=$v" acdirmin=0 acdirmax=0 timeo=200 retrans=4
+		[ $v != 3 ] || mounted nolock mountproto=tcp
+		guest_ok 'sm sr detach n'
+		smapi sr_attach "$at" '' 'nfs-timeout=70 nfs-retrans=3'
+		mounted soft timeo=70 retrans=3 acdirmin=0 acdirmax=0
+		guest_ok 'sm sr detach n'
+		# What makes no sense in SR.other_config is passed over; dconf goes before it.
+		smapi sr_attach "$at" '' 'nfs-timeout=0 nfs-retrans=-1'
+		mounted timeo=200 retrans=4
+		guest_ok 'sm sr detach n'
+		smapi sr_attach "$at nfs-timeout=50 options=hard,acdirmax=30,noatime" '' 'nfs-timeout=70 nfs-retrans=0'
+		mounted hard timeo=50 retrans=0 acdirmin=0 acdirmax=30 noatime
+		guest_ok 'sm sr detach n && sm sr destroy n'
+	done
+}
+
+@test "nosubdir, as upstream has it in sm_config too, beside an SR below its uuid" {
+	local at='server=10.77.0.2 serverpath=/pool nfsversion=4.1' B=7f0c1a52-3b7e-4d0a-9a51-0d2c4b8f7e22
+
+	smapi sr_create "$at" nosubdir=true
+	[[ $output != *fault* ]]
+	smapi sr_attach "$at" nosubdir=true
+	guest_ok "grep '^10.77.0.2:/pool /run/sr-mount/$A ' /proc/mounts && judge test -e /mnt/exp/pool/.sm/sr" >/dev/null
+	guest_ok "sm sr create b --uuid $B $(at 4.1) && grep '^10.77.0.2:/pool/$B /run/sr-mount/$B ' /proc/mounts
+		sm vdi create x --sr b --size 4M && judge test -e /mnt/exp/pool/$B/.sm/sr" >/dev/null
+	smapi sr_scan "$at" nosubdir=true
+	[[ $output != *fault* ]]
+	smapi sr_detach "$at" nosubdir=true
+	smapi sr_attach "$at"
+	[[ $output == *'<int>47</int>'*"10.77.0.2:/pool has no SR $A"* ]]
+	smapi sr_delete "$at" nosubdir=true
+	[[ $output != *fault* ]]
+	guest_ok "judge test ! -e /mnt/exp/pool/.sm && sm vdi delete x && sm sr destroy b && judge test ! -e /mnt/exp/pool/$B"
+}
+
 @test "hostile lists of exports are refused in one line, and in time" {
 	for mode in cut large endless empty drip other silent words; do
 		guest_ok "rpct $mode >/tmp/ready & until grep -q ready /tmp/ready; do sleep 0.02; done" >/dev/null
@@ -193,12 +327,27 @@ lie() {
 	for mode in slash long names sizes records huge types; do
 		lie $mode
 	done
-	for mode in endless loop; do
+	guest_ok 'killall -9 nfst; rm -f /tmp/ready'
+}
+
+@test "a directory of a server that goes in circles, has more than there can be or no end: given up in seconds, with the server's name" {
+	needs NFS_GUARD
+	V=22aa7c90-0c3d-4a6f-8e55-1d0a9c7e4f21
+	guest_ok "nfst $A $V >/tmp/ready & until grep -q ready /tmp/ready; do sleep 0.02; done" >/dev/null
+	for mode in endless loop again; do
 		# shellcheck disable=SC2046 # words
-		within 60 1 'sm: sr introduce: *directory*' sm sr introduce $A --name n $(lying $mode)
+		within 60 1 "sm: sr introduce: 127.0.0.1:/$mode: the directory does not come to an end (try: look at it on the server)" \
+			sm sr introduce $A --name n $(lying $mode)
 		guest_ok -t 60 'sm sr detach n; sm sr forget n; true'
 	done
-	guest_ok 'killall -9 nfst; rm -f /tmp/ready'
+	# shellcheck disable=SC2046 # words
+	within 60 1 'sm: sr introduce: 127.0.0.1:/disks: the directory has more than 65536 disks' sm sr introduce $A --name n $(lying disks)
+	guest_ok -t 60 'sm sr detach n; sm sr forget n; true'
+	within 60 1 'sm: sr probe: 127.0.0.1:/srs has more than 4096 SRs' sm sr probe 127.0.0.1:/srs
+	# A single call in which the kernel goes on and on.
+	LAB_TIMEOUT=120 within 60 124 'sm: sr probe: given up: server 127.0.0.1: the directory does not come to an end (try: look at it on the server)' \
+		sm sr probe 127.0.0.1:/restless
+	guest_ok 'killall -9 nfst; rm -f /tmp/ready; ! grep sr-mount /proc/mounts'
 }
 
 @test "refused: no such path, not exported, version, options, no server" {
@@ -219,32 +368,26 @@ lie() {
 	within 10 1 '*cannot be reached: no way to that host*' sm sr create n --type nfs --dconf server=10.99.0.1 --dconf serverpath=/x
 	within 10 1 '*nowhere.invalid*/etc/hosts*' sm sr create n --type nfs --dconf server=nowhere.invalid --dconf serverpath=/x
 	guest_ok '[ ! -e /etc/smtab ] || [ ! -s /etc/smtab ]; [ -z "$(ls -A /run/sr-mount)" ]'
-	server stop
-	server start -N 3 -N 4.2 2
-	within 10 1 '*has NFS 4 to 4, not 3*nfsversion=4*' sm sr create n $(at 3 port=2049 | sed s/port/options=port/)
-	within 10 1 '*does not have NFS 4.2*' sm sr create n $(at 4.2)
-	guest_ok "sm sr create n $(at 4 options=hard nfs-timeout=70 nfs-retrans=3) &&
-		grep 'vers=4.1,.*hard,.*timeo=70,retrans=3,' /proc/mounts && sm sr destroy n" >/dev/null
-	server stop
-	server start 2
 }
 
 @test "read-only, root-squashed, full: each its sentence" {
+	needs NFS_GUARD
 	create 4.1
 	guest_ok 'sm vdi create d --sr n --size 4M && sm sr detach n'
 	server export ro,no_root_squash
-	within 10 1 '*exports it read-only*options=ro*' sm sr attach n
-	within 10 1 '*exports it read-only*' sm sr create m $(at 4.1)
+	within 10 1 "sm: sr attach: SR $A: 10.77.0.2:/pool: the server exports it read-only (try: to attach it for reading only: --dconf options=ro)" sm sr attach n
+	within 10 1 'sm: sr create: make 10.77.0.2:/pool/*: the server exports it read-only (try: to attach it for reading only: --dconf options=ro)' sm sr create m $(at 4.1)
 	guest_ok "sm sr forget n && sm sr introduce $A --name n $(at 4.1 options=ro) && sm vdi show d" >/dev/null
-	within 10 1 '*' sm vdi create e --sr n --size 4M
+	within 10 1 "sm: vdi create: SR $A: 10.77.0.2:/pool: make *.vhd: the SR cannot be written to (try: has it options=ro, or is it exported read-only?  sm sr show $A)" sm vdi create e --sr n --size 4M
 	guest_ok 'dev=$(sm vdi attach d --read-only) && sm vdi detach d && sm sr forget n'
 	server export rw,root_squash
-	within 10 1 '*does not let root write*squash*' sm sr create m $(at 4.1)
-	within 10 1 '*' sm sr introduce $A $(at 4.1)
+	within 10 1 'sm: sr create: make 10.77.0.2:/pool/*: the server does not let root write there (is root squashed?) (try: export it with no_root_squash)' sm sr create m $(at 4.1)
+	within 10 1 "sm: sr introduce: open 10.77.0.2:/pool/$A: the server does not let root in (is root squashed?) (try: export it with no_root_squash)" sm sr introduce $A $(at 4.1)
 	server export rw,no_root_squash
 	guest_ok "sm sr introduce $A --name n $(at 4.1)
 		judge sh -c 'dd if=/dev/zero of=/mnt/exp/fill bs=1M 2>/dev/null; dd if=/dev/zero of=/mnt/exp/fill2 bs=4k 2>/dev/null; sync'" >/dev/null
-	within 10 5 '*SR*' sm vdi create e --sr n --size 64M --sm-config allocation=thick
+	within 10 5 "sm: vdi create: SR $A: 10.77.0.2:/pool: the SR is full: 64 MiB asked, * free (try: make room on the server, or: sm gc run $A)" \
+		sm vdi create e --sr n --size 64M --sm-config allocation=thick
 	guest_ok 'sm sr detach n; sm sr attach n && sm vdi delete d; judge rm -f /mnt/exp/fill /mnt/exp/fill2'
 	guest_ok 'sm sr destroy n'
 }
@@ -450,6 +593,19 @@ came() {
 		kill -0 \$copy && kill -0 \$use && judge bash /tmp/server.sh start --grace-time 10 --lease-time 10 2
 		wait \$copy && wait \$use && sync && cmp /mnt/exp/pool/$A/$S.raw /mnt/exp/pool/$A/$T.raw && dd if=$dev bs=1M count=4 2>/dev/null | cmp - /tmp/data"
 	guest_ok 'sm vdi detach d; sm sr check n && for v in d s t; do sm vdi delete $v; done; sm sr destroy n'
+}
+
+@test "a directory that was exchanged on the server: told of, and mounted anew" {
+	for v in 3 4.1; do
+		create $v
+		guest_ok "sm vdi create d --sr n --size 4M
+			judge sh -c 'cd /mnt/exp/pool && cp -a $A new && rm -r $A && mv new $A'"
+		within 5 1 "sm: vdi show: SR $A: the server does not know 10.77.0.2:$(path $v)/$A any more, or not this host (Stale file handle) (try: is it exported still?  Then: sm sr attach $A)" sm vdi show d
+		jsonof sm sr show n
+		is '.sr.attached and (.sr.health | contains("any more"))'
+		guest_ok 'sm sr attach n && sm vdi show d && sm sr check n' >/dev/null
+		guest_ok "[ \$(grep -c ' /run/sr-mount/$A ' /proc/mounts) = 1 ] && sm vdi delete d && sm sr destroy n"
+	done
 }
 
 @test "a server that is restarted, and an export that is withdrawn" {

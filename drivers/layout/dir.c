@@ -57,37 +57,6 @@ int dir_clear_away(int dir, const char *name)
 	return -errno;
 }
 
-DIR *dir_entries(int dir)
-{
-	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-
-	if (!d && fd >= 0)
-		close(fd);
-	return d;
-}
-
-struct dirent *dir_next_of(DIR *d, struct dir_seen *seen)
-{
-	if (!seen->until)
-		seen->until = clock_now_mono() + DIR_PATIENCE;
-	errno = EOVERFLOW;
-	if (++seen->n > DIR_MOST)
-		return NULL;
-	errno = ETIMEDOUT;
-	if (!(seen->n % 64) && !clock_left(seen->until))
-		return NULL;
-	errno = 0;
-	return readdir(d);
-}
-
-int dir_ended(struct sr *sr)
-{
-	if (errno == EOVERFLOW || errno == ETIMEDOUT)
-		return fail_say(sr->ctx, -errno, "the directory does not come to an end");
-	return errno ? fail(sr->ctx, -errno, "read the directory") : 0;
-}
-
 const struct format *dir_volume_name(const struct sr *sr, const char *name, struct uuid *u)
 {
 	size_t n = strlen(name);

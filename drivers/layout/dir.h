@@ -18,13 +18,11 @@
 #ifndef DRIVERS_LAYOUT_DIR_H
 #define DRIVERS_LAYOUT_DIR_H
 
-#include <dirent.h>
-#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
 
-#include "arch/clock.h"
+#include "drivers/dir.h"
 #include "lib/kconfig.h"
 
 struct cbt_store;
@@ -42,9 +40,6 @@ struct vdis;
 struct volume_spec;
 struct volume_split;
 
-#define DIR_MOST	1000000u		/* names in a directory: a server may go on for ever, … */
-#define DIR_PATIENCE	(300 * NS_PER_S)	/* … or as long as it likes */
-
 #define SECTOR_SIZE	512
 
 /* Without it all formats are just their bytes. */
@@ -56,37 +51,8 @@ struct volume_split;
 int dir_sub(struct sr *sr, const char *name, int *fd);
 /* .sm/tmp, made if it is missing. */
 int dir_open_tmp(struct sr *sr, int *tmp);
-/* How far one has come in a directory; zeroed at its beginning. */
-struct dir_seen {
-	unsigned n;
-	uint64_t until;		/* monotonic clock, ns */
-};
-/* The entries of an open directory, without moving that descriptor; NULL with errno. */
-DIR *dir_entries(int dir);
-/*
- * The next name.  NULL: errno is 0 at the end, EOVERFLOW after DIR_MOST of them, and
- * ETIMEDOUT when they have taken longer than DIR_PATIENCE, which a server may make
- * of few.
- */
-struct dirent *dir_next_of(DIR *d, struct dir_seen *seen);
-static inline struct dirent *dir_next(DIR *d, struct dir_seen *seen)
-{
-	if (IS_ENABLED(CONFIG_TRANSPORT_NFS))
-		return dir_next_of(d, seen);
-	errno = 0;
-	return readdir(d);
-}
-/* What errno says after dir_next() or dir_entries(). */
-int dir_ended(struct sr *sr);
 /* Unlink; what is not ours to remove, or cannot be, is in nobody's way. */
 int dir_clear_away(int dir, const char *name);
-
-static inline void cleanup_dir(DIR **d)
-{
-	if (*d)
-		closedir(*d);
-}
-#define _closedir_ __attribute__((cleanup(cleanup_dir)))
 
 /* "<uuid>.raw": which VDI, which format?  Not a volume's name: NULL. */
 const struct format *dir_volume_name(const struct sr *sr, const char *name, struct uuid *u);

@@ -99,7 +99,7 @@ static int list(struct sr *sr, struct uuid **v, size_t *n)
 {
 	_closedir_ DIR *d = dir_entries(sr->dir);
 	struct dirent *e;
-	struct dir_seen seen = { 0 };
+	struct dir_seen seen = dir_begin(sr->ctx->watched);
 	size_t room = 0;
 
 	*v = NULL;

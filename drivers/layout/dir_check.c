@@ -17,7 +17,7 @@ static int check_records(struct sr *sr, bool repair, struct vdis *found)
 	struct arena *a = &sr->ctx->arena;
 	_close_ int records = -1;
 	struct dirent *e;
-	struct dir_seen seen = { 0 };
+	struct dir_seen seen = dir_begin(sr->ctx->watched);
 	DIR *d;
 	int err = dir_sub(sr, ".sm/vdi", &records);
 
@@ -84,7 +84,7 @@ static int check_names(struct sr *sr, bool repair, struct vdis *found)
 	struct arena *a = &sr->ctx->arena;
 	_closedir_ DIR *d = dir_entries(sr->dir);
 	struct dirent *e;
-	struct dir_seen seen = { 0 };
+	struct dir_seen seen = dir_begin(sr->ctx->watched);
 	int err = 0;
 
 	while (!err && d && (e = dir_next(d, &seen))) {

@@ -38,7 +38,7 @@ static int keep_records(struct sr *sr, struct keep *k, int records)
 {
 	_closedir_ DIR *d = dir_entries(records);
 	struct dirent *e;
-	struct dir_seen seen = { 0 };
+	struct dir_seen seen = dir_begin(sr->ctx->watched);
 	int err = 0;
 
 	if (!d)
@@ -54,7 +54,7 @@ static int keep_leftovers(struct sr *sr, struct keep *k)
 {
 	_closedir_ DIR *d = dir_entries(sr->dir);
 	struct dirent *e;
-	struct dir_seen seen = { 0 };
+	struct dir_seen seen = dir_begin(sr->ctx->watched);
 	int err = 0;
 
 	if (!d)

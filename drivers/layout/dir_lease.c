@@ -15,12 +15,14 @@
 #include "lib/err.h"
 #include "lib/file.h"
 
-static void stem_of(struct lease_stem *stem, const struct uuid *vdi)
+static void stem_of(const struct sr *sr, struct lease_stem *stem, const struct uuid *vdi)
 {
 	char name[DIR_NAME];
 
 	snprintf(name, sizeof(name), "%s.raw", vdi->s);
 	lease_file_stem(stem, name);		/* which fits */
+	if (IS_ENABLED(CONFIG_NFS_GUARD))
+		stem->watched = sr->ctx->watched;
 }
 
 static int failed(struct sr *sr, int err, const struct uuid *vdi)
@@ -38,7 +40,7 @@ static int dir_lease_read(struct sr *sr, const struct uuid *vdi, struct lease *n
 	struct lease_stem stem;
 	int err;
 
-	stem_of(&stem, vdi);
+	stem_of(sr, &stem, vdi);
 	err = lease_file_read(sr->dir, &stem, now, NULL);
 	now->vdi = *vdi;
 	return failed(sr, err, vdi);
@@ -52,7 +54,7 @@ static int dir_lease_swap(struct sr *sr, const struct vdi *vdi, const struct lea
 	char name[DIR_NAME];
 	int err;
 
-	stem_of(&stem, &vdi->uuid);
+	stem_of(sr, &stem, &vdi->uuid);
 	now->vdi = vdi->uuid;
 	snprintf(name, sizeof(name), "%s.%s.xenlk", vdi->uuid.s, vdi->format ? vdi->format : "");
 	/* What is no disk is not shown: a lock of the SR, of a reader. */
@@ -69,7 +71,7 @@ static int dir_lease_renew(struct sr *sr, const struct vdi *vdi, struct lease *h
 {
 	struct lease_stem stem;
 
-	stem_of(&stem, &vdi->uuid);
+	stem_of(sr, &stem, &vdi->uuid);
 	return failed(sr, lease_file_renew(sr->ctx, sr->dir, &stem, held), &vdi->uuid);
 }
 
@@ -83,7 +85,7 @@ static int dir_lease_forget(struct sr *sr, const struct uuid *vdi)
 		snprintf(name, sizeof(name), "%s.%s.xenlk", vdi->s, f->name);
 		unlinkat(sr->dir, name, 0);
 	}
-	stem_of(&stem, vdi);
+	stem_of(sr, &stem, vdi);
 	return failed(sr, lease_file_forget(sr->dir, &stem), vdi);
 }
 
@@ -110,7 +112,7 @@ static int by_disk(const void *a, const void *b)
 static int all_records(struct sr *sr, struct found **v, size_t *n)
 {
 	_closedir_ DIR *d = dir_entries(sr->dir);
-	struct dir_seen seen = { 0 };
+	struct dir_seen seen = dir_begin(sr->ctx->watched);
 	struct dirent *e;
 	size_t room = 0;
 

@@ -122,7 +122,7 @@ int dir_merge_journals(struct sr *sr, struct merge_journal **v, size_t *n)
 	_closedir_ DIR *d = dir_entries(sr->dir);
 	struct arena *a = &sr->ctx->arena;
 	struct dirent *e;
-	struct dir_seen seen = { 0 };
+	struct dir_seen seen = dir_begin(sr->ctx->watched);
 	size_t room = 0;
 
 	*v = NULL;

@@ -82,7 +82,7 @@ static int finish_journals(struct sr *sr)
 {
 	_closedir_ DIR *d = dir_entries(sr->dir);
 	struct dirent *e;
-	struct dir_seen seen = { 0 };
+	struct dir_seen seen = dir_begin(sr->ctx->watched);
 	int err = 0;
 
 	while (!err && d && (e = dir_next(d, &seen)))
@@ -98,7 +98,7 @@ int dir_recover(struct sr *sr)
 	_close_ int tmp = -1, vdi = -1;
 	_closedir_ DIR *d = NULL;
 	struct dirent *e;
-	struct dir_seen seen = { 0 };
+	struct dir_seen seen = dir_begin(sr->ctx->watched);
 	int err = WITH_TREES ? finish_journals(sr) : 0;
 
 	if (err)

@@ -230,7 +230,7 @@ static int read_names(struct sr *sr, struct dir_scan **s)
 {
 	_closedir_ DIR *d = dir_entries(sr->dir);
 	struct dirent *e;
-	struct dir_seen seen = { 0 };
+	struct dir_seen seen = dir_begin(sr->ctx->watched);
 
 	while (d && (e = dir_next(d, &seen))) {
 		struct uuid u;
@@ -298,7 +298,7 @@ int dir_must_be_one(struct sr *sr, const struct vdi *vdi)
 	_closedir_ DIR *d = NULL;
 	struct fs_id this, id;
 	struct dirent *e;
-	struct dir_seen seen = { 0 };
+	struct dir_seen seen = dir_begin(sr->ctx->watched);
 	struct stat st;
 
 	/* Other names are rare, and may lie outside of the SR: copies that a backup keeps. */

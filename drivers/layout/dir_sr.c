@@ -51,7 +51,7 @@ static int must_be_empty(struct sr *sr)
 {
 	_closedir_ DIR *d = dir_entries(sr->dir);
 	struct dirent *e;
-	struct dir_seen seen = { 0 };
+	struct dir_seen seen = dir_begin(sr->ctx->watched);
 
 	while (d && (e = dir_next(d, &seen))) {
 		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") ||
@@ -140,7 +140,7 @@ static int remove_all_in(struct sr *sr, const char *name)
 	_close_ int fd = -1;
 	_closedir_ DIR *d = NULL;
 	struct dirent *e;
-	struct dir_seen seen = { 0 };
+	struct dir_seen seen = dir_begin(sr->ctx->watched);
 	int err = dir_sub(sr, name, &fd);
 
 	if (err)

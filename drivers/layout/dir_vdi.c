@@ -169,6 +169,28 @@ static void tell_links(struct sr *sr, struct vdis *l)
 	}
 }
 
+#define VOLUMES_MOST	65536u
+
+static int too_many(struct sr *sr)
+{
+	fail_say(sr->ctx, -EOVERFLOW, "the directory has more than %u disks", VOLUMES_MOST);
+	return fail(sr->ctx, -EOVERFLOW, "%s", sr->type->transport->where(sr));
+}
+
+/* A server may tell of any number, and who looks at one asks it again. */
+static int count(struct sr *sr)
+{
+	_closedir_ DIR *d = dir_entries(sr->dir);
+	struct dir_seen seen = dir_begin(sr->ctx->watched);
+	struct dirent *e;
+	struct uuid u;
+	unsigned n = 0;
+
+	while (d && n <= VOLUMES_MOST && (e = dir_next(d, &seen)))
+		n += !!dir_volume_name(sr, e->d_name, &u);
+	return n > VOLUMES_MOST ? too_many(sr) : dir_ended(sr);
+}
+
 /* Of raw images the inode says all; the others are looked at in a queue. */
 int dir_list(struct sr *sr, struct vdis *l)
 {
@@ -176,11 +198,16 @@ int dir_list(struct sr *sr, struct vdis *l)
 	_closedir_ DIR *d = dir_entries(sr->dir);
 	struct dir_scan *scan = NULL;
 	struct dirent *e;
-	struct dir_seen seen = { 0 };
+	struct dir_seen seen = dir_begin(sr->ctx->watched);
+	bool counts = IS_ENABLED(CONFIG_NFS_GUARD) && sr->type->transport->alive;
+	unsigned n = 0;
 	int err;
 
 	if (!d)
 		return dir_ended(sr);
+	err = counts ? count(sr) : 0;
+	if (err)
+		return err;
 	dir_sub(sr, ".sm/vdi", &records);
 	while ((e = dir_next(d, &seen))) {
 		struct vdi vdi = { 0 };
@@ -188,6 +215,8 @@ int dir_list(struct sr *sr, struct vdis *l)
 
 		if (!f)
 			continue;
+		if (counts && n++ == VOLUMES_MOST)
+			return too_many(sr);
 		if (WITH_TREES && !f->direct)
 			dir_scan_add(sr, &scan, f, &vdi.uuid, e->d_ino);
 		else

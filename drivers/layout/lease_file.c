@@ -17,6 +17,7 @@
 #include "lib/err.h"
 #include "lib/file.h"
 #include "lib/io.h"
+#include "lib/kconfig.h"
 
 #define END		".xenlk"
 #define NEW		"new."
@@ -31,6 +32,8 @@ int lease_file_stem(struct lease_stem *stem, const char *name)
 	struct uuid u;
 	int len;
 
+	if (IS_ENABLED(CONFIG_NFS_GUARD))
+		stem->watched = NULL;
 	if (n > strlen(END) && !strcmp(name + n - strlen(END), END))
 		n -= strlen(END);
 	if (n > UUID_LEN && name[UUID_LEN] == '.' && !uuid_parse_n(&u, name, UUID_LEN))
@@ -87,7 +90,7 @@ static int find_all(int dir, const struct lease_stem *stem, uint64_t *v, size_t 
 {
 	_closedir_ DIR *d = dir_entries(dir);
 	size_t len = strlen(stem->s), n = 0;
-	struct dir_seen seen = { 0 };
+	struct dir_seen seen = dir_begin(stem->watched);
 	struct dirent *e;
 
 	*found = 0;
@@ -115,7 +118,7 @@ static void tidy(int dir, const struct lease_stem *stem, uint64_t below, int64_t
 {
 	_closedir_ DIR *d = dir_entries(dir);
 	size_t n = strlen(stem->s);
-	struct dir_seen seen = { 0 };
+	struct dir_seen seen = dir_begin(stem->watched);
 	struct dirent *e;
 	struct stat st;
 

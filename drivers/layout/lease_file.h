@@ -44,12 +44,14 @@
 #include "lib/lease.h"
 
 struct ctx;
+struct watched;
 
 #define LEASE_NAME	256
 
 /* ".STEM.xenlk.", the beginning of the names of its files. */
 struct lease_stem {
 	char s[LEASE_NAME - 24];
+	struct watched *watched;	/* where the directory is a server's, or NULL */
 };
 
 /*

@@ -31,9 +31,11 @@
 #include "lib/cleanup.h"
 #include "lib/err.h"
 #include "lib/file.h"
+#include "lib/kconfig.h"
 #include "lib/log.h"
 
 #define BORROWED	".nfs-"		/* and the number of the process that has it */
+#define NO_SQUASH	"export it with no_root_squash"
 
 /* --- which directory ------------------------------------------------------------- */
 
@@ -99,14 +101,33 @@ static void watch(struct sr *sr, const struct nfs_server *s)
 	__atomic_store_n(&w->transport, &transport_nfs, __ATOMIC_RELEASE);
 }
 
-static int nfs_alive(struct ctx *ctx, const void *data)
+#define LISTED_MOST	10		/* looks, one in two seconds or less */
+
+/*
+ * A verb that does little but wait for the names of directories, look after look:
+ * neither are there so many of them, nor does a server that is well take as long.
+ */
+static bool lists_for_ever(struct watched *w)
+{
+	if (__atomic_load_n(&w->listing, __ATOMIC_RELAXED))
+		w->listed++;
+	else if (w->listed)
+		w->listed--;
+	return w->listed > LISTED_MOST;
+}
+
+static int nfs_alive(struct ctx *ctx, struct watched *w)
 {
 	struct nfs_server s = { .name = NULL };
 	struct remember r;
 
-	memcpy(&r, data, sizeof(r));
+	memcpy(&r, w->data, sizeof(r));
 	s.addr = r.addr;
 	memcpy(s.text, r.text, sizeof(s.text));
+	if (IS_ENABLED(CONFIG_NFS_GUARD) && lists_for_ever(w)) {
+		hint(ctx, "look at it on the server");
+		return fail_say(ctx, -ETIMEDOUT, "server %s: the directory does not come to an end", s.text);
+	}
 	return nfs_null(ctx, &s, r.port, NFS_PROGRAM, r.version, NULL);
 }
 
@@ -140,6 +161,15 @@ static int open_dir(const char *path, int *fd)
 {
 	*fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return *fd < 0 ? -errno : 0;
+}
+
+static int say_open(struct sr *sr, int err, const char *what)
+{
+	if (!IS_ENABLED(CONFIG_NFS_GUARD) || (err != -EACCES && err != -EPERM))
+		return fail(sr->ctx, err, "open %s", what);
+	hint(sr->ctx, NO_SQUASH);
+	return fail_say(sr->ctx, -E_NFS_ACCESS, "open %s: the server does not let root in (is root squashed?)",
+			what);
 }
 
 /* What the options and the network say of the server in dconf. */
@@ -177,7 +207,7 @@ int nfs_borrow(struct sr *sr, const char *path, int *fd)
 	if (!err) {
 		err = open_dir(target, fd);
 		if (err)
-			fail(sr->ctx, err, "open %s", nfs_source(sr->ctx, s.name, path));
+			err = say_open(sr, err, nfs_source(sr->ctx, s.name, path));
 		gone = nfs_umount_lazy(sr->ctx, target);
 		err = err ? err : gone;
 	}
@@ -195,7 +225,7 @@ static int say_write(struct sr *sr, int err, const char *what)
 		return fail_say(sr->ctx, -E_SR_READ_ONLY, "%s: the server exports it read-only", what);
 	case -EACCES:
 	case -EPERM:
-		hint(sr->ctx, "export it with no_root_squash, or make the directory root's equal writable");
+		hint(sr->ctx, NO_SQUASH);
 		return fail_say(sr->ctx, -E_SR_READ_ONLY, "%s: the server does not let root write there "
 				"(is root squashed?)", what);
 	case -ENOSPC:
@@ -256,20 +286,18 @@ static int make_directory(struct sr *sr, int up)
 /* Version 3 has one answer for a wrong path and a missing directory below the right one. */
 static int is_it_missing(struct sr *sr, int err)
 {
-	char why[sizeof(sr->ctx->why)], what[sizeof(sr->ctx->hint)];
+	struct fail_words words;
 	_close_ int up = -1;
 	struct fs_id id;
 
-	memcpy(why, sr->ctx->why, sizeof(why));
-	memcpy(what, sr->ctx->hint, sizeof(what));
+	fail_keep(sr->ctx, &words);
 	fail_clear(sr->ctx);
 	if (!nfs_borrow(sr, nfs_serverpath(sr), &up) && fs_id(up, sr->uuid.s, &id) == -ENOENT) {
 		hint(sr->ctx, "which are there: sm sr probe --type nfs --dconf server=%s --dconf serverpath=%s",
 		     kv_get(&sr->dconf, "server"), nfs_serverpath(sr));
 		return fail_say(sr->ctx, -E_SR_MISSING, "%s has no SR %s", nfs_where(sr), sr->uuid.s);
 	}
-	memcpy(sr->ctx->why, why, sizeof(why));
-	memcpy(sr->ctx->hint, what, sizeof(what));
+	fail_again(sr->ctx, &words);
 	return err;
 }
 
@@ -282,8 +310,11 @@ static int nfs_stage(struct sr *sr, bool create)
 
 	if (err < 0)
 		return err;
-	if (err)
+	if (err) {
+		if (IS_ENABLED(CONFIG_NFS_GUARD))
+			hint(sr->ctx, "sm sr detach %s", sr->uuid.s);
 		return fail(sr->ctx, -E_NFS_ATTACHED, "%s at %s", m.source, m.point);
+	}
 	if (!create) {
 		err = nfs_borrow(sr, remote_path(sr), &sr->dir);
 		return (err == -E_NFS_PATH || err == -E_NFS_ACCESS) && !nfs_is_whole(sr) ?
@@ -316,13 +347,13 @@ static int remove_directory(struct sr *sr)
 
 static void nfs_unstage(struct sr *sr)
 {
-	char why[sizeof(sr->ctx->why)];
+	struct fail_words words;
 
 	if (!sr->transport_data)
 		return;
-	memcpy(why, sr->ctx->why, sizeof(why));
+	fail_keep(sr->ctx, &words);
 	remove_directory(sr);			/* what went wrong before is what matters */
-	memcpy(sr->ctx->why, why, sizeof(why));
+	fail_again(sr->ctx, &words);
 }
 
 /* --- attached ---------------------------------------------------------------------- */
@@ -357,7 +388,7 @@ static int mount_it(struct sr *sr, const char *target)
 	if (!err) {
 		err = open_dir(target, &dir);
 		if (err)
-			fail(sr->ctx, err, "open %s", target);
+			err = say_open(sr, err, nfs_source(sr->ctx, s.name, remote_path(sr)));
 		else if (!(o.flags & MS_RDONLY))
 			err = try_to_write(sr, dir);
 		if (dir >= 0)
@@ -387,6 +418,8 @@ static int nfs_attach(struct sr *sr)
 	}
 	if (err) {
 		err = is_usable(sr, &s, target);
+		if (IS_ENABLED(CONFIG_NFS_GUARD) && (err == -EACCES || err == -EPERM))
+			return say_open(sr, err, source);
 		if (err != -ESTALE)
 			return err ? fail(sr->ctx, err, "%s", target) : 0;
 		logf_info(sr->ctx, "%s was stale, and is mounted anew", target);

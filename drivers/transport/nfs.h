@@ -46,6 +46,8 @@ struct nfs_server {
  * sentence says which server, which step, and what to check.
  */
 int nfs_reach(struct ctx *ctx, struct nfs_server *s);
+/* The server, by the name it was given and its address, for a sentence. */
+const char *nfs_who(struct ctx *ctx, const struct nfs_server *s);
 /* Only that name's address; the port may be shut. */
 int nfs_resolve(struct ctx *ctx, const char *name, struct net_addr v[NET_ADDRS]);
 /* The NULL procedure of a program: it is there, and has the version. */
@@ -104,6 +106,6 @@ int nfs_borrow(struct sr *sr, const char *path, int *fd);
 struct offer;
 struct sr_info;
 int nfs_offers(struct sr *sr, struct offer **v, size_t *n, const char **versions);
-int nfs_inhabitants(struct sr *sr, struct sr_info **v, size_t *n);
+int nfs_inhabitants(struct sr *sr, struct sr_info **v, size_t *n, const char **versions);
 
 #endif

@@ -38,11 +38,16 @@ static const char *program_at(unsigned port)
 	return port == PORTMAP_PORT ? "portmapper" : port == NFS_PORT ? "NFS" : "TCP";
 }
 
+const char *nfs_who(struct ctx *ctx, const struct nfs_server *s)
+{
+	return s->name && strcmp(s->name, s->text) ?
+		arena_printf(&ctx->arena, "%s (%s)", s->name, s->text) : s->text;
+}
+
 /* What went wrong on the way, for a person who has to find out why. */
 static int tell(struct ctx *ctx, const struct nfs_server *s, unsigned port, int err)
 {
-	const char *where = s->name && strcmp(s->name, s->text) ?
-		arena_printf(&ctx->arena, "%s (%s)", s->name, s->text) : s->text;
+	const char *where = nfs_who(ctx, s);
 
 	switch (err) {
 	case -ETIMEDOUT:
@@ -146,7 +151,7 @@ static int find_ports(struct ctx *ctx, struct nfs_server *s)
 	if (err || s->mount_port)
 		return err;
 	hint(ctx, "is rpc.mountd running there?  NFS 4 does without: --dconf nfsversion=4.2");
-	return fail_say(ctx, -E_NFS_SERVER, "server %s has no mountd, which NFS 3 needs", s->text);
+	return fail_say(ctx, -E_NFS_SERVER, "server %s has no mountd, which NFS 3 needs", nfs_who(ctx, s));
 }
 
 static int ask_version(struct ctx *ctx, struct nfs_server *s)
@@ -158,9 +163,9 @@ static int ask_version(struct ctx *ctx, struct nfs_server *s)
 		if (range.high)
 			hint(ctx, "--dconf nfsversion=%u", range.high > 4 ? 4 : range.high);
 		err = range.high && range.high < 100 ?
-			fail_say(ctx, -E_NFS_VERSION, "server %s has NFS %u to %u, not %u", s->text,
+			fail_say(ctx, -E_NFS_VERSION, "server %s has NFS %u to %u, not %u", nfs_who(ctx, s),
 				 range.low, range.high, s->version) :
-			fail_say(ctx, -E_NFS_VERSION, "server %s does not have NFS %u", s->text,
+			fail_say(ctx, -E_NFS_VERSION, "server %s does not have NFS %u", nfs_who(ctx, s),
 				 s->version);
 	}
 	return err;
@@ -180,7 +185,7 @@ static int reach_at(struct ctx *ctx, struct nfs_server *s)
 	if (!err && s->version == 3) {
 		err = nfs_null(ctx, s, s->mount_port, MOUNT_PROGRAM, 3, NULL);
 		if (err == -E_RPC_VERSION || err == -E_RPC_PROGRAM)
-			err = fail(ctx, -E_NFS_VERSION, "server %s: mountd of NFS 3", s->text);
+			err = fail(ctx, -E_NFS_VERSION, "server %s: mountd of NFS 3", nfs_who(ctx, s));
 	}
 	return err;
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a server exports, and which SRs are below an export. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "drivers/dir.h"
 #include "drivers/layout.h"
 #include "drivers/sr.h"
 #include "drivers/transport.h"
@@ -13,6 +13,7 @@
 #include "lib/bytes.h"
 #include "lib/cleanup.h"
 #include "lib/err.h"
+#include "lib/kconfig.h"
 #include "lib/rpc/mountd.h"
 #include "lib/rpc/nfs4.h"
 
@@ -27,7 +28,6 @@ struct offers {
 	uint64_t until;			/* and no server too slow */
 };
 
-#define NAMES_MOST	1000000		/* in a directory of a server, which may go on for ever */
 #define CALLS_MOST	64
 #define WALK_NS		(10 * NS_PER_S)
 #define OFFERS_MOST	4096
@@ -51,13 +51,17 @@ static int ask_mountd(struct offers *o)
 	_buf_free_ struct buf out = { 0 };
 	struct rpc_in in = { .left = 0 };
 	struct rpc_export *v = NULL;
-	uint32_t port = 0;
+	uint32_t port = o->s->mount_port;
 	struct xdr x;
 	size_t n = 0;
-	int err = nfs_find_port(ctx, o->s, MOUNT_PROGRAM, &port);
+	int err = port ? 0 : nfs_find_port(ctx, o->s, MOUNT_PROGRAM, &port);
 
-	if (!err && !port)
-		err = fail_say(ctx, -E_NFS_SERVER, "server %s has no mountd", o->s->text);
+	if (!err && !port) {
+		if (IS_ENABLED(CONFIG_NFS_GUARD))
+			hint(ctx, "is rpc.mountd running there?");
+		err = fail_say(ctx, -E_NFS_SERVER, "server %s has no mountd, which says what it exports",
+			       nfs_who(ctx, o->s));
+	}
 	if (err)
 		return err;
 	mountd_ask_exports(&out, NFS_XID);
@@ -65,7 +69,7 @@ static int ask_mountd(struct offers *o)
 	if (!err) {
 		err = mountd_exports(&ctx->arena, &x, &v, &n);
 		if (err)
-			fail(ctx, err, "server %s, its list of exports", o->s->text);
+			fail(ctx, err, "server %s, its list of exports", nfs_who(ctx, o->s));
 	}
 	rpc_in_free(&in);
 	for (size_t i = 0; i < n && !err; i++)
@@ -82,11 +86,11 @@ static int ask_dir(struct offers *o, const char *path, struct nfs4_dir *d)
 	int err = nfs4_ask_dir(&out, NFS_XID, path);
 
 	if (!err)
-		err = nfs_call(ctx, o->s, NFS_PORT, &out, &in, &x, NULL);
+		err = nfs_call(ctx, o->s, o->s->port ? o->s->port : NFS_PORT, &out, &in, &x, NULL);
 	if (!err) {
 		err = nfs4_dir(&ctx->arena, &x, d);
 		if (err)
-			fail(ctx, err, "server %s, its directory %s", o->s->text, path);
+			fail(ctx, err, "server %s, its directory %s", nfs_who(ctx, o->s), path);
 	}
 	rpc_in_free(&in);
 	return err;
@@ -134,21 +138,37 @@ static int ask_nfs4(struct offers *o)
 static int ask_address(struct offers *o)
 {
 	struct ctx *ctx = o->sr->ctx;
-	char why[sizeof(ctx->why)], what[sizeof(ctx->hint)];
+	struct fail_words words;
 	int err = ask_mountd(o);
 
 	if (!err && o->n)
 		return 0;
-	memcpy(why, ctx->why, sizeof(why));
-	memcpy(what, ctx->hint, sizeof(what));
+	fail_keep(ctx, &words);
 	fail_clear(ctx);
 	if (!ask_nfs4(o))
 		return 0;
-	if (err) {
-		memcpy(ctx->why, why, sizeof(why));
-		memcpy(ctx->hint, what, sizeof(what));
-	}
+	if (err)
+		fail_again(ctx, &words);
 	return err;
+}
+
+/* --- versions ------------------------------------------------------------------- */
+
+/* Those that can be mounted from here: version 3 needs a mountd as well. */
+static const char *versions_of(struct sr *sr, const struct nfs_options *o)
+{
+	static const char *const all[] = { "", "3", "4", "3,4" };
+	unsigned has = 0;
+
+	for (unsigned v = 3; v <= 4; v++) {
+		struct nfs_server s = { .name = kv_get(&sr->dconf, "server"), .version = v, .port = o->port,
+					.mount_port = o->mount_port };
+
+		fail_clear(sr->ctx);
+		if (!nfs_reach(sr->ctx, &s))
+			has |= v == 3 ? 1 : 2;
+	}
+	return all[has];
 }
 
 int nfs_offers(struct sr *sr, struct offer **v, size_t *n, const char **versions)
@@ -157,8 +177,12 @@ int nfs_offers(struct sr *sr, struct offer **v, size_t *n, const char **versions
 	struct nfs_server s = { .name = kv_get(&sr->dconf, "server") };
 	struct offers o = { .sr = sr, .s = &s };
 	struct net_addr addr[NET_ADDRS];
-	int count = nfs_resolve(ctx, s.name, addr), err = count;
+	struct nfs_options with;
+	int err = nfs_options(sr, &with), count = err ? 0 : nfs_resolve(ctx, s.name, addr);
 
+	s.port = with.port;
+	s.mount_port = with.mount_port;
+	err = count < 0 ? count : err;
 	/* The first address may be one by which the server cannot be reached from here. */
 	for (int i = 0; i < count; i++) {
 		fail_clear(ctx);
@@ -169,15 +193,29 @@ int nfs_offers(struct sr *sr, struct offer **v, size_t *n, const char **versions
 			break;
 	}
 	if (!err && versions) {
-		bool three = !nfs_null(ctx, &s, NFS_PORT, NFS_PROGRAM, 3, NULL);
-		bool four = !nfs_null(ctx, &s, NFS_PORT, NFS_PROGRAM, 4, NULL);
-
-		*versions = three && four ? "3,4" : three ? "3" : four ? "4" : "";
+		*versions = versions_of(sr, &with);
 		fail_clear(ctx);
 	}
 	*v = o.v;
 	*n = o.n;
 	return err;
+}
+
+/* What dconf asks for, where the server has it; else the first of those that it has. */
+static int choose_version(struct sr *sr, const char **versions)
+{
+	struct nfs_options o;
+	int err = nfs_options(sr, &o);
+
+	if (err)
+		return err;
+	*versions = versions_of(sr, &o);
+	if (**versions)
+		fail_clear(sr->ctx);
+	if (**versions && !strchr(*versions, o.version[0]))
+		kv_set(&sr->ctx->arena, &sr->dconf, "nfsversion",
+		       arena_strndup(&sr->ctx->arena, *versions, 1));
+	return 0;				/* without any of them the mount says what is wrong */
 }
 
 /* --- SRs below an export ---------------------------------------------------------- */
@@ -203,19 +241,22 @@ static int look_into(struct sr *sr, int up, const char *name, const struct uuid 
 	return err;
 }
 
-int nfs_inhabitants(struct sr *sr, struct sr_info **v, size_t *n)
+int nfs_inhabitants(struct sr *sr, struct sr_info **v, size_t *n, const char **versions)
 {
 	struct arena *a = &sr->ctx->arena;
+	struct dir_seen seen = dir_begin(sr->ctx->watched);
 	_close_ int up = -1;
+	_closedir_ DIR *d = NULL;
 	struct sr_info info;
 	struct dirent *e;
 	struct uuid u;
-	size_t room = 0, seen = 0;
-	DIR *d;
-	int err = nfs_borrow(sr, nfs_serverpath(sr), &up);
+	size_t room = 0, looked = 0;
+	int err = versions ? choose_version(sr, versions) : 0;
 
 	*v = NULL;
 	*n = 0;
+	if (!err)
+		err = nfs_borrow(sr, nfs_serverpath(sr), &up);
 	if (err)
 		return err;
 	if (!look_into(sr, up, ".", NULL, &info)) {
@@ -223,11 +264,14 @@ int nfs_inhabitants(struct sr *sr, struct sr_info **v, size_t *n)
 		kv_set(a, &info.dconf, "nosubdir", "true");
 		(*v)[(*n)++] = info;
 	}
-	d = fdopendir(dup(up));
-	if (!d)
-		return fail(sr->ctx, -errno, "read %s", nfs_serverpath(sr));
-	while (errno = EOVERFLOW, seen++ < NAMES_MOST && (errno = 0, e = readdir(d))) {
-		if (uuid_parse(&u, e->d_name) || look_into(sr, up, e->d_name, &u, &info))
+	d = dir_entries(up);
+	while (d && (e = dir_next(d, &seen))) {
+		if (uuid_parse(&u, e->d_name))
+			continue;
+		if (IS_ENABLED(CONFIG_NFS_GUARD) && looked++ == OFFERS_MOST)
+			return fail_say(sr->ctx, -EOVERFLOW, "%s has more than %d SRs",
+					sr->type->transport->where(sr), OFFERS_MOST);
+		if (look_into(sr, up, e->d_name, &u, &info))
 			continue;
 		if (*n == room) {
 			size_t more = room ? room * 2 : 8;
@@ -237,7 +281,5 @@ int nfs_inhabitants(struct sr *sr, struct sr_info **v, size_t *n)
 		}
 		(*v)[(*n)++] = info;
 	}
-	err = errno ? fail(sr->ctx, -errno, "read %s", nfs_serverpath(sr)) : 0;
-	closedir(d);
-	return err;
+	return dir_ended(sr);
 }

@@ -77,6 +77,12 @@ static void print_srs(const struct out *o)
 	table_print(&t, &o->term, o->b);
 }
 
+static void print_versions(const struct out *o)
+{
+	if (IS_ENABLED(CONFIG_TRANSPORT_NFS) && o->rp->versions)
+		block_line(o->b, "versions", o->rp->versions);
+}
+
 static void print_probe(const struct out *o)
 {
 	static const struct column cols[] = {
@@ -93,6 +99,7 @@ static void print_probe(const struct out *o)
 	}
 	if (o->rp->n_srs)
 		table_print(&t, &o->term, o->b);
+	print_versions(o);
 }
 
 static void print_offers(const struct out *o)
@@ -105,8 +112,7 @@ static void print_offers(const struct out *o)
 		table_cell(&t, o->rp->offers[i].hosts);
 	}
 	table_print(&t, &o->term, o->b);
-	if (o->rp->versions)
-		block_line(o->b, "versions", o->rp->versions);
+	print_versions(o);
 }
 
 static void print_sr(const struct out *o)

@@ -196,6 +196,8 @@ static void put_reply(struct json *j, const struct request *rq, const struct rep
 	case REPLY_SRS:
 	case REPLY_PROBE:
 		put_srs(j, rp);
+		if (IS_ENABLED(CONFIG_NFS_GUARD) && rp->versions)
+			json_key_str(j, "versions", rp->versions);
 		break;
 	case REPLY_OFFERS:
 		if (IS_ENABLED(CONFIG_TRANSPORT_NFS))

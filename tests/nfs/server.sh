@@ -7,6 +7,7 @@
 #	server.sh down		and it is gone
 #	server.sh export OPTIONS|none	how it is exported from now on
 #	server.sh start [ARG…]|stop	nfsd, its threads
+#	server.sh unlisted|listed	the portmapper does not know of mountd, or does
 #	server.sh disk DEVICE	a file system on it, exported as /disk; it is called "disk"
 #	server.sh fails|works	every access to that device, or none
 #	server.sh silent|talk	drop what is sent to the client, or no longer
@@ -58,6 +59,12 @@ down)
 export) export_as "$2" ;;
 start) shift; in_srv bash -c 'mount -t nfsd nfsd /proc/fs/nfsd; rpc.nfsd "$@"' nfsd "$@" ;;
 stop) in_srv bash -c 'mount -t nfsd nfsd /proc/fs/nfsd; rpc.nfsd 0' ;;
+unlisted) for v in 1 2 3; do in_srv rpcinfo -d 100005 $v; done ;;
+listed)
+	pkill -x rpc.mountd
+	while pgrep -x rpc.mountd >/dev/null; do sleep 0.05; done
+	in_srv bash -c 'mount -t nfsd nfsd /proc/fs/nfsd; rpc.mountd'
+	;;
 names)
 	in_srv dnsmasq -C /dev/null -u root -x /run/dnsmasq.pid --no-resolv --no-hosts --local=/lab/ \
 		--host-record=filer.lab,10.77.0.2,fd77::2 --host-record=four.lab,10.77.0.2 --cname=store.lab,filer.lab

@@ -7,6 +7,11 @@
  *	/good		none
  *	/endless	a directory that has always one more name
  *	/loop		its names begin again behind the tenth
+ *	/again		its names begin again, but not their numbers
+ *	/restless	one that has changed each time that somebody looks, has always one more
+ *			name, and knows no place again that it gave a number
+ *	/disks		always one more disk
+ *	/srs		always one more SR
  *	/slash		a name that is a path
  *	/long		a name of 300 bytes
  *	/names		names of every byte that can be in one, and of 255 bytes
@@ -35,6 +40,7 @@ enum { OK = 0, NOENT = 2, NOTDIR = 20, ROFS = 30, NOTSUPP = 10004 };
 
 static const char *const modes[] = {
 	"good", "endless", "loop", "slash", "long", "names", "sizes", "records", "huge", "types",
+	"again", "restless", "disks", "srs",
 };
 
 static const char *sr, *vdi;
@@ -84,9 +90,11 @@ static const char *name_at(const struct file *dir, uint32_t i, uint32_t *id)
 	if (f || dir->id != ROOT)
 		return f;
 	*id = OTHER;
-	if (is(dir, "endless"))
+	if (is(dir, "endless") || is(dir, "restless"))
 		snprintf(name, sizeof(name), "%u", i);
-	else if (is(dir, "loop"))
+	else if (is(dir, "disks") || is(dir, "srs"))
+		snprintf(name, sizeof(name), "%08x-0c3d-4a6f-8e55-1d0a9c7e4f21%s", i, is(dir, "srs") ? "" : ".raw");
+	else if (is(dir, "loop") || is(dir, "again"))
 		snprintf(name, sizeof(name), "%u", k % 7);
 	else if (is(dir, "slash") && !k)
 		strcpy(name, "../../../etc/passwd");
@@ -141,6 +149,12 @@ static bool is_dir(const struct file *f)
 	       (is(f, "types") && f->id != MARKER && turn() % 2);
 }
 
+/* What is a lie has changed each time, so that nothing of it is kept. */
+static bool changes(const struct file *f)
+{
+	return (f->id > SM && f->id != RECORDS) || (f->id == ROOT && is(f, "restless"));
+}
+
 /* --- as XDR ------------------------------------------------------------------------ */
 
 static void put_attr(struct buf *b, const struct file *f)
@@ -157,8 +171,8 @@ static void put_attr(struct buf *b, const struct file *f)
 	xdr_put_u64(b, 0);
 	xdr_put_u64(b, f->n_mode + 1);	/* a file system each */
 	xdr_put_u64(b, f->id);
-	for (int i = 0; i < 3; i++) {	/* what is a lie has changed each time, so nothing of it is kept */
-		xdr_put_u32(b, 1700000000 + (f->id > SM && f->id != RECORDS ? turn() : 0));
+	for (int i = 0; i < 3; i++) {
+		xdr_put_u32(b, 1700000000 + (changes(f) ? turn() : 0));
 		xdr_put_u32(b, 0);
 	}
 }
@@ -230,7 +244,7 @@ static void read_file(struct buf *b, struct file f, struct xdr *x)
 
 static void read_dir(struct buf *b, struct file f, struct xdr *x)
 {
-	uint64_t at = xdr_u64(x);
+	uint64_t at = xdr_u64(x), turns = 0;
 	const char *s = NULL;
 	size_t start = b->n;
 	uint32_t i, id;
@@ -239,13 +253,15 @@ static void read_dir(struct buf *b, struct file f, struct xdr *x)
 	xdr_put_u32(b, OK);
 	put_maybe_attr(b, &f);
 	xdr_put_u64(b, 0);
+	if (is(&f, "restless"))
+		turns = (uint64_t)(turn() + 1) << 32;
 	for (i = (uint32_t)at; b->n - start < 3000 && (s = name_at(&f, i, &id)); i++) {
 		bool again = is(&f, "loop") && f.id == ROOT && i > 9;
 
 		xdr_put_u32(b, 1);
 		xdr_put_u64(b, id == OTHER ? 100 + i : id);
 		xdr_put_opaque(b, s, strlen(s));
-		xdr_put_u64(b, again ? 4 : i + 1);
+		xdr_put_u64(b, turns | (again ? 4 : i + 1));
 		if (again)
 			break;
 	}
