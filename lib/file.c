@@ -93,8 +93,12 @@ static int read_to_end(int fd, struct buf *b, size_t max)
 
 int file_read_small(int dir, const char *name, struct arena *a, size_t max, struct view *out)
 {
-	/* O_NONBLOCK: a FIFO in this place must not stop us. */
-	_close_ int fd = openat(dir, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	/*
+	 * A link in a directory leads nowhere: by one, whoever can write there could show a file of
+	 * somebody else.  A path is the host's own.  O_NONBLOCK: a FIFO in this place must not stop us.
+	 */
+	_close_ int fd = openat(dir, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC |
+				(dir == AT_FDCWD ? 0 : O_NOFOLLOW));
 	_buf_free_ struct buf b = { 0 };
 	struct stat st;
 	char *text;

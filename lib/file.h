@@ -34,7 +34,8 @@ int file_write_new(int dir, const char *name, const void *data, size_t len, mode
 
 /*
  * The whole of a regular file, of /proc and /sys too, with a NUL behind it that
- * is not counted in n.  -EFBIG when it holds more than max bytes.
+ * is not counted in n.  -EFBIG when it holds more than max bytes, -ELOOP for a
+ * link in a directory (a path, by AT_FDCWD, may be one).
  */
 int file_read_small(int dir, const char *name, struct arena *a, size_t max, struct view *out);
 

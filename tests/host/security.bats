@@ -14,6 +14,29 @@ setup() {
 	END
 }
 
+# opened.py DIR READY DONE: what of it is opened or read between the two, from the kernel itself.
+setup_file() {
+	cat >"$BATS_FILE_TMPDIR/opened.py" <<-'END'
+		import ctypes, os, struct, sys, time
+		libc = ctypes.CDLL(None, use_errno=True)
+		fd = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+		assert fd >= 0 and libc.inotify_add_watch(fd, sys.argv[1].encode(), 0x21) > 0
+		open(sys.argv[2], "w").close()
+		while not os.path.exists(sys.argv[3]):
+		    time.sleep(.01)
+		try:
+		    b = os.read(fd, 1 << 20)
+		except BlockingIOError:
+		    b = b""
+		names = set()
+		while b:
+		    n = struct.unpack("iIII", b[:16])[3]
+		    names.add(b[16:16 + n].rstrip(b"\0").decode())
+		    b = b[16 + n:]
+		print(*sorted(names))
+	END
+}
+
 @test "links in an SR's directory lead nowhere: no verb reads or changes what they point to" {
 	ns <<-'END'
 		sm vdi create good --sr S --size 4M --format vhd --uuid ${U}1 >/dev/null
@@ -21,8 +44,9 @@ setup() {
 		# What a host keeps beside the SR: an image, a raw disk, a record, and a folder.
 		cp ${U}1.vhd "$T/host/image.vhd"
 		truncate -s 4M "$T/host/disk.raw"
-		echo precious >"$T/host/file"
+		echo name=precious >"$T/host/file"
 		mkdir "$T/host/folder"
+		mkfifo "$T/host/fifo"
 		before=$(cd "$T/host" && find . -type f -exec sha256sum {} + | sort; ls -lR --time-style=full-iso)
 		ln -s "$T/host/image.vhd" ${U}3.vhd
 		ln -s "$T/host/disk.raw" ${U}4.raw
@@ -31,6 +55,14 @@ setup() {
 		rm .sm/vdi/${U}2 && ln -s "$T/host/file" .sm/vdi/${U}2
 		rmdir .sm/tmp 2>/dev/null || :
 		[ -e .sm/tmp ] || ln -s "$T/host/folder" .sm/tmp
+		# Journals of verbs that would have died: to one of another place, and to what waits for a reader.
+		printf '%s_' ${U}1 >"$T/host/journal"
+		for kind in clone leaf compose; do
+			ln -s "$T/host/journal" ${kind}_${U}1
+			ln -s "$T/host/fifo" ${kind}_${U}2
+		done
+		python3 "$BATS_FILE_TMPDIR/opened.py" "$T/host" "$T/watching" "$T/watched" >"$T/opened" &
+		until [ -e "$T/watching" ]; do kill -0 $!; done
 		for n in 3 4 5 6; do
 			for verb in "vdi attach" "vdi show" "vdi rename" "vdi snapshot" "vdi clone"; do
 				# shellcheck disable=SC2086
@@ -45,6 +77,10 @@ setup() {
 		sm sr scan S >/dev/null 2>&1 || :
 		sm sr check S --repair >/dev/null 2>&1 || :
 		for n in 1 2 3 4 5 6; do sm vdi delete ${U}$n --sr S >/dev/null 2>&1 || :; done
+		touch "$T/watched"
+		wait $!
+		[ "$(cat "$T/opened")" = "" ] || { echo "opened by a link: $(cat "$T/opened")"; exit 1; }
+		rm "$T/host/journal"
 		after=$(cd "$T/host" && find . -type f -exec sha256sum {} + | sort; ls -lR --time-style=full-iso)
 		[ "$before" = "$after" ] || { diff <(echo "$before") <(echo "$after"); exit 1; }
 	END
@@ -85,7 +121,7 @@ setup() {
 	ns <<-'END'
 		sm vdi create good --sr S --size 4M --format vhd --uuid ${U}1 >/dev/null
 		sm image create "$T/host/image.vhd" --size 4M >/dev/null
-		echo precious >"$T/host/file"
+		echo name=precious >"$T/host/file"
 		mkdir "$T/host/folder"
 		see() { (cd "$T/host" && find . -type f -exec sha256sum {} + | sort; ls -lR --time-style=full-iso); }
 		before=$(see | sed 's/^\([-d][rwx-]*\) [0-9]*/\1/')
@@ -101,6 +137,7 @@ setup() {
 		done >"$T/said" 2>&1
 		touch ../stop
 		wait $!
+		! grep -r precious . || { echo "a file of the host's was read"; exit 1; }
 		after=$(see | sed 's/^\([-d][rwx-]*\) [0-9]*/\1/')
 		[ "$before" = "$after" ] || { diff <(echo "$before") <(echo "$after"); exit 1; }
 	END
