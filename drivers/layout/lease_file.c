@@ -465,7 +465,7 @@ int lease_file_renew(struct ctx *ctx, int dir, const struct lease_stem *stem, st
 	int err;
 
 	record_name(name, stem, held->generation);
-	fd = openat(dir, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(dir, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);	/* a FIFO: ENXIO */
 	if (fd < 0)
 		return errno == ENOENT || errno == ESTALE ? -E_NOT_LOCKED : -errno;
 	random_bytes(&held->stamp, sizeof(held->stamp));

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "drivers/layout/dir.h"
+#include "drivers/layout/lease_file.h"
 #include "drivers/lease.h"
 #include "drivers/sr.h"
 #include "lib/err.h"
@@ -113,6 +114,27 @@ TEST(dir_lease_list_of_many)
 	OK(of(&w, &l, 2) && !of(&w, &l, 2)->err && of(&w, &l, 2)->lease.generation == 3);
 	OK(of(&w, &l, 4) && of(&w, &l, 4)->lease.state == LEASE_HELD);
 	OK((clock() - began) / CLOCKS_PER_SEC < CPU_MOST);
+	end_world(&w);
+}
+
+/* Who put a FIFO in the place of a record does not stop its holder, whether or not somebody reads there. */
+TEST(lease_renewal_stops_at_no_fifo)
+{
+	struct lease held = { .state = LEASE_HELD, .kind = LEASE_MARK, .generation = 1, .stamp = 1, .owner = "me" };
+	struct lease_stem stem;
+	struct world w;
+	const char *name;
+	int fd;
+
+	if (!make_world(&w))
+		return;
+	name = arena_printf(&w.ctx.arena, ".%s.xenlk.%016x", uuid_of(&w, 1), 1);
+	EQ(lease_file_stem(&stem, uuid_of(&w, 1)), 0);
+	OK(!mkfifoat(w.sr.dir, name, 0600));
+	EQ(lease_file_renew(&w.ctx, w.sr.dir, &stem, &held), -ENXIO);
+	fd = openat(w.sr.dir, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	OK(lease_file_renew(&w.ctx, w.sr.dir, &stem, &held) < 0);
+	OK(fd >= 0 && !close(fd));
 	end_world(&w);
 }
 
