@@ -116,7 +116,7 @@ static void quote(struct buf *b, const char *s)
 		} else if (hit) {
 			buf_putc(b, '\\');
 			buf_putc(b, escaped[hit - plain]);
-		} else if (cp < 0x20 || cp == 0x7f) {
+		} else if (cp < 0x20 || (cp >= 0x7f && cp < 0xa0)) {
 			buf_printf(b, "\\u%04x", (unsigned)cp);
 		} else {
 			buf_add(b, s, len);

@@ -78,6 +78,10 @@ TEST(json_strings_are_always_valid)
 	json_str(&j, "\"\\/\b\t\n\f\r\x01\x1f\x7f");
 	STR_EQ(buf_str(&b), "\"\\\"\\\\/\\b\\t\\n\\f\\r\\u0001\\u001f\\u007f\"");
 	buf_reset(&b);
+	/* U+0080 to U+009f steer a terminal as well as those below a blank. */
+	json_str(&j, "\xc2\x80\xc2\x9b" "31m\xc2\x9f\xc2\xa0");
+	STR_EQ(buf_str(&b), "\"\\u0080\\u009b31m\\u009f\xc2\xa0\"");
+	buf_reset(&b);
 	json_str(&j, "\xff\xc3\xbc\xed\xa0\x80\xf0\x9f\x98\x80\xc3");
 	STR_EQ(buf_str(&b), "\"\xef\xbf\xbd\xc3\xbc\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"
 			    "\xf0\x9f\x98\x80\xef\xbf\xbd\"");
