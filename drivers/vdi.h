@@ -48,6 +48,7 @@ struct vdi {
 	uint64_t	physical_size;	/* bytes the substrate has given to it */
 	uint32_t	sector_size;
 	bool		hidden;		/* an inner node of a tree */
+	bool		shown;		/* its record says that it is somebody's disk, and no such node */
 	bool		mend;		/* its image can be read, and wants to be mended */
 	bool		linked;		/* its file has another name, maybe outside of the SR */
 	bool		read_only;

@@ -51,7 +51,10 @@ static int check_node(struct run *r, bool repair, struct vdis *l, const struct v
 			return drop_garbage(r, &vdi->uuid);
 		warn(r, l, vdi, "hidden, and no disk stands on it", "remove it");
 	}
-	if (!vdi->hidden && vdi->n_children) {
+	/* A person's disk that was hidden would go with the last of those that stand on it. */
+	if (!vdi->hidden && vdi->n_children && vdi->shown) {
+		warn(r, l, vdi, "other disks stand on it, and show what is written to it", NULL);
+	} else if (!vdi->hidden && vdi->n_children) {
 		if (repair && layout->volume_hide && !vdi->at.attached && !vdi->at.active)
 			return layout->volume_hide(&r->sr, vdi, true);
 		warn(r, l, vdi, "other disks stand on it, and it is not hidden", "hide it");

@@ -36,8 +36,10 @@ int dir_take_record(struct sr *sr, int records, struct vdi *vdi)
 	if ((s = kv_get(&kvs, "snapshot_of")))
 		uuid_parse(&vdi->snapshot_of, s);
 	/* What the image cannot say itself, if it is a raw one. */
-	if (WITH_TREES && (s = kv_get(&kvs, "hidden")))
-		vdi->hidden |= !strcmp(s, "1");
+	s = kv_get(&kvs, "hidden");
+	vdi->shown = !s || strcmp(s, "1");
+	if (WITH_TREES)
+		vdi->hidden |= !vdi->shown;
 	return 0;
 }
 

@@ -112,6 +112,7 @@ static void use_record(struct sr *sr, const char *record, struct vdi *vdi)
 	vdi->type = m.type;
 	vdi->snapshot_of = m.snapshot_of;
 	vdi->read_only |= m.read_only;
+	vdi->shown = m.managed;
 }
 
 int mgt_fill(struct sr *sr, struct vdis *l)

@@ -406,6 +406,15 @@ setup() {
 		sm sr check S --repair
 		is '.problems == []' sm sr check S
 		test ! -e .journal-${U}9
+		# A disk that somebody sees is not hidden: with the last that stands on it it would go.
+		sm vdi create precious --sr S --size 4M --format vhd --uuid ${U}5
+		sm image snapshot ${U}5.vhd ${U}6.vhd
+		sm sr check S --repair >"$T/said"
+		[[ $(cat "$T/said") == *${U}5*"other disks stand on it"* ]]
+		is '[.problems[] | select(.repair)] == []' sm sr check S
+		sm vdi delete ${U}6
+		is '.vdi.hidden | not' sm vdi show precious
+		sm vdi delete precious
 		# What has the names of journals and is none stops nobody.
 		mkdir .journal-${U}9 clone_${U}9; ln -s /etc/passwd clone_${U}8; printf x >clone_${U}7
 		sm sr scan S
