@@ -16,6 +16,7 @@
 /*
  * Directories above the file are made (0700).  -ETIMEDOUT when somebody else
  * holds it until the deadline (monotonic clock, ns; 0 waits for ever).
+ * -EPERM when others could take the file away from under its holder.
  */
 int flock_take(int *fd, const char *path, bool shared, uint64_t deadline);
 /* Release, remove the file if nobody else wants it, and set *fd to -1. */

@@ -236,6 +236,11 @@ static int lock(struct run *r, struct locks *l, const char *name)
 		hint(r->ctx, "see who it is: fuser %s", path);
 		return fail(r->ctx, -E_BUSY, "lvm2's lock %s", path);
 	}
+	if (err == -EPERM) {
+		path = sm_path(r->ctx, "/run/lock/lvm");
+		hint(r->ctx, "see who made it, and remove it: ls -ld %s", path);
+		return fail_say(r->ctx, err, "%s belongs to somebody else", path);
+	}
 	return fail(r->ctx, err, "lock %s", path);
 }
 

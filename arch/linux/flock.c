@@ -52,10 +52,16 @@ static int lock_file(int *fd, const char *path, int how, uint64_t deadline)
 	}
 }
 
+/*
+ * Everybody may write to /run/lock.  Whoever made lvm2's folder there before us, or can write to
+ * it, would take locks away from under those who hold them.
+ */
 static int make_directory(const char *path)
 {
+	struct stat st;
 	char dir[PATH_MAX];
 	const char *slash = strrchr(path, '/');
+	int err;
 
 	if (!slash || slash == path)
 		return 0;
@@ -63,7 +69,12 @@ static int make_directory(const char *path)
 		return -ENAMETOOLONG;
 	memcpy(dir, path, (size_t)(slash - path));
 	dir[slash - path] = '\0';
-	return mkdir_p(dir, 0700);
+	err = mkdir_p(dir, 0700);
+	if (!err && stat(dir, &st))
+		err = -errno;
+	if (!err && ((st.st_uid && st.st_uid != geteuid()) || (st.st_mode & S_IWOTH)))
+		err = -EPERM;
+	return err;
 }
 
 void flock_drop(int *fd, const char *path)

@@ -36,6 +36,12 @@ static int take(struct sr *sr, int *fd, char **path, const char *name, bool shar
 		hint(sr->ctx, "see who it is: fuser %s", *path);
 		return fail(sr->ctx, -E_BUSY, "lvm2's lock %s", *path);
 	}
+	if (err == -EPERM) {
+		const char *folder = sm_path(sr->ctx, "/run/lock/lvm");
+
+		hint(sr->ctx, "see who made it, and remove it: ls -ld %s", folder);
+		return fail_say(sr->ctx, err, "%s belongs to somebody else", folder);
+	}
 	return err ? fail(sr->ctx, err, "lock %s", *path) : 0;
 }
 

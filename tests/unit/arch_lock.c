@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "arch/clock.h"
+#include "arch/flock.h"
 #include "arch/lock.h"
 #include "tests/unit/t.h"
 
@@ -86,6 +87,30 @@ TEST(lock_makes_its_directories_and_file)
 	EQ(lock, -1);
 	lock_drop(&lock);
 	EQ(stat(path, &st), 0);
+	clean();
+}
+
+/* lvm2's locks can be taken away from under their holder by who may write to their folder. */
+TEST(flock_trusts_no_folder_of_others)
+{
+	char parent[128];
+	int fd = -1;
+
+	fresh();
+	EQ(flock_take(&fd, path, false, LOCK_TRY), 0);
+	flock_drop(&fd, path);
+	snprintf(parent, sizeof(parent), "%s/ns/deep", dir);
+	OK(!chmod(parent, 0777));
+	EQ(flock_take(&fd, path, false, LOCK_TRY), -EPERM);
+	OK(!chmod(parent, 0755));
+	if (!geteuid()) {
+		OK(!chown(parent, 65534, 65534));
+		EQ(flock_take(&fd, path, false, LOCK_TRY), -EPERM);
+		OK(!chown(parent, 0, 0));
+	}
+	EQ(flock_take(&fd, path, false, LOCK_TRY), 0);
+	flock_drop(&fd, path);
+	EQ(access(path, F_OK), -1);
 	clean();
 }
 
