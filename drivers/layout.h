@@ -150,6 +150,8 @@ struct layout {
 	 */
 	int (*open)(struct sr *sr, bool recover);
 	void (*close)(struct sr *sr);
+	/* Before sr check --repair looks at it: parts of it that are here again count again.  NULL = none. */
+	int (*take_back)(struct sr *sr);
 	/*
 	 * Before the transport lets go: take away what is still active of the
 	 * SR, whoever activated it.  Works on a struct sr that is not open, since

@@ -74,10 +74,8 @@ int mgt_head_decode(struct arena *a, const void *head, struct mgt_sr *sr)
 	const char *p = head;
 	_buf_free_ struct buf b = { 0 };
 	struct xml_node *root;
-	int err = decode_used(p, &sr->used);
+	int err;
 
-	if (err)
-		return err;
 	buf_puts(&b, "<SRMetadata>");
 	get_text(&b, p + SECTOR + strlen(DECLARATION), MGT_HEAD - SECTOR - strlen(DECLARATION));
 	buf_puts(&b, "</SRMetadata>");
@@ -88,7 +86,7 @@ int mgt_head_decode(struct arena *a, const void *head, struct mgt_sr *sr)
 	sr->allocation = trimmed(a, root, "allocation");
 	sr->name = trimmed(a, root, "name_label");
 	sr->description = trimmed(a, root, "name_description");
-	return 0;
+	return decode_used(p, &sr->used);
 }
 
 /* Escape, but no more than most bytes of it, cut between characters. */

@@ -47,7 +47,10 @@ struct mgt_vdi {
 	struct kvs other;		/* elements we do not act on, kept as they are */
 };
 
-/* The head: MGT_HEAD bytes.  -E_DAMAGED for another header, or an empty one. */
+/*
+ * The head: MGT_HEAD bytes.  -E_DAMAGED for another header, or an empty one; what
+ * can be read of the other three sectors is in sr all the same.
+ */
 int mgt_head_decode(struct arena *a, const void *head, struct mgt_sr *sr);
 void mgt_head_encode(struct arena *a, const struct mgt_sr *sr, void *head);
 

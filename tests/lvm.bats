@@ -140,6 +140,15 @@ judged() {
 	[[ ${lines[-1]} =~ ^[0-9a-f-]{36}$ ]]
 }
 
+@test "sr check --repair: of an MGT whose head is damaged all records are kept" {
+	guest_ok 'for v in a b c; do sm vdi create disk-$v --sr disks --format raw --size 4M >/dev/null; done; sm vdi delete disk-b' >/dev/null
+	guest_ok "judge lvchange -ay $VG/MGT && printf x | dd of=/dev/$VG/MGT bs=1 seek=3 conv=notrunc,fsync 2>/dev/null; judge lvchange -an $VG/MGT" >/dev/null
+	fails 6 '*1 problem*' sm sr check disks
+	guest_ok 'sm sr check disks --repair >/dev/null; sm sr check disks && sm vdi create disk-d --sr disks --format raw --size 4M >/dev/null' >/dev/null
+	jsonof sm vdi list
+	is '[.vdis[].name] | sort == ["disk-a", "disk-c", "disk-d"]'
+}
+
 @test "two processes at once: no lost update" {
 	guest_ok 'for i in $(seq 12); do sm vdi create v$i --sr disks --format raw --size 4M >/tmp/o$i 2>&1 & done; wait; cat /tmp/o* | wc -l' >/dev/null
 	[ "$output" -eq 12 ]

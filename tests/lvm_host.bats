@@ -146,6 +146,28 @@ hold_lock() {
 	guest_ok "judge vgck $VG; sm vdi delete one && sm vdi delete two && sm sr destroy disks"
 }
 
+@test "one of two disks was away while the SR was changed: a repair takes it back, and lvm2 agrees" {
+	disk 1 64M
+	disk 2 64M
+	sr /dev/loop1,/dev/loop2
+	guest_ok 'for i in 1 2 3 4 5; do sm vdi create d$i --sr disks --format raw --size 20M >/dev/null || exit; done
+		for i in 2 3 4 5; do dev=$(sm vdi attach d$i) && dd if=/dev/urandom of=$dev bs=1M count=20 conv=fsync 2>/dev/null && md5sum <$dev && sm vdi detach d$i || exit; done' >/dev/null
+	sums=$output
+	guest_ok 'sm sr detach disks && losetup -d /dev/loop2 && sm sr attach disks && sm vdi delete d1 && sm sr detach disks && losetup /dev/loop2 /tmp/disk2' >/dev/null
+	guest_ok "judge pvs --noheadings -o pv_missing -S vg_name=$VG" >/dev/null
+	[[ $output == *missing* ]]
+	guest_ok 'sm sr attach disks' >/dev/null
+	fails 1 "*marked as missing*sm sr check $SR --repair*" sm vdi create new --sr disks --format raw --size 4M
+	fails 6 '*problem*' sm sr check disks
+	[[ $output == *"/dev/loop2"*"marked as missing"*"--repair"* ]]
+	guest_ok 'sm sr check disks --repair && sm sr check disks' >/dev/null
+	guest_ok "judge vgck $VG && judge pvs --noheadings -o pv_missing -S vg_name=$VG | tr -d ' \n'; judge lvs --noheadings -o lv_health_status $VG | tr -d ' \n'" >/dev/null
+	[ -z "$output" ]
+	guest_ok 'for i in 2 3 4 5; do dev=$(sm vdi attach d$i) && md5sum <$dev && sm vdi detach d$i || exit; done' >/dev/null
+	[ "$output" = "$sums" ]
+	guest_ok 'sm vdi create new --sr disks --format raw --size 20M >/dev/null; for v in d2 d3 d4 d5 new; do sm vdi delete $v || exit; done; sm sr destroy disks; losetup -d /dev/loop1 /dev/loop2'
+}
+
 @test "a PV on two devices, a name on two VGs" {
 	sr /dev/ubdb
 	guest_ok 'sm vdi create v --sr disks --format raw --size 8M >/dev/null; sm sr detach disks; dd if=/dev/ubdb of=/dev/ubdc bs=1M 2>/dev/null'

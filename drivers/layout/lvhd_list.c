@@ -97,7 +97,7 @@ static int look(struct sr *sr, struct batch *b, size_t i, struct vdi *vdi)
 	struct image_facts facts = { 0 };
 
 	if (b->lv[i]->partial)
-		return fail_say(sr->ctx, -E_VDI_LOAD, "%s: a device that it lies on is missing",
+		return fail_say(sr->ctx, -E_VDI_LOAD, "%s: a device that it lies on is missing, or marked so",
 				b->lv[i]->name);
 	if (head->err || tail->err || !f->peek ||
 	    f->peek(sr->ctx, first, last, lvm_lv_bytes(lvm_of(sr)->vg, b->lv[i]), &facts))

@@ -167,6 +167,7 @@ const struct layout layout_lvm = {
 	.volume_grow = IS_ENABLED(CONFIG_LVM_THIN_GROW) ? lvhd_volume_grow : NULL,
 	.volume_deflate = IF_LVHD(lvhd_volume_deflate),
 	.check = lvm_sr_check,
+	.take_back = lvm_take_back,
 	.backup = IS_ENABLED(CONFIG_CHECK_BACKUP) ? &lvm_backup : NULL,
 	.leases = IS_ENABLED(CONFIG_LVM_LOCKS) ? &lvm_leases : NULL,
 	.logs = IS_ENABLED(CONFIG_LVM_CBT) ? &lvhd_logs : NULL,

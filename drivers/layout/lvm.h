@@ -90,10 +90,13 @@ int mgt_delete(struct sr *sr, const struct uuid *u);
 int mgt_rename(struct sr *sr, const char *name, const char *description);
 /* Remove the records of VDIs that have no volume: what a death left. */
 int mgt_recover(struct sr *sr);
+/* Its head again, and behind it the records that can be read. */
+int mgt_mend(struct sr *sr);
 /* A fresh MGT for a VG that is not committed yet. */
 int mgt_format(struct sr *sr, struct lvm_vg *vg);
 
 int lvm_stat(struct sr *sr, struct sr_info *info);
+int lvm_take_back(struct sr *sr);
 int lvm_sr_check(struct sr *sr, bool repair, struct vdis *found);
 
 int lvm_volume_create(struct sr *sr, struct vdi *vdi, const struct volume_spec *spec);

@@ -12,11 +12,11 @@
 #include "lib/lvm2/check.h"
 #include "lib/lvm2/ops.h"
 
-/* A new MGT in the place of one that cannot be read: the names are lost already. */
+/* A new head in the place of one that cannot be read. */
 static int repair_mgt(struct sr *sr)
 {
 	struct lvm_sr *l = lvm_of(sr);
-	int err = mgt_format(sr, l->vg);
+	int err = mgt_mend(sr);
 
 	l->mgt_tried = false;
 	return err ? err : mgt_read_head(sr);
@@ -71,6 +71,16 @@ static int check_metadata(struct sr *sr, struct vdis *found)
 		fail_clear(sr->ctx);
 	}
 	return 0;
+}
+
+int lvm_take_back(struct sr *sr)
+{
+	int n = lvm_vg_restore_missing(lvm_of(sr)->vg), err;
+
+	if (n <= 0)
+		return 0;		/* lvm_sr_check() says why */
+	err = lvm_commit_now(sr, "sr check --repair");		/* commit */
+	return err ? err : lvm_reload(sr);
 }
 
 int lvm_sr_check(struct sr *sr, bool repair, struct vdis *found)

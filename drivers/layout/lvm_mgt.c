@@ -358,6 +358,33 @@ int mgt_recover(struct sr *sr)
 	return err;
 }
 
+int mgt_mend(struct sr *sr)
+{
+	struct mgt_sr *m = &lvm_of(sr)->mgt;
+	_io_close_ struct io *io = NULL;
+	struct mgt_vdi vdi;
+	char *records;
+	size_t n;
+	int err = open_mgt(sr, &io);
+
+	if (err)
+		return fail(sr->ctx, err, "open MGT");
+	m->used = MGT_HEAD + MGT_RECORDS * MGT_RECORD;
+	if (m->used > io->size)
+		m->used = io->size < MGT_HEAD ? MGT_HEAD : (size_t)io->size / MGT_RECORD * MGT_RECORD;
+	err = read_records(sr, io, &records, &n);
+	if (err)
+		return err;
+	while (n && (mgt_vdi_decode(&sr->ctx->arena, records + (n - 1) * MGT_RECORD, &vdi) || vdi.deleted))
+		n--;
+	m->used = MGT_HEAD + n * MGT_RECORD;
+	m->uuid = sr->uuid;
+	if (!m->allocation)
+		m->allocation = kv_get(&sr->dconf, "allocation");
+	err = write_head(sr, io);		/* commit */
+	return err ? fail(sr->ctx, err, "write MGT") : 0;
+}
+
 int mgt_format(struct sr *sr, struct lvm_vg *vg)
 {
 	const struct lvm_lv *lv = lvm_lv_find(vg, MGT_NAME);

@@ -235,6 +235,9 @@ int lvm_refused(struct sr *sr, const struct lvm_vg *vg, int err)
 	case E_LVM_PARTIAL:
 		hint(sr->ctx, "sm sr check %s", sr->uuid.s);
 		break;
+	case E_LVM_RETURNED:
+		hint(sr->ctx, "sm sr check %s --repair", sr->uuid.s);
+		break;
 	default:
 		break;
 	}

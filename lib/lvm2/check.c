@@ -8,8 +8,11 @@
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/lvm2/check.h"
+#include "lib/lvm2/ops.h"
 #include "lib/lvm2/scan.h"
 #include "lib/lvm2/tree.h"
+
+#define UNMARK	"sm sr check --repair, or vgextend --restoremissing of lvm2"
 
 struct checker {
 	struct lvm_set *set;
@@ -48,6 +51,7 @@ static const struct {
 } kinds[] = {
 	{ E_LVM_STALE, LVM_WARNING, "the next change of the VG" },
 	{ E_LVM_PARTIAL, LVM_ERROR, "attach the missing device" },
+	{ E_LVM_RETURNED, LVM_ERROR, UNMARK },
 	{ E_LVM_DUPLICATE, LVM_ERROR, "take one of the devices away" },
 	{ E_LVM_VG_TWICE, LVM_ERROR, "take one of them away, and rename the other" },
 	{ E_LVM_NEWER, LVM_WARNING, NULL },
@@ -217,8 +221,8 @@ static void volume(struct checker *c, const struct lvm_vg *vg, const struct lvm_
 	if (lv->seg[0].kind == LVM_SEG_THIN_POOL)
 		thin_pool(c, vg, lv);
 	if (lv->partial)
-		find(c, LVM_ERROR, lv_object(c, vg, lv), "attach the missing device",
-		     "some of it is on a PV that is missing");
+		find(c, LVM_ERROR, lv_object(c, vg, lv), lvm_vg_may_change(vg, false) == -E_LVM_RETURNED ?
+		     UNMARK : "attach the missing device", "some of it is on a PV that is missing");
 	if (lv->flags & (LVM_LV_LOCKED | LVM_LV_PVMOVE))
 		find(c, LVM_WARNING, lv_object(c, vg, lv), "let lvm2 finish",
 		     "it is being moved or converted");

@@ -15,6 +15,8 @@
 
 int lvm_vg_may_change(const struct lvm_vg *vg, bool only_removal)
 {
+	int err = 0;
+
 	if (vg->refuse)
 		return vg->refuse;
 	if (vg->flags & LVM_VG_EXPORTED)
@@ -29,10 +31,36 @@ int lvm_vg_may_change(const struct lvm_vg *vg, bool only_removal)
 		return -E_LVM_READ_ONLY;
 	if (vg->flags & (LVM_VG_PARTIAL | LVM_VG_PVMOVE))
 		return -E_LVM_NEWER;
-	for (uint32_t i = 0; i < vg->n_pvs && !only_removal; i++)
-		if (lvm_pv_is_missing(vg->pv[i]))
+	for (uint32_t i = 0; i < vg->n_pvs && !only_removal; i++) {
+		if (!vg->pv[i]->dev)
 			return -E_LVM_PARTIAL;
-	return 0;
+		if (lvm_pv_is_missing(vg->pv[i]))
+			err = -E_LVM_RETURNED;
+	}
+	return err;
+}
+
+int lvm_vg_restore_missing(struct lvm_vg *vg)
+{
+	int err = lvm_vg_may_change(vg, true), n = 0;
+
+	if (err)
+		return err;
+	for (const struct lvm_lv *lv = vg->first; lv; lv = lv->next)
+		for (uint32_t i = 0; i < lv->n_segs; i++)
+			if (lv->seg[i].kind != LVM_SEG_STRIPED)
+				return -E_LVM_LV_TYPE;
+	for (uint32_t i = 0; i < vg->n_pvs; i++) {
+		struct lvm_pv *pv = vg->pv[i];
+
+		if (!pv->dev || !(pv->flags & LVM_PV_MISSING))
+			continue;
+		pv->flags &= ~LVM_PV_MISSING;
+		pv->device = pv->dev->path;
+		pv->changed = true;
+		n++;
+	}
+	return n;
 }
 
 int lvm_vg_tag(struct lvm_vg *vg, const char *tag, bool add)

@@ -18,9 +18,17 @@ struct lvm_dev;
  * May we change this VG?  0, or which mark forbids it: -E_LVM_NEWER (and
  * vg->refuse_why), -E_LVM_DUPLICATE, -E_LVM_VG_TWICE, -E_LVM_EXPORTED,
  * -E_LVM_CLUSTERED, -E_LVM_LOCK_TYPE, -E_LVM_FOREIGN, -E_LVM_READ_ONLY, and,
- * unless the change is nothing but the removal of LVs, -E_LVM_PARTIAL.
+ * unless the change is nothing but the removal of LVs, -E_LVM_PARTIAL, or
+ * -E_LVM_RETURNED when all of it is here and some is marked as missing.
  */
 int lvm_vg_may_change(const struct lvm_vg *vg, bool only_removal);
+/*
+ * PVs that are here again lose the mark, as with vgextend --restoremissing; says
+ * how many.  -E_LVM_LV_TYPE where LVs hold copies of each other: what is on such
+ * a PV may be old, and that is lvm2's to settle.  What is nobody's copy is as it
+ * was, since nothing that lies there can be changed without it.
+ */
+int lvm_vg_restore_missing(struct lvm_vg *vg);
 
 /* --- physical volumes -------------------------------------------------------- */
 

@@ -274,6 +274,9 @@ static void bind_pv(struct lvm_set *set, struct lvm_vg *vg, struct lvm_pv *pv, s
 	d->pv = pv;
 	pv->dev = d;
 	vg->dev[vg->n_devs++] = d;
+	if (pv->flags & LVM_PV_MISSING)
+		lvm_problem(set, d->path, -E_LVM_RETURNED,
+			    "marked as missing, since VG %s was changed without it", vg->name);
 	if (d->duplicate)
 		refuse(vg, -E_LVM_DUPLICATE, "one of its PVs is on two devices");
 	if (pv->dev_size > d->io->size / LVM_SECTOR)

@@ -76,8 +76,9 @@ TEST(mgt_names_are_cut_between_characters_and_never_break_the_record)
 TEST(mgt_garbage_is_refused)
 {
 	struct arena a = { 0 };
+	struct mgt_sr sr = { .allocation = "thin", .name = "disks", .used = MGT_HEAD }, back = { 0 };
 	struct mgt_vdi got;
-	char rec[1024];
+	char rec[1024], head[MGT_HEAD];
 
 	memset(rec, ' ', sizeof(rec));
 	EQ(mgt_vdi_decode(&a, rec, &got), -E_DAMAGED);
@@ -85,5 +86,11 @@ TEST(mgt_garbage_is_refused)
 	EQ(mgt_vdi_decode(&a, rec, &got), -E_DAMAGED);
 	memset(rec, '<', sizeof(rec));
 	EQ(mgt_vdi_decode(&a, rec, &got), -E_DAMAGED);
+	/* Of a head without its first sector the rest is told. */
+	mgt_head_encode(&a, &sr, head);
+	head[3] = 'x';
+	EQ(mgt_head_decode(&a, head, &back), -E_DAMAGED);
+	STR_EQ(back.name, "disks");
+	STR_EQ(back.allocation, "thin");
 	arena_free(&a);
 }
