@@ -130,7 +130,7 @@ int do_sr_check(struct run *r)
 		err = gc_quiet(r);
 	if (WITH_BACKUP && r->rq->undo)
 		return err ? err : keep_put_back(r);
-	if (!err && repair && sr->type->layout->take_back)
+	if (IS_ENABLED(CONFIG_LVM2) && !err && repair && sr->type->layout->take_back)
 		err = sr->type->layout->take_back(sr);
 	if (!err)
 		err = WITH_BACKUP && repair ? check_and_keep(r, &l) : check(r, repair, &l);

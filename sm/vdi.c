@@ -253,7 +253,7 @@ int do_vdi_create(struct run *r)
 	if (!err && allocation && !spec.thick && !spec.thin)
 		err = fail_say(r->ctx, -E_ARG, "allocation '%.32s' is neither thick nor thin", allocation);
 	/* A record in MGT has no room for more; the known ones are shorter. */
-	if (!err && rq->vdi_type && strlen(rq->vdi_type) > 32)
+	if (IS_ENABLED(CONFIG_LVM2) && !err && rq->vdi_type && strlen(rq->vdi_type) > 32)
 		err = fail(r->ctx, -E_TEXT_BIG, "vdi_type '%.32s', of 32 bytes at most", rq->vdi_type);
 	if (!err && spec.thick)
 		err = check_space(r, spec.virtual_size);

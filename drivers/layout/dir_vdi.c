@@ -36,10 +36,11 @@ int dir_take_record(struct sr *sr, int records, struct vdi *vdi)
 	if ((s = kv_get(&kvs, "snapshot_of")))
 		uuid_parse(&vdi->snapshot_of, s);
 	/* What the image cannot say itself, if it is a raw one. */
-	s = kv_get(&kvs, "hidden");
-	vdi->shown = !s || strcmp(s, "1");
-	if (WITH_TREES)
+	if (WITH_TREES) {
+		s = kv_get(&kvs, "hidden");
+		vdi->shown = !s || strcmp(s, "1");
 		vdi->hidden |= !vdi->shown;
+	}
 	return 0;
 }
 
