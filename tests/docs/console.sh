@@ -43,12 +43,12 @@ run() {
 
 while IFS= read -r line <&9; do
 	number=$((number + 1))
-	case $inside$line in
-	'```console') inside=1 ;;
-	1'```') run; inside='' ;;
-	1'$ '*) run; command=${line#'$ '} ;;
-	1'> '*) command+=$'\n'${line#'> '} ;;
-	1*)
+	case $inside:$line in
+	':```console') inside=1 ;;
+	1:'```') run; inside='' ;;
+	1:'$ '*) run; command=${line#'$ '} ;;
+	1:'> '*) command+=$'\n'${line#'> '} ;;
+	1:*)
 		want+=$line$'\n'
 		[ -z "$update" ] || continue
 		;;
