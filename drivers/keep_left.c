@@ -224,7 +224,7 @@ static int compare(struct look *k, struct piece *v, size_t n, const struct piece
 		err = compare_tail(k, io, v->size, left->at);
 	if (err)
 		return err;
-	err = k->changed ? fits(k->sr, v, !left->there) : 1;
+	err = k->changed ? fits(k->sr, v, !left->there || (k->force && !io)) : 1;
 	if (err)
 		return skip(v, n, err);
 	if (k->force || (!k->used && size_is_known(v, left, io)))

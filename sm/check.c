@@ -92,7 +92,7 @@ static int check(struct run *r, bool repair, struct vdis *l)
 	int err = sr_vdis(sr, l);
 
 	/* What another host writes is as it should be, too. */
-	if (WITH_LOCKS && !err && repair && sr->shared)
+	if (WITH_LOCKS && !err && r->rq->repair && sr->shared)
 		err = lease_mark_elsewhere(sr, l);
 	if (IS_ENABLED(CONFIG_SNAPSHOTS) && !err)
 		err = check_vdis(r, repair, l);

@@ -83,7 +83,16 @@ static _Noreturn void give_up(struct run *r, const char *path)
 	_exit(write_all(STDERR_FILENO, text, sizeof(text) - 1) ? 4 : 3);
 }
 
-/* A thin disk that fills (nbd_worker.h), as behind the kernel's device. */
+/*
+ * A thin disk that fills (nbd_worker.h), as behind the kernel's device.  But not where
+ * hosts share the SR: whoever has its lock dies when that may be another's, and nobody would
+ * come after this server.
+ */
+static bool can_grow(struct run *r)
+{
+	return WITH_GROWTH && r->rq->writable && !(IS_ENABLED(CONFIG_SHARED_SR) && lease_is_shared(r));
+}
+
 struct growth {
 	struct nbd_disk disk;
 	struct nbd_room room;
@@ -96,7 +105,7 @@ static void start_growing(struct run *r, struct growth *g, struct disk *d)
 		.disk = { .sr = &r->sr, .vdi = &r->vdi, .writable = r->rq->writable, .control = -1 },
 		.room = { .fd = -1 }, .d = d,
 	};
-	if (!WITH_GROWTH)
+	if (!can_grow(r))
 		return;
 	g->disk.shared = must_alloc(sizeof(*g->disk.shared));
 	nbd_room_open(&g->room, &g->disk, d);
@@ -106,6 +115,17 @@ static void grow(struct run *r, struct growth *g, const char *path)
 {
 	if (g->room.next && !clock_left(g->room.next) && nbd_room_get(&g->room, &g->disk, g->d) == -E_NOT_LOCKED)
 		give_up(r, path);
+}
+
+/* Nobody gets room from here on: once more, and who still waits for some hears so. */
+static void grow_no_more(struct run *r, struct growth *g, const char *path)
+{
+	if (g->room.fd < 0)
+		return;
+	nbd_room_hear(&g->room);
+	g->room.next = g->room.next ? clock_now_mono() : 0;
+	grow(r, g, path);
+	disk_no_room(g->d);
 }
 
 static void stop_growing(struct growth *g)
@@ -180,6 +200,8 @@ static int serve(struct run *r, struct disk *d, const char *path, int signals)
 		server_start(&s, d, r->vdi.uuid.s);
 		err = answer_clients(r, s, &growth, fd, signals, path);
 		unlink(path);
+		if (WITH_GROWTH)
+			grow_no_more(r, &growth, path);
 		server_stop(s);
 		stop_growing(&growth);
 	}
@@ -190,7 +212,7 @@ static int serve(struct run *r, struct disk *d, const char *path, int signals)
 static int open_disk(struct run *r, struct disk **d, struct cbt_live **live)
 {
 	struct image *im;
-	int err = chain_open(&r->sr, &r->vdi, r->rq->writable ? CHAIN_WRITE | CHAIN_GROWS : 0, &im);
+	int err = chain_open(&r->sr, &r->vdi, !r->rq->writable ? 0 : CHAIN_WRITE | (can_grow(r) ? CHAIN_GROWS : 0), &im);
 
 	if (err)
 		return err;

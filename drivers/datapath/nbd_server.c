@@ -244,6 +244,8 @@ static void stay_down(struct keeper *k)
 {
 	if (k->disk.control >= 0)
 		close(take_fd(&k->disk.control));
+	if (is_there(k))
+		nbd_disconnect(k->n);	/* the worker may have died before it did */
 	while (is_there(k))
 		clock_sleep(LOOK_EVERY);
 }

@@ -343,9 +343,9 @@ static _Noreturn void give_up(struct worker *w)
 	disk_refuse(w->d, -EIO);	/* the rest takes its time */
 	logf_err(NULL, "nbd: VDI %s: its lock has been broken by another host: given up, nothing more is written",
 		 w->k->vdi->uuid.s);
-	demote(w);
 	w->k->shared->cbt.on = false;
-	w->k->shared->given_up = true;
+	/* Else one more worker takes back the full blocks, and comes to this again. */
+	w->k->shared->given_up = !demote(w);
 	nbd_disconnect(w->k->shared->n);
 	_exit(1);
 }

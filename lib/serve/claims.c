@@ -9,15 +9,17 @@ static bool is_free(const struct claim *mine)
 	return true;
 }
 
-bool claim_make(struct claims *c, struct claim *mine, const void *who)
+bool claim_make(struct claims *c, struct claim *mine, const void *who, uint64_t *turn)
 {
 	bool look;
 
 	pthread_mutex_lock(&c->lock);
 	mine->older = c->newest;
-	c->newest = mine;
-	look = c->last != who;
+	__atomic_store_n(&c->newest, mine, __ATOMIC_RELAXED);	/* claims_any() */
+	c->turns += c->last != who;
 	c->last = who;
+	look = *turn != c->turns;
+	*turn = c->turns;
 	while (!is_free(mine)) {
 		look = true;
 		pthread_cond_wait(&c->gone, &c->lock);
@@ -33,7 +35,7 @@ void claim_drop(struct claims *c, struct claim *mine)
 	pthread_mutex_lock(&c->lock);
 	while (*p != mine)
 		p = &(*p)->older;
-	*p = mine->older;
+	__atomic_store_n(p, mine->older, __ATOMIC_RELAXED);
 	pthread_cond_broadcast(&c->gone);
 	pthread_mutex_unlock(&c->lock);
 }

@@ -104,7 +104,7 @@ static void leave(struct client *c)
 static bool is_lone(struct client *c, const struct task *t)
 {
 	bool alone = session_is_alone(&c->session) && session_is_short(t) &&
-		!(IS_ENABLED(CONFIG_LVM_THIN_GROW) && disk_may_wait(c->s->disk));
+		!claims_any(&c->s->claims) && !(IS_ENABLED(CONFIG_LVM_THIN_GROW) && disk_may_wait(c->s->disk));
 
 	c->lone = alone ? c->lone + 1 : 0;
 	if (c->lone > LONE && !(c->lone % LOOK_EVERY) && session_has_more(&c->session))

@@ -169,11 +169,14 @@ static bool is_stale(struct session *s, bool look)
 /* In its turn, or not at all (claims.h). */
 static bool begin_change(struct session *s, struct claim *c)
 {
-	bool stale = is_stale(s, claim_make(s->claims, c, s));
+	uint64_t turn = __atomic_load_n(&s->seen, __ATOMIC_RELAXED);
 
-	if (stale)
+	if (is_stale(s, claim_make(s->claims, c, s, &turn))) {
 		claim_drop(s->claims, c);
-	return !stale;
+		return false;
+	}
+	__atomic_store_n(&s->seen, turn, __ATOMIC_RELAXED);
+	return true;
 }
 
 /* A write that is larger than the buffer is done while it is read. */

@@ -22,6 +22,7 @@ struct session {
 	uint8_t ahead[16384];	/* what was read and not yet understood */
 	size_t at, n;
 	bool over;		/* nothing more will be read */
+	uint64_t seen;		/* when the client was last seen to be there, in turns (claims.h) */
 
 	pthread_mutex_t out;	/* held by the thread that writes an answer */
 	unsigned int busy;	/* requests that were read and whose answer has not begun */

@@ -218,6 +218,7 @@ int vhd_check(struct io *io, int flags, uint32_t now, struct vhd_findings *f)
 	if (v->footer.type != VHD_FIXED) {
 		check_header(v, now, f);
 		check_parent(v, f);
+		vhd_batmap_trim(v);	/* in memory; who only reads has not done it */
 		check_batmap(v, f);
 		if (v->n_bad)
 			err = vhd_bat_judge(v, hear_entry, f);

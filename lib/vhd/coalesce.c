@@ -271,7 +271,8 @@ static int put_shared(struct vhd_coalesce *c, const struct run *r)
 
 	if (IS_ENABLED(CONFIG_GC_SHARE) && !err && c->share != SHARE_NEVER)
 		err = io_share(c->parent ? c->parent->io : c->raw, pos, c->child->io, place_of(r), len);
-	if (err == -EOPNOTSUPP || err == -EXDEV || err == -EINVAL)
+	/* Whatever it is that a file system or a server has against it. */
+	if (err && err != -EIO && err != -ENOSPC)
 		c->share = SHARE_NEVER;
 	if (c->share == SHARE_NEVER)
 		return copy_run(c, r);

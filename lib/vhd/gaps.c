@@ -55,6 +55,11 @@ bool vhd_gaps_take(struct vhd_gaps *g, uint64_t *place)
 	return true;
 }
 
+void vhd_gaps_back(struct vhd_gaps *g)
+{
+	g->next--;
+}
+
 void vhd_gaps_free(struct vhd_gaps *g)
 {
 	free(g->v);

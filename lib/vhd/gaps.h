@@ -15,6 +15,8 @@
 void vhd_gaps_find(const struct vhd *v, uint64_t from, struct vhd_gaps *g);
 /* The next one, of a bitmap; false: none is left. */
 bool vhd_gaps_take(struct vhd_gaps *g, uint64_t *place);
+/* The last one was not used after all. */
+void vhd_gaps_back(struct vhd_gaps *g);
 void vhd_gaps_free(struct vhd_gaps *g);
 
 /* May no block lie there, since it could not be named? */

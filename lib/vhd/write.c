@@ -102,12 +102,18 @@ static int take_gap(struct vhd *v, uint64_t *place)
 	const struct vhd_batmap *b = &v->batmap;
 	uint64_t from = b->state != BATMAP_NONE && v->meta_end < b->at + b->declared ?
 		b->at + b->declared : v->meta_end;
+	int err;
 
 	if (!v->alone)
 		return -EFBIG;
 	if (!v->gaps.found)
 		vhd_gaps_find(v, from, &v->gaps);
-	return vhd_gaps_take(&v->gaps, place) ? io_zero(v->io, *place, VHD_SECTOR) : -EFBIG;
+	if (!vhd_gaps_take(&v->gaps, place))
+		return -EFBIG;
+	err = io_zero(v->io, *place, VHD_SECTOR);
+	if (err)
+		vhd_gaps_back(&v->gaps);
+	return err;
 }
 
 static int take_place(struct vhd *v, uint64_t *place)
@@ -140,8 +146,12 @@ static int allocate(struct vhd *v, uint32_t block)
 	uint64_t place;
 	int err = take_place(v, &place);
 
-	if (!err)
-		err = vhd_bits_new(v, block);
+	if (err)
+		return err;
+	err = vhd_bits_new(v, block);
+	/* Tried again after a flush, which finds an end where it was; but of gaps there are few. */
+	if (IS_ENABLED(CONFIG_GC_RESUME) && err && place < v->data_end)
+		vhd_gaps_back(&v->gaps);
 	if (err)
 		return err;
 	vhd_bat_set(v, block, (uint32_t)(place / VHD_SECTOR));
