@@ -90,7 +90,7 @@ static _Noreturn void give_up(struct run *r, const char *path)
  */
 static bool can_grow(struct run *r)
 {
-	return WITH_GROWTH && r->rq->writable && !(IS_ENABLED(CONFIG_SHARED_SR) && lease_is_shared(r));
+	return r->rq->writable && !(IS_ENABLED(CONFIG_SHARED_SR) && lease_is_shared(r));
 }
 
 struct growth {
@@ -105,7 +105,7 @@ static void start_growing(struct run *r, struct growth *g, struct disk *d)
 		.disk = { .sr = &r->sr, .vdi = &r->vdi, .writable = r->rq->writable, .control = -1 },
 		.room = { .fd = -1 }, .d = d,
 	};
-	if (!can_grow(r))
+	if (!WITH_GROWTH || !can_grow(r))
 		return;
 	g->disk.shared = must_alloc(sizeof(*g->disk.shared));
 	nbd_room_open(&g->room, &g->disk, d);
@@ -212,7 +212,8 @@ static int serve(struct run *r, struct disk *d, const char *path, int signals)
 static int open_disk(struct run *r, struct disk **d, struct cbt_live **live)
 {
 	struct image *im;
-	int err = chain_open(&r->sr, &r->vdi, !r->rq->writable ? 0 : CHAIN_WRITE | (can_grow(r) ? CHAIN_GROWS : 0), &im);
+	int how = !r->rq->writable ? 0 : WITH_GROWTH && can_grow(r) ? CHAIN_WRITE | CHAIN_GROWS : CHAIN_WRITE;
+	int err = chain_open(&r->sr, &r->vdi, how, &im);
 
 	if (err)
 		return err;
