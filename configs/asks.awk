@@ -2,7 +2,7 @@
 # The dependencies of an object, from what the compiler noted in its .d: not on the
 # configuration as a whole but on the options that its files name.
 #	awk -v stamps=O/include/config -f asks.awk OBJECT.d
-function read_names(file,  line, name) {
+function read_names(file,  line) {
 	while ((getline line <file) > 0)
 		while (match(line, /CONFIG_[A-Z0-9_]+/)) {
 			if (RSTART == 1 || substr(line, RSTART - 1, 1) !~ /[A-Za-z0-9_]/)

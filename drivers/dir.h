@@ -27,7 +27,8 @@ struct dir_seen {
 	struct watched *watched;	/* NULL = nobody watches */
 	unsigned n, again;
 	uint64_t until;			/* monotonic clock, ns */
-	char mark[IS_ENABLED(CONFIG_NFS_GUARD) ? 256 : 1];			/* the last whose number was a power of two: a circle comes by it */
+	/* The last whose number was a power of two: a circle comes by it. */
+	char mark[IS_ENABLED(CONFIG_NFS_GUARD) ? 256 : 1];
 };
 
 /* At the beginning of one. */

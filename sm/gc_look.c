@@ -105,8 +105,8 @@ static void take_covers(struct gc_look *k, const struct vdi *v)
 	const struct vdi *p = tree_parent(&k->l, v);
 	struct gc_fact *f = &k->facts[v - k->l.v], *of = p ? &k->facts[p - k->l.v] : NULL;
 
-	if (!p || !p->hidden || p->n_children != 1 || strcmp(v->format, "vhd") || strcmp(p->format, "vhd") || !of->data ||
-	    f->data < of->data || f->why || f->relink)
+	if (!p || !p->hidden || p->n_children != 1 || strcmp(v->format, "vhd") || strcmp(p->format, "vhd") ||
+	    !of->data || f->data < of->data || f->why || f->relink)
 		return;
 	if (gc_covers(k, v, p, &f->covers))
 		fail_clear(&k->ctx);

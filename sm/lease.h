@@ -82,7 +82,10 @@ int lease_disturb(struct run *r);
  * nobody's; -1: it cannot be read.
  */
 int lease_is_ours(struct run *r);
-/* The lock for an attachment, where the SR is shared, if it is not ours yet; for reading: is there no writer elsewhere? */
+/*
+ * The lock for an attachment, where the SR is shared, if it is not ours yet; for
+ * reading: is there no writer elsewhere?
+ */
 int lease_attach(struct run *r, bool writable);
 /* The SR is attached anew: what this host read before it was started anew it does not read now. */
 int lease_after_boot(struct run *r);

@@ -17,15 +17,13 @@
 #include "arch/flock.h"
 #include "arch/lvmhost.h"
 #include "arch/scan.h"
+#include "drivers/lvm2_lock.h"
 #include "lib/err.h"
 #include "lib/file.h"
 #include "lib/io.h"
 #include "lib/log.h"
 #include "lib/lvm2/restore.h"
 #include "sm/vg.h"
-
-/* As in drivers/layout/lvm.c: lvm2 holds them for the length of a command. */
-#define PATIENCE	(30 * NS_PER_S)
 
 /* --- what is to be restored ---------------------------------------------------------- */
 
@@ -206,7 +204,7 @@ static int is_free(struct vg_look *v, const struct lvm_restore *lr)
 
 /* The global one, for labels; then the VG's, by the names that it has and will have. */
 struct locks {
-	const char *path[3];
+	char *path[3];
 	int fd[3];
 	size_t n;
 };
@@ -221,27 +219,10 @@ static void locks_drop(struct locks *l)
 
 static int lock(struct run *r, struct locks *l, const char *name)
 {
-	uint64_t until = clock_now_mono() + PATIENCE;
-	const char *path = sm_path(r->ctx, "/run/lock/lvm/%s", name);
-	int err;
+	int err = lvm2_lock(r->ctx, &l->fd[l->n], &l->path[l->n], name, false);
 
-	if (r->ctx->deadline && r->ctx->deadline < until)
-		until = r->ctx->deadline;
-	err = flock_take(&l->fd[l->n], path, false, until);
-	if (!err) {
-		l->path[l->n++] = path;
-		return 0;
-	}
-	if (err == -ETIMEDOUT) {
-		hint(r->ctx, "see who it is: fuser %s", path);
-		return fail(r->ctx, -E_BUSY, "lvm2's lock %s", path);
-	}
-	if (err == -EPERM) {
-		path = sm_path(r->ctx, "/run/lock/lvm");
-		hint(r->ctx, "see who made it, and remove it: ls -ld %s", path);
-		return fail_say(r->ctx, err, "%s belongs to somebody else", path);
-	}
-	return fail(r->ctx, err, "lock %s", path);
+	l->n += !err;
+	return err;
 }
 
 /* What the VG is called on the devices now; NULL: nothing good says so. */

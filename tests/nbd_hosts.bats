@@ -35,12 +35,8 @@ AT="--type lvm --dconf device=/dev/ubda --dconf allocation=thin --dconf live_gro
 
 # host NAME NUMBER: what a host has of its own.
 host() {
-	local path
-
 	guest_ok -n "$1" "echo $2$2$2$2$2$2$2${2}00000000000000000000000$2 >/etc/machine-id"
-	path=$("$LAB_SRC/tools/build.sh" "$SM_BUILD" killat)
-	guest_put -n "$1" "$path" /sm/bin/killat
-	guest_ok -n "$1" "chmod 755 /sm/bin/killat"
+	dm_tool -n "$1" killat
 	guest_put -n "$1" "$BATS_TEST_DIRNAME/nbd/guest.bash" /tmp/nbd.bash
 }
 

@@ -195,7 +195,7 @@ static int forget(struct worker *w)
 {
 	int err = nbd_forget(w->k->shared->n);
 
-	w->found = err;
+	w->found = err == -EBUSY;
 	return err;
 }
 

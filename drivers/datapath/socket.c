@@ -29,7 +29,7 @@ static int find(struct sr *sr, const struct vdi *vdi, struct attachment *at)
 		return 0;
 	at->active = true;
 	at->writable = n.writable;
-	at->grows = IS_ENABLED(CONFIG_LVM_THIN_GROW);
+	at->grows = IS_ENABLED(CONFIG_LVM_THIN_GROW) && !sr->shared;	/* sm/serve.c */
 	at->backend = "socket";
 	snprintf(at->device, sizeof(at->device), "%s", n.device);
 	return 0;

@@ -109,7 +109,7 @@ bool dir_is_compose_journal(const char *name)
 int dir_volume_compose(struct sr *sr, const struct vdi *child, const struct vdi *parent)
 {
 	const char *name = arena_printf(&sr->ctx->arena, COMPOSE "%s", child->uuid.s);
-	char why[sizeof(sr->ctx->why)];
+	struct fail_words words;
 	int err;
 
 	if (!parent || parent->hidden)
@@ -134,8 +134,8 @@ int dir_volume_compose(struct sr *sr, const struct vdi *child, const struct vdi 
 		return 0;
 	}
 	/* err is what matters, and what was said of it. */
-	memcpy(why, sr->ctx->why, sizeof(why));
+	fail_keep(sr->ctx, &words);
 	dir_compose_recover(sr, name);
-	memcpy(sr->ctx->why, why, sizeof(why));
+	fail_again(sr->ctx, &words);
 	return err;
 }

@@ -173,8 +173,11 @@ static int may_return(struct sr *sr, const char *name, const char *file)
 	if (uuid_parse(&u, file))
 		return 0;
 	err = dir_find(sr, &u, &vdi);
-	fail_clear(sr->ctx);
-	return err == -E_VDI_MISSING ? 0 :
+	if (err == -E_VDI_MISSING) {
+		fail_clear(sr->ctx);
+		return 0;
+	}
+	return err ? err :
 		fail_say(sr->ctx, -E_VDI_LOAD, "%.128s would be taken for one of a disk that is new since", name);
 }
 

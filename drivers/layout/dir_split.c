@@ -418,7 +418,7 @@ static void finish_later(struct work *w)
 int dir_volume_split(struct sr *sr, struct volume_split *s)
 {
 	struct work w = { .sr = sr, .leaf = s->leaf->uuid, .base = s->base->uuid };
-	char why[sizeof(sr->ctx->why)];
+	struct fail_words words;
 	_close_ int tmp = -1;
 	struct vdi leaf;
 	int err;
@@ -457,9 +457,9 @@ int dir_volume_split(struct sr *sr, struct volume_split *s)
 	if (!err)
 		err = put_leaf(&w, tmp, s);			/* commit */
 	if (err) {
-		memcpy(why, sr->ctx->why, sizeof(why));
+		fail_keep(sr->ctx, &words);
 		undo(&w);			/* err is what matters, and what was said of it */
-		memcpy(sr->ctx->why, why, sizeof(why));
+		fail_again(sr->ctx, &words);
 		return err == -ENOSPC || err == -EDQUOT ? -E_SR_NO_SPACE :
 		       err == -EROFS ? -E_SR_READ_ONLY : err;
 	}

@@ -113,7 +113,8 @@ static int put_mark(struct sr *sr, struct lvhd *h, struct lvm_lv *lv, const char
 
 int lvhd_volume_compose(struct sr *sr, const struct vdi *child, const struct vdi *parent)
 {
-	char why[sizeof(sr->ctx->why)], *mark = NULL;
+	struct fail_words words;
+	char *mark = NULL;
 	struct lvhd h;
 	int err = lvhd_begin(sr, &child->uuid, &h);
 
@@ -133,10 +134,10 @@ int lvhd_volume_compose(struct sr *sr, const struct vdi *child, const struct vdi
 	if (!err || !mark)
 		return err;
 	/* err is what matters, and what was said of it. */
-	memcpy(why, sr->ctx->why, sizeof(why));
+	fail_keep(sr->ctx, &words);
 	if (!lvm_reload(sr))
 		lvhd_compose_recover(sr);
-	memcpy(sr->ctx->why, why, sizeof(why));
+	fail_again(sr->ctx, &words);
 	return err;
 }
 

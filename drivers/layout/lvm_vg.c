@@ -10,6 +10,7 @@
 #include "drivers/devices.h"
 #include "drivers/layout/lvm.h"
 #include "drivers/lease.h"
+#include "drivers/lvm2_lock.h"
 #include "drivers/sr.h"
 #include "lib/bytes.h"
 #include "lib/err.h"
@@ -18,42 +19,17 @@
 #include "lib/lvm2/commit.h"
 #include "lib/lvm2/ops.h"
 
-/* lvm2 holds them for the length of a command; who waits this long waits for a dead one. */
-#define PATIENCE	(30 * NS_PER_S)
-
 /* --- locks ---------------------------------------------------------------------------- */
-
-static int take(struct sr *sr, int *fd, char **path, const char *name, bool shared)
-{
-	uint64_t until = clock_now_mono() + PATIENCE;
-	int err;
-
-	if (sr->ctx->deadline && sr->ctx->deadline < until)
-		until = sr->ctx->deadline;
-	*path = sm_path(sr->ctx, "/run/lock/lvm/%s", name);
-	err = flock_take(fd, *path, shared, until);
-	if (err == -ETIMEDOUT) {
-		hint(sr->ctx, "see who it is: fuser %s", *path);
-		return fail(sr->ctx, -E_BUSY, "lvm2's lock %s", *path);
-	}
-	if (err == -EPERM) {
-		const char *folder = sm_path(sr->ctx, "/run/lock/lvm");
-
-		hint(sr->ctx, "see who made it, and remove it: ls -ld %s", folder);
-		return fail_say(sr->ctx, err, "%s belongs to somebody else", folder);
-	}
-	return err ? fail(sr->ctx, err, "lock %s", *path) : 0;
-}
 
 int lvm_lock(struct sr *sr, struct lvm_sr *l, bool shared)
 {
-	return take(sr, &l->lock, &l->lock_path,
+	return lvm2_lock(sr->ctx, &l->lock, &l->lock_path,
 		    arena_printf(&sr->ctx->arena, "V_" VG_PREFIX "%s", sr->uuid.s), shared);
 }
 
 int lvm_lock_host(struct sr *sr, struct lvm_sr *l)
 {
-	int err = take(sr, &l->global, &l->global_path, "P_global", false);
+	int err = lvm2_lock(sr->ctx, &l->global, &l->global_path, "P_global", false);
 
 	return err ? err : lvm_lock(sr, l, false);
 }

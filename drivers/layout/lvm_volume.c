@@ -50,7 +50,8 @@ static int load(struct sr *sr, const struct lvm_lv *lv, struct vdi *vdi)
 {
 	lvm_vdi_fill(sr, lv, vdi);
 	if (lv->partial)
-		return fail_say(sr->ctx, -E_VDI_LOAD, "%s: a device that it lies on is missing, or marked so", lv->name);
+		return fail_say(sr->ctx, -E_VDI_LOAD, "%s: a device that it lies on is missing, or marked so",
+				lv->name);
 	if (!strcmp(vdi->format, "raw")) {
 		vdi->virtual_size = vdi->physical_size;
 		return 0;

@@ -288,7 +288,10 @@ static int put(struct vhd_coalesce *c, const struct vhd_batch *b)
 	for (uint32_t i = 0; i < b->n_runs && !err; i++) {
 		const struct run *r = &b->runs[i];
 
-		err = IS_ENABLED(CONFIG_GC_SHARE) && r->buf & OF_CHILD ? put_shared(c, r) : put_run(c, r, b->buf + r->buf);
+		if (IS_ENABLED(CONFIG_GC_SHARE) && r->buf & OF_CHILD)
+			err = put_shared(c, r);
+		else
+			err = put_run(c, r, b->buf + r->buf);
 		if (!err)
 			c->sectors += r->len / VHD_SECTOR;
 	}

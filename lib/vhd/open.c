@@ -289,7 +289,10 @@ int vhd_open(struct vhd **out, struct io *io, int flags)
 	struct vhd *v = must_alloc(sizeof(*v));
 	int err;
 
-	*v = (struct vhd){ .io = io, .fixed_size = vhd_io_is_fixed(io), .alone = IS_ENABLED(CONFIG_GC_RESUME) && flags & VHD_ALONE };
+	*v = (struct vhd){
+		.io = io, .fixed_size = vhd_io_is_fixed(io),
+		.alone = IS_ENABLED(CONFIG_GC_RESUME) && flags & VHD_ALONE,
+	};
 	err = open_parts(v, flags);
 	if (!err && flags & VHD_RDWR)
 		err = check_writable(v, flags);

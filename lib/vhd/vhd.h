@@ -112,8 +112,8 @@ enum vhd_flags {
 	VHD_RDWR	= 1 << 0,
 	VHD_HEADERS	= 1 << 1,	/* footer and header alone; no BAT, no data */
 	VHD_NO_BATMAP	= 1 << 2,	/* a stranger's image: trust its bitmaps only */
-	VHD_ALONE	= 1 << 4,	/* nobody has its table in memory: what it has forgotten may be used again */
 	VHD_MENDING	= 1 << 3,	/* writable even if the footers need repair (repair.h) */
+	VHD_ALONE	= 1 << 4,	/* nobody has its table in memory: what it has forgotten may be used again */
 };
 
 /*

@@ -261,14 +261,12 @@ static int publish(struct job *j, const char *device, const char *number)
 /* What cannot be detached now keeps its sm-vdi, by which remove finds it. */
 static void undo(struct job *j, bool attached)
 {
-	char why[sizeof(j->ctx->why)], what[sizeof(j->ctx->hint)];
+	struct fail_words words;
 
-	memcpy(why, j->ctx->why, sizeof(why));		/* what went wrong before is what matters */
-	memcpy(what, j->ctx->hint, sizeof(what));
+	fail_keep(j->ctx, &words);		/* what went wrong before is what matters */
 	if (!attached || j->others || !detach(j))
 		xenstore_remove(&j->x, node(j, j->path, "sm-vdi"));
-	memcpy(j->ctx->why, why, sizeof(why));
-	memcpy(j->ctx->hint, what, sizeof(what));
+	fail_again(j->ctx, &words);
 }
 
 static int attach(struct job *j)

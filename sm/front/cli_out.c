@@ -312,7 +312,7 @@ static void print_check(const struct out *o)
 		buf_printf(o->b, "%s: ", l->problems[i].severity);
 		cli_problem(&l->problems[i], o->b);
 	}
-	if (!IS_ENABLED(CONFIG_CHECK_BACKUP) && o->rq->repair)
+	if (!IS_ENABLED(CONFIG_CHECK_BACKUP) && o->rq->repair && l->n_problems)
 		buf_puts(o->b, "kept: nothing\n");
 	if (IS_ENABLED(CONFIG_CHECK_BACKUP) && o->rp->backup) {
 		buf_puts(o->b, "kept: ");

@@ -56,11 +56,12 @@ static void scribble(struct io *io, const uint8_t *data, size_t size)
 	while (size > 4) {
 		uint8_t record[LEASE_BYTES] = { 0 };
 		size_t n = data[3] < size - 4 ? data[3] : size - 4;
+		uint64_t at;
 
 		memcpy(record, data + 4, n);
 		mend(record, data[2]);
-		CHECK(!io_write(io, ((uint64_t)(data[0] % LEASE_ROWS) * LEASE_CELLS + data[1] % LEASE_CELLS) * LEASE_CELL,
-				record, sizeof(record)));
+		at = (uint64_t)(data[0] % LEASE_ROWS) * LEASE_CELLS + data[1] % LEASE_CELLS;
+		CHECK(!io_write(io, at * LEASE_CELL, record, sizeof(record)));
 		data += 4 + n;
 		size -= 4 + n;
 	}

@@ -4,13 +4,15 @@
 # The product's device-mapper functions in the guest, as the command dmt
 # (tests/lab/tools/dmt.c); load it after helpers/lab.
 
-# After lab_start: dmt, or another of the lab's tools, becomes a command of the guest.
+# dm_tool [-n NAME] [TOOL]: after lab_start dmt, or another of the lab's tools, becomes a command of the guest.
 dm_tool() {
-	local tool=${1:-dmt} path
+	local on=a tool path
 
+	[ "${1-}" != -n ] || { on=$2; shift 2; }
+	tool=${1:-dmt}
 	path=$("$LAB_SRC/tools/build.sh" "$SM_BUILD" "$tool") || return
-	guest_put "$path" "/sm/bin/$tool"
-	guest_ok "chmod 755 /sm/bin/$tool"
+	guest_put -n "$on" "$path" "/sm/bin/$tool"
+	guest_ok -n "$on" "chmod 755 /sm/bin/$tool"
 }
 
 # refused ERROR CMD…: the command fails with this word on stderr.

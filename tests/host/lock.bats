@@ -40,6 +40,19 @@ second_host() {
 		mkdir -p "$T/root2/etc"
 		echo "INSTALLATION_UUID='aaaaaaaa-0000-4000-8000-000000000002'" >"$T/root2/etc/xensource-inventory"
 		other sm sr introduce $SR --type file --dconf location="$T/disks/$SR" --name S >/dev/null
+		# From now on both know of each other.
+		share_it() {
+			local on share="$SR --type file --dconf shared=true --name S"
+			for on in '' other; do
+				$on sm sr forget $SR
+				$on sm sr introduce $share --dconf location="$T/disks/$SR" >/dev/null
+			done
+		}
+		# waits_for SOCKET: somebody serves a disk there.
+		waits_for() {
+			for ((i = 0; i < 400; i++)); do [ ! -S "$1" ] || return 0; sleep 0.05; done
+			return 1
+		}
 	END
 }
 
@@ -248,16 +261,7 @@ second_host() {
 @test "readers on two hosts, and nobody changes what one of them reads" {
 	second_host
 	ns <<-'END'
-		share='--type file --dconf shared=true --name S'
-		sm sr forget S
-		sm sr introduce $SR $share --dconf location="$T/disks/$SR" >/dev/null
-		other sm sr forget $SR
-		other sm sr introduce $SR $share --dconf location="$T/disks/$SR" >/dev/null
-		# waits_for SOCKET: somebody serves a disk there.
-		waits_for() {
-			for ((i = 0; i < 200; i++)); do [ ! -S "$1" ] || return 0; sleep 0.05; done
-			return 1
-		}
+		share_it
 		export SM_GC=off
 		d=$(sm vdi create tree --sr S --size 2M --format vhd)
 		s=$(sm vdi snapshot tree --minimal)
@@ -317,15 +321,10 @@ second_host() {
 	second_host
 	ns <<-'END'
 		export SM_GC=off
-		share='--type file --dconf shared=true --name S'
-		sm sr forget S
-		sm sr introduce $SR $share --dconf location="$T/disks/$SR" >/dev/null
-		other sm sr forget $SR
-		other sm sr introduce $SR $share --dconf location="$T/disks/$SR" >/dev/null
+		share_it
 		serve() {
 			sm vdi serve "$1" --socket "$T/s" & pid=$!
-			for ((i = 0; i < 400; i++)); do [ ! -S "$T/s" ] || return 0; sleep 0.05; done
-			return 1
+			waits_for "$T/s"
 		}
 		end() { kill $pid; wait $pid || :; }
 		put() { serve "$1"; qemu-io -f raw -c "write -P $2 ${3}M 6M" "nbd+unix:///?socket=$T/s" >/dev/null; end; }
@@ -402,11 +401,7 @@ second_host() {
 @test "verbs of two hosts that change one SR take turns" {
 	second_host
 	ns <<-'END'
-		share='--type file --dconf shared=true --name S'
-		sm sr forget S
-		sm sr introduce $SR $share --dconf location="$T/disks/$SR" >/dev/null
-		other sm sr forget $SR
-		other sm sr introduce $SR $share --dconf location="$T/disks/$SR" >/dev/null
+		share_it
 		for n in 1 2 3 4 5 6; do
 			sm vdi create a$n --sr S --size 1M >/dev/null &
 			other sm vdi create b$n --sr S --size 1M >/dev/null &

@@ -49,14 +49,16 @@ run() {
 
 # qemu-img opens what is there; it knows no check of a VHD: 63.
 judges() {
-	local f status
+	local f status some=
 
 	for f in "/mnt/exp/pool/$sr"/*.vhd; do
 		[ -e "$f" ] || continue
 		status=0
 		judge qemu-img check -f vpc "$f" || status=$?
 		[ $status -eq 63 ] || return 1
+		some=1
 	done
+	[[ $verb != cbt-* || -n $some ]] || { echo "there is no VHD"; return 1; }
 }
 
 # The same once more, or what it says is to be done.

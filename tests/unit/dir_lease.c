@@ -199,6 +199,16 @@ TEST(dir_lease_list_among_strangers)
 	end_world(&w);
 }
 
+/* A directory with a hundred of them. */
+static DIR *names(struct world *w)
+{
+	if (!make_world(w))
+		return NULL;
+	for (unsigned int i = 0; i < 100; i++)
+		OK(!mkdirat(w->sr.dir, uuid_of(w, i), 0700));
+	return dir_entries(w->sr.dir);
+}
+
 /* A directory that does not end: it is told at the last name that may be, or when it has taken too long. */
 TEST(dir_next_ends_with_what_never_does)
 {
@@ -206,11 +216,7 @@ TEST(dir_next_ends_with_what_never_does)
 	struct world w;
 	DIR *d;
 
-	if (!make_world(&w))
-		return;
-	for (unsigned int i = 0; i < 100; i++)
-		OK(!mkdirat(w.sr.dir, uuid_of(&w, i), 0700));
-	d = dir_entries(w.sr.dir);
+	d = names(&w);
 	if (OK(d)) {
 		OK(dir_next(d, &many) && dir_next(d, &many));
 		OK(!dir_next(d, &many) && errno == EOVERFLOW);
@@ -231,11 +237,7 @@ TEST(dir_next_ends_with_what_goes_in_circles)
 	unsigned rounds = 0;
 	DIR *d;
 
-	if (!make_world(&w))
-		return;
-	for (unsigned int i = 0; i < 100; i++)
-		OK(!mkdirat(w.sr.dir, uuid_of(&w, i), 0700));
-	d = dir_entries(w.sr.dir);
+	d = names(&w);
 	if (OK(d)) {
 		do {
 			rewinddir(d);
