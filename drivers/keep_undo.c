@@ -145,6 +145,10 @@ int keep_undo(struct sr *sr, const char *path, bool force)
 	size_t n;
 	int err = dir < 0 ? -errno : keep_read_list(sr, dir, "list", &v, &n, &sum);
 
+	if (err == -ENOENT) {
+		hint(sr->ctx, "which are there: ls -d %s", sm_path(sr->ctx, "/var/lib/sm/*.before-repair*"));
+		return fail_say(sr->ctx, err, "%s: there is no backup of a repair", path);
+	}
 	if (!err)
 		err = check_list(sr, v, n);
 	if (!err)

@@ -154,21 +154,26 @@ static int ask_address(struct offers *o)
 
 /* --- versions ------------------------------------------------------------------- */
 
-/* Those that can be mounted from here: version 3 needs a mountd as well. */
-static const char *versions_of(struct sr *sr, const struct nfs_options *o)
+/* Those that can be mounted from here: version 3 needs a mountd as well.  Without any, why not the last. */
+static int versions_of(struct sr *sr, const struct nfs_options *o, const char **versions)
 {
 	static const char *const all[] = { "", "3", "4", "3,4" };
 	unsigned has = 0;
+	int err = 0;
 
 	for (unsigned v = 3; v <= 4; v++) {
 		struct nfs_server s = { .name = kv_get(&sr->dconf, "server"), .version = v, .port = o->port,
 					.mount_port = o->mount_port };
 
 		fail_clear(sr->ctx);
-		if (!nfs_reach(sr->ctx, &s))
+		err = nfs_reach(sr->ctx, &s);
+		if (!err)
 			has |= v == 3 ? 1 : 2;
 	}
-	return all[has];
+	*versions = all[has];
+	if (has)
+		fail_clear(sr->ctx);
+	return has ? 0 : err;
 }
 
 int nfs_offers(struct sr *sr, struct offer **v, size_t *n, const char **versions)
@@ -193,7 +198,7 @@ int nfs_offers(struct sr *sr, struct offer **v, size_t *n, const char **versions
 			break;
 	}
 	if (!err && versions) {
-		*versions = versions_of(sr, &with);
+		versions_of(sr, &with, versions);
 		fail_clear(ctx);
 	}
 	*v = o.v;
@@ -207,15 +212,12 @@ static int choose_version(struct sr *sr, const char **versions)
 	struct nfs_options o;
 	int err = nfs_options(sr, &o);
 
-	if (err)
-		return err;
-	*versions = versions_of(sr, &o);
-	if (**versions)
-		fail_clear(sr->ctx);
-	if (**versions && !strchr(*versions, o.version[0]))
+	if (!err)
+		err = versions_of(sr, &o, versions);
+	if (!err && !strchr(*versions, o.version[0]))
 		kv_set(&sr->ctx->arena, &sr->dconf, "nfsversion",
 		       arena_strndup(&sr->ctx->arena, *versions, 1));
-	return 0;				/* without any of them the mount says what is wrong */
+	return err;
 }
 
 /* --- SRs below an export ---------------------------------------------------------- */

@@ -79,7 +79,7 @@ static void print_srs(const struct out *o)
 
 static void print_versions(const struct out *o)
 {
-	if (IS_ENABLED(CONFIG_TRANSPORT_NFS) && o->rp->versions)
+	if (IS_ENABLED(CONFIG_TRANSPORT_NFS) && o->rp->versions && o->rp->versions[0])
 		block_line(o->b, "versions", o->rp->versions);
 }
 

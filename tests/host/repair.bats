@@ -210,7 +210,7 @@ setup() {
 		same() { diff -r --exclude tmp --exclude link . "$T/after"; }
 		bad() { fails "$1" "$2" sm sr check S --undo "$T/c"; same; rm -r "$T/c"; cp -a "$T/b" "$T/c"; }
 		cp -a "$T/b" "$T/c"
-		rm "$T/c/list"; bad 4 '*No such file*'
+		rm "$T/c/list"; bad 4 '*there is no backup of a repair*'
 		sed -i "1s/$sr/${U}7/" "$T/c/list"; bad 2 '*is not of SR*'
 		truncate -s -1 "$T/c/bytes"; bad 6 '*ends too early*'
 		for line in '0 4 4 ../out4' '0 4 4 .sm/vdi/../../../out4' '0 4 4 %2e%2e/out4' '0 4 4 .sm/../../out4' '0 4 4 /etc/x' \

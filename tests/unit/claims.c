@@ -17,7 +17,7 @@ static bool looks(const void *who, uint64_t *turn)
 TEST(claims_all_who_come_late_look_whether_their_client_is_there)
 {
 	uint64_t a = 0, b = 0, late[3];
-	char one, other;
+	char one = 0, other = 0;
 
 	OK(looks(&one, &a));
 	OK(!looks(&one, &a));
@@ -35,7 +35,7 @@ TEST(claims_all_who_come_late_look_whether_their_client_is_there)
 TEST(claims_a_connection_that_is_alone_looks_no_more)
 {
 	uint64_t a = 0;
-	char one;
+	char one = 0;
 
 	looks(&one, &a);
 	for (size_t i = 0; i < 100; i++)
