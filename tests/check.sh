@@ -113,17 +113,17 @@ host() {	# host FOLDER FILE...
 	export tap SM=$O/$1/bin/sm
 	shift
 	# shellcheck disable=SC2016 # each shell of xargs expands it
-	printf '%s\n' "$@" | xargs -P "$jobs" -n 1 \
+	printf '%s\n' "$@" | xargs -P $(((jobs * 3 + 1) / 2)) -n 1 \
 		sh -c 'bats --tap "$0" >"$tap/$(basename "$0").tap" 2>&1' || status=1
 	cat "$tap"/*.tap
 	return $status
 }
-# Half of a guest's time is spent waiting: for a disk, a deadline, the other side.  So half as many again at once.
+# A third of a guest's time and more is spent waiting: for a disk, a deadline, the other side.  So twice as many at once.
 lab() {	# lab FOLDER [FILE...]: its own report is a comment here, its TAP files count
 	local status tap=$O/$1/lab/tap
 
 	rm -rf "$tap"
-	tests/lab/run.sh -b "$O/$1" -j $(((jobs * 3 + 1) / 2)) --tap-dir "$tap" "${@:2}" | sed 's/^/# /'
+	tests/lab/run.sh -b "$O/$1" -j $((jobs * 2)) --tap-dir "$tap" "${@:2}" | sed 's/^/# /'
 	status=${PIPESTATUS[0]}
 	cat "$tap"/*.tap
 	return "$status"
@@ -180,9 +180,11 @@ stage unit-gcc unit gcc CC=gcc SAN=address,undefined
 needs unit-clang clang llvm-cov && stage unit-clang covered clang CC=clang
 stage build-ubsan build ubsan SAN=undefined	# for the lab; its units ran under both sanitizers above
 stage fuzz tests/fuzz/replay.sh "$O/gcc"
-needs host bats && stage host host gcc tests/host/*.bats
-# The long ones first: none of them is left alone at the end.
-lab_files() { printf 'tests/%s.bats\n' live nfs lvhd lvm_host sr nfs_hosts lvm_take hybrid | cat - <(printf '%s\n' tests/*.bats) | awk '!seen[$0]++'; }
+# in_order FOLDER NAME…: all its files, these first: the long ones, so that none of them is left alone at the end.
+in_order() { { printf "$1/%s.bats\n" "${@:2}"; printf '%s\n' "$1"/*.bats; } | awk '!seen[$0]++'; }
+# shellcheck disable=SC2046 # names without blanks
+needs host bats && stage host host gcc $(in_order tests/host sweep gc image_crash image_broken vhd_sr)
+lab_files() { in_order tests live nfs lvm_host lvhd sr hybrid lvm_take nfs_hosts; }
 # shellcheck disable=SC2046 # names without blanks
 needs lab bats && stage lab lab musl $(lab_files)
 # UBSan looks at how we compute, not at when we die or what a table of the kernel's says: few of the sweeps' deaths, one door
