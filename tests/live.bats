@@ -309,6 +309,34 @@ raw_merge_deaths='export SM_GC=off; died=0
 	in_guest "every=$every first=$(($(date +%-j) * 7 % every + 1)); $raw_merge_deaths" 180
 }
 
+# One kind of disk and one way of dying or failing a day: sweep/grow.sh.  GROW_EVERY=1, GROW_KIND and GROW_HOW try more.
+@test "who grows a disk in use is disturbed anywhere, or its server dies: the disk goes on, and the next verb makes an end of it" {
+	local day every=${GROW_EVERY:-$((263 * ${PACE:-1}))} kinds=(file-vhd lvm-raw lvm-thin file-base lvm-vhd file-raw lvm-base)
+	local ways=(kill EIO server EINTR ENOSPC EIO+ short server kill EMFILE)
+
+	day=$(date +%-j)
+	first=${GROW_FIRST:-$((day * 7 % every + 1))} kind=${GROW_KIND:-${kinds[day % 7]}} how=${GROW_HOW:-${ways[day % 10]}}
+	echo "GROW_KIND='$kind' GROW_HOW='$how' GROW_FIRST=$first GROW_EVERY=$every"
+	sweep_put grow.sh
+	for k in $kind; do
+		guest_ok -t $((every > 1 ? 600 : 86400)) "bash /tmp/grow.sh $every $first $k $how"
+		grep '^# sweep' <<<"$output" >&3
+	done
+}
+
+@test "a server dies when its disk has grown, before its device has: the next one waits for nobody who waits for it" {
+	new_sr file
+	in_guest 'pattern 1 0 2; holdat 57 /tmp/held sm vdi resize v 66M >/tmp/said 2>&1 & c=$!
+		for ((i = 0; i < 200; i++)); do [ ! -e /tmp/held ] || break; sleep 0.05; done
+		[ "$(cat /sys/block/nbd0/size)" = 135168 ]; w=$(worker); kill -9 $w
+		(check 1 0 2; echo done) >/tmp/asked 2>&1 & a=$!
+		until grep >/dev/null "[1-9]" /sys/dev/block/$(stat -c 0x%t:0x%T $D | { IFS=: read -r a b; echo $((a)):$((b)); })/inflight; do sleep 0.02; done
+		rm /tmp/held; if wait $c; then [ ! -s /tmp/said ]; else grep "does not answer" /tmp/said; fi
+		wait $a; grep done /tmp/asked
+		sm vdi resize v 66M; [ "$(blockdev --getsize64 $D)" = $((66 << 20)) ]; pattern 2 64 2; check 2 64 2; check 1 0 2
+		sm vdi detach v; nothing_left; image_is_sound' 90
+}
+
 # held: a snapshot of v stands still between pause (recvmsg) and commit (renameat); its process is $c.
 held='held() { holdat 47/264 /tmp/held sm vdi snapshot v s >/tmp/said 2>&1 & c=$!
 		for ((i = 0; i < 100; i++)); do [ ! -e /tmp/held ] || return 0; sleep 0.05; done; return 1; };'

@@ -19,6 +19,7 @@
  * others still show; then the port's table (commit).  What was written past the server
  * until then is covered by the flushes that it is asked for (disk_shared()).
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,7 +27,9 @@
 #include "arch/blk.h"
 #include "arch/clock.h"
 #include "arch/dm.h"
+#include "arch/lock.h"
 #include "arch/nbd.h"
+#include "arch/proc.h"
 #include "drivers/chain.h"
 #include "drivers/control.h"
 #include "drivers/datapath.h"
@@ -43,6 +46,7 @@
 
 #define PATIENCE	(60 * NS_PER_S)	/* for a server to end: its flush may take long */
 #define POLL		(20 * NS_PER_MS)
+#define SWAP_PATIENCE	(5 * NS_PER_S)	/* for a device in use to come to rest */
 
 static bool is_raw(const struct vdi *vdi)
 {
@@ -192,6 +196,43 @@ static int put_port(struct sr *sr, const struct vdi *vdi, int n, bool writable,
 	return port_put(sr, vdi, &table, writable, at);		/* commit */
 }
 
+struct again {
+	struct sr *sr;
+	const struct vdi *vdi;
+	int n;
+	bool writable;
+};
+
+static int by_child(struct ctx *ctx, void *arg)
+{
+	const struct again *a = arg;
+	struct attachment at = { 0 };
+
+	return put_port(a->sr, a->vdi, a->n, a->writable, &at);
+}
+
+/*
+ * The same while the disk is in use, where a new table waits for what its server has under
+ * way.  One that has just followed a dead one answers nothing before it has the SR's lock,
+ * and that is ours: so we let go in time, and the next verb does it.
+ */
+static int put_again(struct sr *sr, const struct vdi *vdi, int n, bool writable, struct attachment *at)
+{
+	struct again a = { sr, vdi, n, writable };
+	int err;
+
+	if (!port_can())
+		return put_port(sr, vdi, n, writable, at);
+	err = proc_run(sr->ctx, by_child, &a, 0, clock_now_mono() + SWAP_PATIENCE);
+	if (err == -E_DEADLINE) {
+		hint(sr->ctx, "sm vdi attach %s", vdi->uuid.s);	/* again */
+		return fail_say(sr->ctx, -E_BUSY, "the server of VDI %s does not answer", vdi->uuid.s);
+	}
+	if (!err)
+		fill(vdi, writable, NULL, at);
+	return err;
+}
+
 /* -E_VDI_LOST: all is let go of, and a person has to hear that. */
 static int stop(struct sr *sr, const struct vdi *vdi, int n)
 {
@@ -259,11 +300,53 @@ static int deactivate(struct sr *sr, const struct vdi *vdi, const struct attachm
 	return 0;
 }
 
+static int pause_disk(struct sr *sr, const struct vdi *vdi, int *hold)
+{
+	int err = control_pause(sr, &vdi->uuid, hold);
+
+	if (!err)
+		err = chain_pause(sr, vdi);
+	if (err && *hold >= 0)
+		close(take_fd(hold));		/* it goes on by itself */
+	return err;
+}
+
+/*
+ * Whoever made the disk larger may have died just now, and its server waits for the lock
+ * that we have: then we say what the disk is.
+ */
+static int catch_up(struct sr *sr, const struct vdi *vdi)
+{
+	struct chain *c = arena_alloc(&sr->ctx->arena, sizeof(*c));
+	_close_ int hold = -1;
+	uint64_t size;
+	int err = pause_disk(sr, vdi, &hold);
+
+	if (!err)
+		err = chain_all(sr, vdi, c);
+	if (!err)
+		err = control_go(sr, &vdi->uuid, c, &hold, &size);
+	chain_drop(c);
+	return err;
+}
+
+/* Its log of changed blocks only who opens it anew knows. */
+static bool is_behind(const struct vdi *vdi)
+{
+	struct blk_info info;
+	char path[256];
+	_close_ int fd = -1;
+
+	port_path(vdi, path);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	return fd >= 0 && !blk_info(fd, &info) && info.size / 512 < vdi->virtual_size / 512 && !vdi->cbt;
+}
+
 /* Attach again: what an attach that died left half done is finished. */
 static int refresh(struct sr *sr, const struct vdi *vdi, struct attachment *at)
 {
 	struct server_note note;
-	int alive = find_server(sr, vdi, &note), n;
+	int alive = find_server(sr, vdi, &note), n, err;
 
 	if (alive < 0)
 		return alive;
@@ -273,7 +356,9 @@ static int refresh(struct sr *sr, const struct vdi *vdi, struct attachment *at)
 		return fail_say(sr->ctx, -E_VDI_UNAVAILABLE, "the server of VDI %s has died, or is about to",
 				vdi->uuid.s);
 	}
-	return put_port(sr, vdi, n, note.writable, at);
+	if (is_behind(vdi) && (err = catch_up(sr, vdi)))
+		return err;
+	return put_again(sr, vdi, n, note.writable, at);
 }
 
 /* One that has just been started says soon who it is, or ends. */
@@ -331,17 +416,6 @@ static int take(struct sr *sr, const struct vdi *vdi, struct attachment *at)
 	return err;
 }
 
-static int pause_disk(struct sr *sr, const struct vdi *vdi, int *hold)
-{
-	int err = control_pause(sr, &vdi->uuid, hold);
-
-	if (!err)
-		err = chain_pause(sr, vdi);
-	if (err && *hold >= 0)
-		close(take_fd(hold));		/* it goes on by itself */
-	return err;
-}
-
 static int hold_disk(struct sr *sr, const struct vdi *vdi, int *hold)
 {
 	return control_hold(sr, &vdi->uuid, hold);
@@ -361,15 +435,21 @@ static int show_size(struct sr *sr, const struct vdi *vdi, uint64_t size)
 	if (now.size < size)
 		return fail_say(sr->ctx, -E_UNSUPPORTED, "/dev/nbd%d does not grow while it is in use: "
 				"detach the disk and attach it again", n);
-	return put_port(sr, vdi, n, p.writable, &at);
+	return put_again(sr, vdi, n, p.writable, &at);
 }
 
+/* With the lock again, which the server needed: nobody detaches it meanwhile, or attaches another disk. */
 static int resume_disk(struct sr *sr, const struct vdi *vdi, int *hold)
 {
+	_unlock_ int lock = -1;
 	uint64_t size;
 	int err = control_resume(sr, &vdi->uuid, hold, &size);
 
-	return err || size <= vdi->virtual_size ? err : show_size(sr, vdi, size);
+	if (err || size <= vdi->virtual_size)
+		return err;
+	err = lock_take(&lock, sm_path(sr->ctx, "/var/lock/sm/%s/sr", sr->uuid.s), false,
+			clock_now_mono() + SWAP_PATIENCE);
+	return err ? fail(sr->ctx, err, "lock the SR") : show_size(sr, vdi, size);
 }
 
 static int go_on(struct sr *sr, const struct vdi *vdi, const struct chain *c, int *hold)

@@ -2,7 +2,7 @@
 /*
  * at N HOW PROGRAM ARGUMENT...: run a program, with all its threads, and
  * disturb the N-th system call that it makes after exec, as disturb.h says:
- * kill, EIO, ENOSPC, EINTR, EIO+, short.  With "family:" before HOW the processes
+ * kill, EIO, ENOSPC, EINTR, EIO+, short, only.  With "family:" before HOW the processes
  * that it forks are counted and disturbed, too.
  *
  * The exit status is that of the program, 128 and the signal if one ended it.
@@ -32,7 +32,7 @@ int main(int argc, char **argv)
 
 	d.family = !strncmp(how, "family:", 7);
 	if (argc < 4 || !disturb_how(&d, d.family ? how + 7 : how))
-		return fprintf(stderr, "usage: at N [family:]kill|EIO|EIO+|ENOSPC|EINTR|short PROGRAM ARGUMENT...\n"), 2;
+		return fprintf(stderr, "usage: at N [family:]kill|EIO|EIO+|ENOSPC|EINTR|short|only PROGRAM ARGUMENT...\n"), 2;
 	status = disturb(&d, child, argv + 3);
 	if (to) {
 		f = fopen(to, "w");

@@ -37,7 +37,8 @@ bool disturb_how(struct disturb *d, const char *how)
 	for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++)
 		if (strlen(errors[i].name) == len && !strncmp(how, errors[i].name, len))
 			d->err = errors[i].err;
-	return d->err || d->cut || !strcmp(how, "kill");
+	d->only = !strcmp(how, "only") ? getenv("AT_DO") : NULL;
+	return d->err || d->cut || d->only || !strcmp(how, "kill");
 }
 
 /* That a descriptor is there, which is all that this tells, cannot fail otherwise. */
@@ -182,7 +183,10 @@ static void enter(struct trace *t, struct task *task)
 	}
 	d->hit = true;
 	d->nr = (long)r.orig_rax;
-	if (d->cut) {
+	if (d->only) {
+		if (system(d->only))
+			abort();
+	} else if (d->cut) {
 		if (shorten(&r))
 			ptrace(PTRACE_SETREGS, task->pid, 0, &r);
 	} else if (!d->err) {

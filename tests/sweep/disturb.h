@@ -7,6 +7,7 @@
  *	EIO		the call fails, once (or ENOSPC, EINTR, …)
  *	EIO+		this call and all behind it fail
  *	short		a read or write does half of what it was asked for
+ *	only		nothing happens to it; the shell does what AT_DO says before the call
  *
  * Where a kernel lets a tracer set registers; all can kill.
  */
@@ -19,6 +20,7 @@ struct disturb {
 	long n;			/* at which call; 0: at none */
 	int err;		/* 0, and not cut: kill */
 	bool on, cut;
+	const char *only;
 	bool watch;		/* count the changes, too */
 	bool family;		/* what it forks, too; what goes on by itself is let go when it ends */
 
