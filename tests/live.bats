@@ -391,6 +391,30 @@ held='held() { holdat 47/264 /tmp/held sm vdi snapshot v s >/tmp/said 2>&1 & c=$
 		sm vdi detach v; nothing_left; image_is_sound'
 }
 
+@test "a commander who is slow, and has the lock no more, lives on, though somebody else has it" {
+	new_sr file
+	cat >"$BATS_TEST_TMPDIR/slow" <<-'END'
+		import fcntl, os, socket, sys, time
+		lock, ctl = sys.argv[1:]
+		s = socket.socket(socket.AF_UNIX)
+		s.connect(ctl)
+		s.sendall(b"pause 1000\n")
+		assert s.recv(64) == b"paused\n"
+		if not os.fork():
+		    s.close()
+		    f = open(lock, "r+")
+		    fcntl.lockf(f, fcntl.LOCK_EX)
+		    time.sleep(3)
+		    os._exit(0)
+		time.sleep(2)
+		s.sendall(b"resume\n")
+		print(s.recv(64))
+	END
+	guest_put "$BATS_TEST_TMPDIR/slow" /tmp/slow
+	in_guest 'pattern 1 0 2; judge python3 /tmp/slow /run/lock/sm/'"$SR"'/sr /run/sm/server/$V.ctl >/tmp/said
+		grep "running 67108864" /tmp/said; check 1 0 2; sm vdi detach v; nothing_left; image_is_sound'
+}
+
 @test "an image that is gone: requests fail, nothing else is written to, and it may come back" {
 	new_sr file
 	in_guest "$held"'pattern 1 0 2; held
