@@ -178,7 +178,9 @@ growing() {
 
 @test "a thin disk takes space as it fills, under load, and so does what it becomes by a snapshot" {
 	growing 160M
-	in_guest 'sm vdi attach v; [ $(lv_mib) = 72 ]; touch_blocks 1 0 8; [ $(lv_mib) = 72 ]
+	# What waits for room does so for 50 s at most, and until then the kernel gives up none of its sockets.
+	in_guest 'sm vdi attach v; [ $(cat /sys/block/nbd0/queue/io_timeout) = 60000 ]
+		[ $(lv_mib) = 72 ]; touch_blocks 1 0 8; [ $(lv_mib) = 72 ]
 		fio --offset=32M --size=64M --rw=write --bs=128k --iodepth=4 --do_verify=1 --verify_backlog=128 & f=$!
 		grown 72; judged; s=$(sm vdi snapshot v s); wait $f
 		touch_blocks 5 48 80; have_blocks 5 48 80; have_blocks 1 0 8; judged

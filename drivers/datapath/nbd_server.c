@@ -26,6 +26,7 @@
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/kconfig.h"
+#include "lib/kv.h"
 #include "lib/log.h"
 #include "lib/serve/server.h"
 
@@ -35,6 +36,11 @@
  * as long as the second the kernel waits for a new one.
  */
 #define TIMEOUT		30
+/*
+ * A write may wait for its room for 50 s (lib/serve/disk_room.c).  The kernel gives up the socket
+ * of what it asks again, and with several queues soon both of them: then all would wait for that.
+ */
+#define TIMEOUT_GROWS	60
 #define DEAD_TIMEOUT	300
 #define START_PATIENCE	(60 * NS_PER_S)
 #define LOOK_EVERY	(NS_PER_S / 2)
@@ -403,6 +409,11 @@ static int prepare(struct keeper *k, bool writable)
 	return IS_ENABLED(CONFIG_CBT) && writable ? cbt_begin(k->sr, k->vdi, &d->shared->cbt) : 0;
 }
 
+static bool may_wait(const struct sr *sr)
+{
+	return IS_ENABLED(CONFIG_LVM_THIN_GROW) && kv_get(&sr->dconf, "live_growth");
+}
+
 int nbd_server_start(struct sr *sr, const struct vdi *vdi, bool writable, int how)
 {
 	_unlock_ int lock = -1;
@@ -416,7 +427,7 @@ int nbd_server_start(struct sr *sr, const struct vdi *vdi, bool writable, int ho
 	*d = (struct nbd_disk){
 		.sr = sr, .vdi = vdi, .writable = writable, .control = -1,
 		.setup = {
-			.block = 512, .timeout = TIMEOUT, .dead_timeout = DEAD_TIMEOUT,
+			.block = 512, .timeout = may_wait(sr) ? TIMEOUT_GROWS : TIMEOUT, .dead_timeout = DEAD_TIMEOUT,
 			.name = vdi->uuid.s, .flags = server_flags(writable),
 		},
 	};

@@ -20,7 +20,7 @@
 
 /*
  * Seconds.  A host that has died with the SR's lock has it for the first two.  It is less than
- * twice the kernel's own: that asks again by the other socket, and waits there (claims.h).
+ * the kernel's own: one that asks again does so by the other socket, and gives up this one.
  */
 #define PATIENCE	(LEASE_TERM + LEASE_GRACE + 15)
 #define SPAN		(VHD_BLOCK + DISK_PAGE)	/* that a block takes, at most */
