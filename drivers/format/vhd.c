@@ -18,6 +18,7 @@
 #include "lib/vhd/open.h"
 #include "lib/vhd/parent.h"
 #include "lib/vhd/resize.h"
+#include "lib/vhd/scan.h"
 #include "lib/vhd/write.h"
 
 /* Room that a file's table has for growing, as a multiple of its size: 4 bytes each 2 MiB. */
@@ -204,17 +205,41 @@ static int count_sectors(struct vhd *v, uint64_t *bytes)
 	return 0;
 }
 
+/* How many blocks are in use is mostly known without the table. */
+static int open_used(struct ctx *ctx, struct io *io, bool table, struct vhd **v, uint32_t *used)
+{
+	bool known = false;
+	int err = IS_ENABLED(CONFIG_GC_SHARE) && !table ? open_ro(ctx, io, VHD_NO_TABLE, v) : 0;
+
+	if (!err && *v && (*v)->footer.type != VHD_FIXED) {
+		err = vhd_scan_used(*v, used, &known);
+		if (err)
+			return fail(ctx, err, "read the VHD");
+		if (known)
+			return 0;
+		vhd_close(*v);
+		*v = NULL;
+	}
+	if (!err && !*v)
+		err = open_ro(ctx, io, 0, v);
+	if (!err)
+		*used = vhd_allocated(*v);
+	return err;
+}
+
 static int vhd_use(struct ctx *ctx, struct io *io, struct image_use *use)
 {
 	_vhd_close_ struct vhd *v = NULL;
-	int err = open_ro(ctx, io, 0, &v);
+	uint32_t used;
+	int err = open_used(ctx, io, use->count, &v, &used);
+	bool fixed = !err && v->footer.type == VHD_FIXED;
 
 	if (err)
 		return err;
 	use->end = vhd_physical_size(v);
-	use->empty = v->footer.type != VHD_FIXED && !vhd_allocated(v) && !v->n_bad;
-	use->data = use->counted = v->bat ? vhd_allocated(v) * VHD_BLOCK : v->footer.size;
-	if (!IS_ENABLED(CONFIG_GC) || !use->count || !v->bat || vhd_allocated(v) > COUNT_MOST)
+	use->empty = !fixed && !used && !v->n_bad;
+	use->data = use->counted = fixed ? v->footer.size : used * VHD_BLOCK;
+	if (!IS_ENABLED(CONFIG_GC) || !use->count || fixed || used > COUNT_MOST)
 		return 0;
 	err = count_sectors(v, &use->counted);
 	return err ? fail(ctx, err, "read the VHD") : 0;
@@ -327,15 +352,15 @@ struct pair {
 	struct vhd *child, *parent;	/* parent is NULL for a raw one */
 };
 
-static int open_pair(struct ctx *ctx, const struct image_merge *m, bool write, struct pair *p)
+static int open_pair(struct ctx *ctx, const struct image_merge *m, bool write, int flags, struct pair *p)
 {
-	int err = open_ro(ctx, m->child, 0, &p->child);
+	int err = open_ro(ctx, m->child, flags, &p->child);
 
 	if (err)
 		return fail(ctx, err, "child");
 	if (!m->parent_format->direct)
 		err = write ? open_rw(ctx, m->parent, &p->parent) :
-			open_ro(ctx, m->parent, 0, &p->parent);
+			open_ro(ctx, m->parent, flags, &p->parent);
 	if (err)
 		return fail(ctx, err, "parent");
 	if (p->parent && memcmp(p->parent->footer.uuid, p->child->header.parent_uuid, 16))
@@ -444,7 +469,7 @@ static int vhd_merge(struct ctx *ctx, const struct image_merge *m)
 {
 	struct vhd_coalesce *c = NULL;
 	struct pair p = { 0 };
-	int err = open_pair(ctx, m, true, &p);
+	int err = open_pair(ctx, m, true, 0, &p);
 
 	if (!err) {
 		err = vhd_coalesce_start(&c, p.child, p.parent, p.parent ? NULL : m->parent, 0);
@@ -466,7 +491,7 @@ static int vhd_merge(struct ctx *ctx, const struct image_merge *m)
 static int vhd_merge_space(struct ctx *ctx, const struct image_merge *m, uint64_t *more)
 {
 	struct pair p = { 0 };
-	int err = open_pair(ctx, m, false, &p);
+	int err = open_pair(ctx, m, false, 0, &p);
 
 	*more = 0;
 	for (uint32_t i = 0; !err && p.child->bat && i < p.child->n_blocks; i++) {
@@ -480,18 +505,30 @@ static int vhd_merge_space(struct ctx *ctx, const struct image_merge *m, uint64_
 	return err;
 }
 
-static int vhd_hides(struct ctx *ctx, const struct image_merge *m, bool *covers)
+/* Mostly their tables need not be kept for that. */
+static int hides(struct ctx *ctx, const struct image_merge *m, int flags, bool *covers, bool *known)
 {
 	struct pair p = { 0 };
-	int err = open_pair(ctx, m, false, &p);
+	int err = open_pair(ctx, m, false, flags, &p);
 
 	*covers = false;
-	if (!err && p.parent) {
-		err = vhd_covers(p.child, p.parent, covers);
+	*known = true;
+	if (!err && p.parent && p.child->footer.type != VHD_FIXED &&
+	    p.parent->footer.type != VHD_FIXED) {
+		err = flags ? vhd_scan_covers(p.child, p.parent, covers, known) :
+			      vhd_covers(p.child, p.parent, covers);
 		err = err ? fail(ctx, err, "child") : 0;
 	}
 	close_pair(&p);
 	return err;
+}
+
+static int vhd_hides(struct ctx *ctx, const struct image_merge *m, bool *covers)
+{
+	bool known;
+	int err = hides(ctx, m, VHD_NO_TABLE, covers, &known);
+
+	return err || known ? err : hides(ctx, m, 0, covers, &known);
 }
 
 static const struct format vhd = {

@@ -6,6 +6,7 @@
 #include "lib/err.h"
 #include "lib/kconfig.h"
 #include "lib/vhd/bat.h"
+#include "lib/vhd/scan.h"
 
 #define NOBODY 0xffffffffu
 
@@ -51,14 +52,6 @@ static void blame(struct judge *j, uint32_t block, uint32_t entry, enum vhd_entr
 		j->bad[block / 8] |= bit;
 }
 
-/* What the virtual size needs of a block: the last one may be shorter. */
-static uint64_t need_of(const struct vhd *v, uint32_t block)
-{
-	uint64_t rest = v->footer.size - (uint64_t)block * VHD_BLOCK;
-
-	return VHD_SECTOR + (rest < VHD_BLOCK ? rest : VHD_BLOCK);
-}
-
 static void judge_place(struct judge *j, uint32_t block, uint32_t entry)
 {
 	struct vhd *v = j->v;
@@ -68,7 +61,7 @@ static void judge_place(struct judge *j, uint32_t block, uint32_t entry)
 		blame(j, block, entry, ENTRY_LOW);
 	else if (!range_ok(at, VHD_SECTOR, v->footer_at))
 		blame(j, block, entry, ENTRY_HIGH);
-	else if (!range_ok(at, need_of(v, block), v->footer_at))
+	else if (!range_ok(at, vhd_need_of(v, block), v->footer_at))
 		blame(j, block, entry, ENTRY_CUT);
 }
 
@@ -95,36 +88,11 @@ static void judge_overlap(struct judge *j, uint32_t block, uint32_t entry)
 		j->owner[mine] = block;
 }
 
-/* In the order of the disk, as most that were written at once are: then nothing overlaps. */
-static bool is_in_order(struct vhd *v)
-{
-	uint64_t end = (v->meta_end + VHD_SECTOR - 1) / VHD_SECTOR;
-	uint32_t last = VHD_UNUSED;
-
-	for (uint32_t i = 0; i < v->n_blocks; i++) {
-		uint32_t entry = vhd_entry(v, i);
-
-		if (entry == VHD_UNUSED)
-			continue;
-		if (entry < end)
-			return false;
-		end = (uint64_t)entry + VHD_BLOCK_SPAN;
-		last = i;
-	}
-	if (last == VHD_UNUSED)
-		return true;
-	if (!range_ok(vhd_entry(v, last) * VHD_SECTOR, need_of(v, last), v->footer_at))
-		return false;
-	if (v->data_end < end * VHD_SECTOR)
-		v->data_end = end * VHD_SECTOR;
-	return true;
-}
-
 static void judge_all(struct vhd *v, vhd_entry_fn *fn, void *arg)
 {
 	struct judge j = { .v = v, .fn = fn, .arg = arg };
 
-	if (IS_ENABLED(CONFIG_GC_SHARE) && is_in_order(v))
+	if (IS_ENABLED(CONFIG_GC_SHARE) && vhd_in_order(v))
 		return;
 	j.n = (size_t)(v->footer_at / VHD_SECTOR / VHD_BLOCK_SPAN + 1);
 	if (j.n > NOBODY / VHD_BLOCK_SPAN + 1)		/* what 32-bit entries can reach */
@@ -169,7 +137,6 @@ int vhd_bat_load(struct vhd *v)
 	if (err)
 		return err;
 	v->bat_dirty = must_alloc(len / 512 / 8 + 1);
-	v->data_end = v->meta_end;
 	judge_all(v, NULL, NULL);
 	return 0;
 }

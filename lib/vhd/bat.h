@@ -31,4 +31,12 @@ uint64_t vhd_bat_place(uint64_t end);
 /* Bytes of the BAT held in memory. */
 uint64_t vhd_bat_len(const struct vhd *v);
 
+/* What the virtual size needs of a block: the last one may be shorter. */
+static inline uint64_t vhd_need_of(const struct vhd *v, uint32_t block)
+{
+	uint64_t rest = v->footer.size - (uint64_t)block * VHD_BLOCK;
+
+	return VHD_SECTOR + (rest < VHD_BLOCK ? rest : VHD_BLOCK);
+}
+
 #endif

@@ -190,6 +190,9 @@ static int open_blocks(struct vhd *v, int flags)
 		memset(v->batmap.bits, 0, (size_t)v->batmap.covered);
 	}
 	find_meta_end(v);
+	v->data_end = v->meta_end;
+	if (IS_ENABLED(CONFIG_GC_SHARE) && flags & VHD_NO_TABLE)
+		return 0;
 	v->bits = must_alloc(VHD_BITMAPS * sizeof(*v->bits));
 	memset(v->bits_block, 0xff, sizeof(v->bits_block));
 	err = vhd_bat_load(v);

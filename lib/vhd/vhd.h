@@ -114,6 +114,7 @@ enum vhd_flags {
 	VHD_NO_BATMAP	= 1 << 2,	/* a stranger's image: trust its bitmaps only */
 	VHD_MENDING	= 1 << 3,	/* writable even if the footers need repair (repair.h) */
 	VHD_ALONE	= 1 << 4,	/* nobody has its table in memory: what it has forgotten may be used again */
+	VHD_NO_TABLE	= 1 << 5,	/* batmap, no BAT, no data: scan.h */
 };
 
 /*
