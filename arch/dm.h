@@ -19,6 +19,7 @@
 #ifndef ARCH_DM_H
 #define ARCH_DM_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -97,6 +98,11 @@ struct dm_entry {
  * that speaks another protocol (since 2006 all speak ours).
  */
 int dm_open(void);
+/* By what dm_open() has answered: there is none, so nothing can be active. */
+static inline bool dm_is_absent(int err)
+{
+	return err == -ENODEV || err == -ENXIO;
+}
 /* The version of the kernel's interface, 4.x: features are dated by x. */
 int dm_version(int ctl, uint32_t *minor);
 

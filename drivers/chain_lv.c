@@ -26,13 +26,11 @@ static void describe(struct sr *sr, const struct volume_map *map, struct dm_devi
 	};
 }
 
-static int open_dm(struct sr *sr)
+static int say_dm(struct sr *sr, int ctl)
 {
-	int ctl = dm_open();
-
-	if (ctl == -ENODEV || ctl == -ENXIO)
+	if (dm_is_absent(ctl))
 		hint(sr->ctx, "load the module dm-mod");
-	return ctl < 0 ? fail(sr->ctx, ctl, "open device-mapper") : ctl;
+	return fail(sr->ctx, ctl, "open device-mapper");
 }
 
 static int used(struct sr *sr, const struct vdi *vdi, bool is_used)
@@ -104,8 +102,8 @@ static int open_node(struct sr *sr, const struct volume_map *map, int how, int *
 int chain_lv_open(struct sr *sr, const struct vdi *vdi, int how, int *fd)
 {
 	struct volume_map map = { 0 };
-	_close_ int ctl = open_dm(sr);
-	int err = ctl < 0 ? ctl : sr->type->layout->volume_map(sr, vdi, &map);
+	_close_ int ctl = dm_open();
+	int err = ctl < 0 ? say_dm(sr, ctl) : sr->type->layout->volume_map(sr, vdi, &map);
 
 	if (!err && map.refuse)
 		err = fail_say(sr->ctx, map.refuse, "%s", map.why);
@@ -123,9 +121,12 @@ int chain_lv_close(struct sr *sr, const struct vdi *vdi)
 {
 	struct volume_map map = { 0 };
 	struct dm_device d;
-	_close_ int ctl = open_dm(sr);
-	int err = ctl < 0 ? ctl : sr->type->layout->volume_map(sr, vdi, &map);
+	_close_ int ctl = dm_open();
+	int err;
 
+	if (dm_is_absent(ctl))		/* then it was never opened, nor counted */
+		return 0;
+	err = ctl < 0 ? say_dm(sr, ctl) : sr->type->layout->volume_map(sr, vdi, &map);
 	if (err)
 		return err;
 	describe(sr, &map, &d);

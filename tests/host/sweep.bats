@@ -93,6 +93,26 @@ lvm() {
 	lvm lvm.sh 499 EINTR short EIO ENOSPC EIO+
 }
 
+# Where the kernel has no device-mapper it cannot be made; a death leaves a note there, too.
+@test "a copy on an lvm SR leaves no note of what it has opened, with device-mapper or without" {
+	export SM_ROOT=$BATS_TEST_TMPDIR/root PATH=${plain%/*}:$PATH
+	mkdir "$SM_ROOT"
+	truncate -s 64M "$BATS_TEST_TMPDIR/disk"
+	loop=$(losetup -f --show "$BATS_TEST_TMPDIR/disk")
+	sr=$(sm sr create s --type lvm --dconf device="$loop")
+	sm vdi create one --sr s --size 8M --format raw
+	sm vdi copy one two || true
+	[ -d "$SM_ROOT/run/sm/opened/$sr" ]
+	[ -z "$(find "$SM_ROOT/run/sm/opened" -type f)" ]
+	echo "11111111-0000-4000-8000-000000000001 LVM-nobody" >"$SM_ROOT/run/sm/opened/$sr/note"
+	sm vdi rename one other
+	[ -z "$(find "$SM_ROOT/run/sm/opened" -type f)" ]
+	sm sr scan s
+	for vdi in $(sm vdi list --sr s --minimal | tr , ' '); do sm vdi delete "$vdi"; done
+	sm sr destroy s
+	losetup -d "$loop"
+}
+
 # Each kind planted once; and a program that leaks, under the sweep itself.
 @test "what is left is found: locks, descriptors, processes, mounts, devices, files" {
 	export T=$BATS_TEST_TMPDIR PATH=$BATS_FILE_TMPDIR:$PATH plain LEFT_PATIENCE=2
