@@ -216,7 +216,7 @@ static int may_destroy(struct run *r)
 	return must_be_leaf(r);
 }
 
-/* The volume (commit); the name, where it can be kept; what nobody stands on any more. */
+/* The volume (commit), and what nobody stands on any more.  Where names can be kept its record stays. */
 int do_data_destroy(struct run *r)
 {
 	const struct layout *layout = r->sr.type->layout;
@@ -232,9 +232,5 @@ int do_data_destroy(struct run *r)
 		return plan(r, 0, "delete the data of VDI %s, which frees %llu bytes, and keep its log",
 			    vdi->uuid.s, (unsigned long long)vdi->physical_size);
 	err = layout->volume_delete(&r->sr, vdi);
-	if (!err && layout->logs->names && layout->volume_describe(&r->sr, vdi)) {
-		logf_warn(r->ctx, "%s", r->ctx->why);
-		fail_clear(r->ctx);
-	}
 	return err ? fail(r->ctx, err, "VDI %s", vdi->uuid.s) : drop_garbage(r, &vdi->parent);
 }

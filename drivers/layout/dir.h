@@ -167,6 +167,9 @@ int dir_leases_end(struct sr *sr);
 
 /* --- dir_cbt.c --- */
 
+#define WITH_LOGS	IS_ENABLED(CONFIG_DIR_CBT)
 extern const struct cbt_store dir_logs;
+/* Is there one, or can nobody say that there is none? */
+bool dir_has_log(struct sr *sr, const struct uuid *u);
 
 #endif

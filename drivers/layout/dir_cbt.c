@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Logs of changed blocks as files beside the images: <uuid>.cbtlog. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -27,6 +28,14 @@ static int say(struct sr *sr, int err, const char *what, const char *name)
 	if (err == -ENOSPC || err == -EDQUOT)
 		err = -E_SR_NO_SPACE;
 	return fail(sr->ctx, err == -EROFS ? -E_SR_READ_ONLY : err, "%s %s", what, name);
+}
+
+bool dir_has_log(struct sr *sr, const struct uuid *u)
+{
+	char name[DIR_NAME];
+	struct stat st;
+
+	return !fstatat(sr->dir, name_of(name, u), &st, AT_SYMLINK_NOFOLLOW) || errno != ENOENT;
 }
 
 static int open_log(struct sr *sr, const struct uuid *u, bool writable, struct io **io)

@@ -35,7 +35,7 @@ static int check_records(struct sr *sr, bool repair, struct vdis *found)
 		if (!uuid_parse(&u, e->d_name)) {
 			err = dir_find(sr, &u, &vdi);
 			fail_clear(sr->ctx);
-			if (err != -E_VDI_MISSING) {
+			if (err != -E_VDI_MISSING || (WITH_LOGS && dir_has_log(sr, &u))) {
 				err = 0;
 				continue;
 			}

@@ -118,7 +118,7 @@ int dir_recover(struct sr *sr)
 		if (vdi < 0 && (err = dir_sub(sr, ".sm/vdi", &vdi)) && err != -ENOENT)
 			return fail(sr->ctx, err, "open .sm/vdi");
 		if (vdi >= 0 && dir_volume_name(sr, e->d_name, &u) &&
-		    dir_find(sr, &u, &there) == -E_VDI_MISSING) {
+		    dir_find(sr, &u, &there) == -E_VDI_MISSING && !(WITH_LOGS && dir_has_log(sr, &u))) {
 			err = dir_clear_away(vdi, u.s);
 			if (err)
 				return fail(sr->ctx, err, "remove the record %s", u.s);

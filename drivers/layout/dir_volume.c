@@ -165,7 +165,10 @@ undo_image:
 	return say_why(err);
 }
 
-/* Out of sight (commit), then the record, then the space. */
+/*
+ * Out of sight (commit), then the record, then the space.  The record stays while a log of
+ * the disk's changes does: that is a disk without data, and goes by its own name.
+ */
 int dir_volume_delete(struct sr *sr, const struct vdi *vdi)
 {
 	_close_ int tmp = -1, records = -1;
@@ -178,10 +181,10 @@ int dir_volume_delete(struct sr *sr, const struct vdi *vdi)
 		return fail(sr->ctx, errno == EROFS ? -E_SR_READ_ONLY : -errno, "remove %s",
 			    vdi->volume);
 	err = fs_sync_dir(sr->dir);
-	if (!err)
+	if (!err && !(WITH_LOGS && dir_has_log(sr, &vdi->uuid)))
 		err = dir_sub(sr, ".sm/vdi", &records);
 	/* The volume goes last: dir_recover() finds the record by it. */
-	if (!err)
+	if (!err && (!WITH_LOGS || records >= 0))
 		err = dir_clear_away(records, vdi->uuid.s);
 	if (!err || err == -ENOENT)
 		err = unlink_quiet(tmp, vdi->volume);
