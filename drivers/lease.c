@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "lib/num.h"
 
 #define INVENTORY	"/etc/xensource-inventory"
+#define SEEN		"/run/sm/seen"
 #define SEEN_ROOM	256
 
 struct lease_seen *lease_list_add(struct sr *sr, struct lease_list *l)
@@ -130,7 +132,7 @@ static int is_alive(const struct lease *l, const struct lease_look *me)
  */
 static int64_t watch(struct ctx *ctx, const struct lease *l, const struct lease_look *me, uint64_t as_of)
 {
-	const char *path = sm_path(ctx, "/run/sm/seen");
+	const char *path = sm_path(ctx, SEEN);
 	struct arena *a = &ctx->arena;
 	const char *what = arena_printf(a, "%s %llx %llx ", me->boot.s, (unsigned long long)l->generation,
 					(unsigned long long)l->stamp);
@@ -159,6 +161,18 @@ static int64_t watch(struct ctx *ctx, const struct lease *l, const struct lease_
 	if (err)		/* then nothing is proven, and that is all */
 		logf_warn(ctx, "%s: %s", path, err_text(err));
 	return err ? -1 : 0;
+}
+
+void lease_unwatch(struct ctx *ctx, const struct uuid *vdi)
+{
+	DIR *d = opendir(sm_path(ctx, SEEN));
+	struct dirent *e;
+
+	while (d && (e = readdir(d)))
+		if (!strncmp(e->d_name, vdi->s, UUID_LEN))
+			unlinkat(dirfd(d), e->d_name, 0);
+	if (d)
+		closedir(d);
 }
 
 int lease_check(struct ctx *ctx, const struct lease *l, uint64_t as_of, struct lease_known *k)

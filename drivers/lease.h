@@ -82,6 +82,8 @@ struct lease_known {
  * was read after as_of, by clock_now_mono().
  */
 int lease_check(struct ctx *ctx, const struct lease *l, uint64_t as_of, struct lease_known *k);
+/* The disk is gone: so are the notes of who was seen with its lock. */
+void lease_unwatch(struct ctx *ctx, const struct uuid *vdi);
 /* A hint for who is refused: when to come again. */
 void lease_hint(struct ctx *ctx, const struct lease_known *k);
 /* A moment, another one each time, before somebody who was not fast enough tries again. */

@@ -143,8 +143,10 @@ int lease_after_delete(struct run *r, int err)
 
 	if (!leases(r))
 		return err;
-	if (!err)
+	if (!err) {
+		lease_unwatch(r->ctx, &r->vdi.uuid);
 		return leases(r)->forget(&r->sr, &r->vdi.uuid);
+	}
 	if (!lease_fill_in(r, &l, LEASE_PROCESS, "", 0)) {
 		lease_make_free(&l);
 		lease_replace(r, &l, may_give_back);		/* err is what matters; it ends with us anyway */

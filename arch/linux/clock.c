@@ -138,20 +138,22 @@ void random_uuid(struct uuid *u)
 	uuid_from_random(u, b);
 }
 
-/* A file of /proc as a string; such a file arrives whole in one read. */
+/* A file of /proc as a string. */
 static int read_proc(const char *path, char *s, size_t size)
 {
 	_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char *end = s + size - 1;
 	ssize_t n;
 
 	if (fd < 0)
 		return -errno;
-	do {
-		n = read(fd, s, size - 1);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
-	s[n] = '\0';
+	while ((n = read(fd, s, (size_t)(end - s)))) {
+		if (n > 0)
+			s += n;
+		else if (errno != EINTR)
+			return -errno;
+	}
+	*s = '\0';
 	return 0;
 }
 

@@ -144,14 +144,16 @@ static int get_claim(struct io *mgt, struct lease *l)
 	return err;
 }
 
-/* Until it is ours; me gets a generation and a stamp for it. */
-static int claim(struct io *mgt, struct lease *me)
+/* Until it is ours; me gets a generation and a stamp for it.  A claim ends with its process. */
+static int claim(struct sr *sr, struct io *mgt, struct lease *me)
 {
 	uint64_t until = clock_now_mono() + CLAIM_PATIENCE, since = clock_now_mono();
-	struct lease l, seen = { 0 };
+	struct lease l, seen = { 0 }, mine;
 
 	me->generation = 1;
 	me->stamp = draw(NULL);
+	mine = *me;
+	mine.kind = LEASE_PROCESS;
 	do {
 		int err = get_claim(mgt, &l);
 
@@ -162,9 +164,10 @@ static int claim(struct io *mgt, struct lease *me)
 		if (!lease_same(&l, &seen))
 			since = clock_now_mono();
 		seen = l;
-		/* Another's goes when he is done; or he has died. */
-		if (!l.generation || clock_now_mono() - since > (LEASE_TERM + LEASE_GRACE) * NS_PER_S) {
-			err = put_claim(mgt, me);
+		/* Another's goes when he is done; or he has died, which of our own host's is known at once. */
+		if (!l.generation || dead(sr, &l) > 0 ||
+		    clock_now_mono() - since > (LEASE_TERM + LEASE_GRACE) * NS_PER_S) {
+			err = put_claim(mgt, &mine);
 			if (err)
 				return err;
 			clock_sleep(CLAIM_WAIT);
@@ -214,7 +217,7 @@ static int make_area(struct sr *sr, const struct lease *me)
 		return fail_say(sr->ctx, -E_UNSUPPORTED, "this SR has no MGT volume to keep locks in, or a full one");
 	err = lvm_lv_io(&p.mgt, vg, mgt);
 	if (IS_ENABLED(CONFIG_SHARED_SR) && !err)
-		err = claim(p.mgt, &name);
+		err = claim(sr, p.mgt, &name);
 	if (err) {
 		let_go(&p);
 		return fail(sr->ctx, err, "make room for locks in MGT");
