@@ -36,6 +36,9 @@ int vhd_set_hidden(struct vhd *v, bool hidden)
 		return -EROFS;
 	v->footer.hidden = hidden;
 	err = vhd_write_footers(v);
+	/* Room that was short for a moment must not leave a footer unlike its copy. */
+	if (err == -ENOSPC)
+		err = vhd_write_footers(v);
 	/* The copy is what scans read: enough for a full SR to delete. */
 	return err == -ENOSPC && v->footer.type != VHD_FIXED ? 0 : err;
 }
