@@ -336,7 +336,7 @@ marked() {
 	for how in ${SWEEP_HOW-kill $([ "$every" -gt 1 ] && echo "${ways[$(date +%-j) % 5]}" || echo "${ways[@]}")}; do
 		[ "$how" = kill ] || [ "$every" -eq 1 ] || export SWEEP_VERBS=${SWEEP_VERBS-${verbs[$(date +%-j) % 2]}}
 		echo "SWEEP_HOW=$how SWEEP_VERBS='${SWEEP_VERBS-}'"
-		guest_ok -t $((every > 1 ? 3600 : 86400)) "SWEEP_TWICE=$((every > 1 ? 0 : 97)) HOW=$how ${SWEEP_VERBS+SWEEP_VERBS=\"$SWEEP_VERBS\"} bash /tmp/lvm.sh $every $first /dev/ubdb"
+		guest_ok -t $((every > 1 ? 3600 : 86400)) "SWEEP_SECOND=/dev/ubdc SWEEP_TWICE=$((every > 1 ? 0 : 97)) HOW=$how ${SWEEP_VERBS+SWEEP_VERBS=\"$SWEEP_VERBS\"} bash /tmp/lvm.sh $every $first /dev/ubdb"
 		grep '^# sweep' <<<"$output" >&3
 	done
 }

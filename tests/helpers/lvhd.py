@@ -2,6 +2,8 @@
 """lvhd.py DEVICE put UUID SECTOR COUNT BYTE | show UUID: the data of an LVHD disk without device-mapper.
 
 lvhd.py DEVICE wipe LV SECTOR COUNT: zeroes; a SECTOR below 0 counts from the end of the volume.
+lvhd.py DEVICE log UUID… | mark UUID: of each one's log of changed blocks a line "WHOLE PARENT CHILD BITS",
+an empty one if there is none; mark says of its blocks 0 and 7 that they have changed.
 
 Reads `sm vg show --json DEVICE` from its input and goes by the extents that it tells.  Shares no
 code with the product.  show prints what is not zero, through the parents: "0+8:65 8+8:66".
@@ -10,10 +12,11 @@ import json
 import os
 import struct
 import sys
+import uuid as ids
 
 device, verb, uuid = sys.argv[1:4]
 vg = json.load(sys.stdin)["vgs"][0]
-fd = os.open(device, os.O_RDONLY if verb == "show" else os.O_RDWR | os.O_SYNC)
+fd = os.open(device, os.O_RDONLY if verb in ("show", "log") else os.O_RDWR | os.O_SYNC)
 unit, base = vg["extent_size"], vg["pvs"][0]["pe_start"]
 lvs = {lv["name"]: lv for lv in vg["lvs"]}
 
@@ -102,6 +105,25 @@ if verb == "wipe":
     lv, n = Lv(uuid), int(sys.argv[4])
     for i in range(int(sys.argv[5])):
         lv.write((n + i) * 512 + (lv.size if n < 0 else 0), bytes(512))
+    sys.exit()
+
+
+def log(u):
+    if u + ".cbtlog" not in lvs:
+        return ""
+    head = Lv(u + ".cbtlog").read(0, 512)
+    ends = [str(ids.UUID(bytes=e)) if any(e) else "-" for e in (head[:16], head[16:32])]
+    return "%d %s %s %s" % (head[32], *ends, head[48:56].hex().rstrip("0") or 0)
+
+
+if verb == "log":
+    print("\n".join(log(u) for u in sys.argv[3:]))
+    sys.exit()
+if verb == "mark":
+    lv = Lv(uuid + ".cbtlog")
+    head = bytearray(lv.read(0, 512))
+    head[48] = 0x81
+    lv.write(0, bytes(head))
     sys.exit()
 d = disk(uuid)
 if verb == "put":

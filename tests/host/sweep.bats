@@ -74,12 +74,16 @@ lvm() {
 	export PATH=$BATS_FILE_TMPDIR:${plain%/*}:$PATH
 	mkdir "$SM_ROOT"
 	truncate -s 300M "$BATS_TEST_TMPDIR/disk"
+	truncate -s 64M "$BATS_TEST_TMPDIR/second"
 	loop=$(losetup -f --show "$BATS_TEST_TMPDIR/disk")
+	SWEEP_SECOND=$(losetup -f --show "$BATS_TEST_TMPDIR/second")
+	export SWEEP_SECOND
 	for h in $how; do
 		timeout -k 5 $((stride > 1 ? 3600 : 86400)) unshare -m bash "$BATS_TEST_DIRNAME/../sweep/$script" \
 			"$stride" "$from" "$loop" "$h" >>"$BATS_TEST_TMPDIR/said" 2>&1 || status=1
 	done
 	losetup -d "$loop"
+	losetup -d "$SWEEP_SECOND"
 	cat "$BATS_TEST_TMPDIR/said"
 	grep '^# sweep' "$BATS_TEST_TMPDIR/said" >&3
 	[ $status -eq 0 ]

@@ -59,9 +59,15 @@ damage() {
 	! sm sr check deaths >/dev/null 2>&1
 }
 
+# room: for locks, once, which takes its time
+room() {
+	[ -n "${has_room-}" ] || { sm vdi lock one --owner x && sm vdi unlock one --owner x; } || exit 1
+	has_room=1
+}
+
 # put VDI SECTOR BYTE: eight sectors of it
 put() {
-	[ -z "$here" ] || data put "$1" "$2" 8 "$3"
+	[[ -z $here || $verb == *lock* ]] || data put "$1" "$2" 8 "$3"
 }
 
 before() {
@@ -83,6 +89,19 @@ before() {
 	compose) sm vdi delete two && sm vdi create two --sr deaths --uuid $two --size 4M >/dev/null || exit 1 ;;
 	esac
 	put $one 4096 66
+	case $verb in
+	lock* | unlock) room ;;&
+	lock-* | unlock) sm vdi lock one --owner x --lease 600 || exit 1 ;;
+	cbt-disable | cbt-snapshot | cbt-data-destroy | cbt-revert)
+		sm cbt enable one || exit 1
+		[ -z "$here" ] || data mark $one
+		;;&
+	cbt-data-destroy | cbt-revert)
+		sm vdi snapshot one two --uuid $two >/dev/null || exit 1
+		put $one 4104 67
+		[ -z "$here" ] || data mark $one
+		;;
+	esac
 	rm -rf "$kept"*
 	case $verb in
 	copy) sm vdi delete two || exit 1 ;;
@@ -94,7 +113,7 @@ before() {
 run() {
 	case $verb in
 	create) set -- vdi create two --sr deaths --uuid $two --size 4M --format vhd ;;
-	snapshot | deflate) set -- vdi snapshot one two --uuid $two ;;
+	snapshot | deflate | cbt-snapshot) set -- vdi snapshot one two --uuid $two ;;
 	clone) set -- vdi clone one two --uuid $two ;;
 	grow) set -- vdi resize one 6M ;;
 	delete) set -- vdi delete two ;;
@@ -102,11 +121,17 @@ run() {
 	repair) set -- sr check deaths --repair ;;
 	undo) set -- sr check deaths --undo "$kept" ;;
 	gc*) set -- gc run deaths ;;
-	revert) set -- "$(xapi vdi_revert $two $one)" ;;
+	lock) set -- vdi lock one --owner x --lease 600 ;;
+	unlock) set -- vdi unlock one --owner x ;;
+	lock-break) set -- lock break one --force ;;
+	lock-renew) set -- lock renew one --owner x --lease 700 ;;
+	cbt-data-destroy) set -- cbt data-destroy two ;;
+	cbt-enable | cbt-disable) set -- cbt "${verb#cbt-}" one ;;
+	*revert) set -- "$(xapi vdi_revert $two $one)" ;;
 	compose) set -- "$(xapi vdi_compose $one $two)" ;;
 	esac
 	case $verb in
-	revert | compose) disturb "$(command -v LVMSR)" "$@" >"$said" 2>&1 || return
+	*revert | compose) disturb "$(command -v LVMSR)" "$@" >"$said" 2>&1 || return
 		! grep -q '<fault>' "$said" ;;
 	*) disturb "$(command -v sm)" "$@" >"$said" 2>&1 ;;
 	esac
@@ -117,13 +142,59 @@ look_at_data() {
 	local is
 
 	is=$(data show $one 2>&1 | tail -1)
+	data_now=$is
 	case $verb:$is in
+	cbt-data-destroy:'0+8:65 4096+8:66 4104+8:67' | cbt-revert:'0+8:65 4096+8:66 4104+8:67') ;;
 	*:'0+8:65 4096+8:66' | revert:'0+8:65' | compose:'4096+8:66') ;;
 	*) complain "the data is '$is'" ;;
 	esac
 	[ "$verb" = copy ] && [[ $(sm vdi list --sr deaths --minimal) == *$two* ]] || return 0
 	is=$(data show $two 2>&1 | tail -1)
 	[ "$is" = '0+8:65 4096+8:66' ] || complain "the data of the copy is '$is'"
+}
+
+# What its log says, old or new, and never less than has changed.
+look_at_log() {
+	local is
+
+	mapfile -t is < <(data log $one $two 2>&1)
+	case $verb:${is[0]} in
+	cbt-enable: | 'cbt-enable:1 - - 0' | cbt-disable: | 'cbt-disable:1 - - 81' | 'cbt-snapshot:1 - - 81') ;;
+	"cbt-snapshot:1 $two - 0" | "cbt-data-destroy:1 $two - 81" | "cbt-revert:1 $two - ffffffffffffffff") ;;
+	"cbt-revert:1 $two - 81") [[ $data_now == *4104* ]] || complain "the disk is the new one, and its log the old" ;;
+	*) complain "the log is '${is[0]}'" ;;
+	esac
+	case $verb:${is[1]} in
+	cbt-enable: | cbt-disable: | cbt-snapshot:) ;;
+	"cbt-snapshot:1 - $one 81" | "cbt-data-destroy:1 - $one 81" | "cbt-revert:1 - $one 81") ;;
+	*) complain "the log of the other is '${is[1]}'" ;;
+	esac
+}
+
+# Who has it: all comes to what the verb is for when it is given once more.
+lock_is() {
+	local is
+
+	is=$(sm lock show one --json 2>&1 | tr -d ' \n')
+	case $verb:$is in
+	*'"lock":null'*) is=free ;;
+	*'"owner":"x"'*'"lease":'[67]00*) is=${is#*'"lease":'} is=${is%%,*} ;;
+	esac
+	case " $1 " in
+	*" $is "*) ;;
+	*) complain "the lock is $is" ;;
+	esac
+}
+
+look_at_lock() {
+	case $verb in
+	lock) lock_is "free 600" && must 0 vdi lock one --owner x --lease 600 && lock_is 600 ;;
+	unlock) lock_is "free 600" && must "0 3" vdi unlock one --owner x && lock_is free ;;
+	lock-break) lock_is "free 600" && must 0 lock break one --force && lock_is free ;;
+	lock-renew) lock_is "600 700" && must 0 lock renew one --owner x --lease 700 && lock_is 700 ;;
+	esac
+	must 0 sr check deaths
+	must 0 lock break one --force
 }
 
 # What was kept is all of it, or is in nobody's way; and it can be put back, if the repair has ended.
@@ -171,7 +242,18 @@ after() {
 		vdi=$(sm vdi tree deaths --json | tr -d '\n ')
 		[[ $vdi == *'"uuid":"'$one'"'*'"parent":null'*'"hidden":false'* && $vdi != *'"uuid":'*'"uuid":'* ]] || complain "not alone: $vdi"
 	fi
-	[ -z "$here" ] || look_at_data
+	case $verb in
+	cbt*)
+		must 0 sr scan deaths
+		must 0 cbt check deaths
+		;;
+	*lock*) look_at_lock ;;
+	esac
+	case $here,$verb in
+	,* | *lock*) ;;
+	*cbt*) look_at_data && look_at_log ;;
+	*) look_at_data ;;
+	esac
 	! every20 || judges >"$said" 2>&1 || complain "the judges: $(cat "$said")"
 	size=$(sm vdi show $one --sr deaths --json | tr -d '\n' | sed 's/.*"virtual_size": \([0-9]*\),.*/\1/')
 	case $verb/$size in
@@ -183,10 +265,18 @@ after() {
 	done
 	vdi=$(sm vdi tree deaths --json | tr -d '\n ')
 	[[ $vdi == *'"vdis":[]'* ]] || complain "left: $vdi"
+	vdi=$(sm vg show "$device" --json | grep -o '[^"]*\.cbtlog')
+	[ -z "$vdi" ] || complain "left: $vdi"
 	must 0 sr check deaths
 }
 
 verbs='create snapshot deflate clone grow delete revert compose gc gcempty'
+# In a sample a third of these each day, and one in the lab.
+[ -n "$here" ] && of=3 || of=9
+turns=(lock lock-break lock-renew unlock cbt-enable cbt-disable cbt-snapshot cbt-revert cbt-data-destroy)
+for i in "${!turns[@]}"; do
+	[ "$every" -gt 1 ] && [ $(((i + first) % of)) -ne 0 ] || verbs+=" ${turns[i]}"
+done
 [ -n "$here" ] || verbs+=' copy'		# through devices
 [ -z "$here" ] && [ "$every" -gt 1 ] || verbs+=' repair undo'
 # shellcheck disable=SC2086 # words

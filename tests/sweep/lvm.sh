@@ -6,13 +6,14 @@
 # each verb.
 #
 # In the lab HOW comes in the environment.  As an argument it says that there is no device-mapper,
-# and the data of the disk is compared as well (LVHD_PY is ../helpers/lvhd.py).
-every=$1 first=$2 device=$3 how=${4:-${HOW-}} here=${4-}
+# and the data of the disk is compared as well (LVHD_PY is ../helpers/lvhd.py).  SWEEP_SECOND is
+# a second device, for a VG of two PVs that is restored.
+every=$1 first=$2 device=$3 how=${4:-${HOW-}} here=${4-} second=${SWEEP_SECOND-}
 # shellcheck source=tests/sweep/points.sh
 . "$(dirname "$0")/points.sh"
-sr=6f0c1a52-3b7e-4d0a-9a51-0d2c4b8f7e11
+sr=$(cat /proc/sys/kernel/random/uuid)
 one=11111111-0000-4000-8000-000000000001
-at=(--type lvm --dconf device="$device")
+at=(--type lvm --dconf device="$device") restore=(vg restore "$device" "$second" --from "$scratch/backup")
 
 # data put|show VDI…
 data() {
@@ -21,7 +22,7 @@ data() {
 
 lvm2() {
 	if [ -n "$here" ]; then
-		"$@" --devices "$device" --config 'activation{udev_sync=0} global{locking_type=1 locking_dir="'"$scratch"'"}'
+		"$@" --devices "$device${second:+,$second}" --config 'activation{udev_sync=0} global{locking_type=1 locking_dir="'"$scratch"'"}'
 	else
 		judge "$@"
 	fi
@@ -30,6 +31,8 @@ lvm2() {
 before() {
 	case $verb in
 	sr-create) return ;;
+	vg-*) at[3]=device=$device,$second ;;
+	*) at[3]=device=$device ;;
 	esac
 	sm sr create deaths --uuid $sr "${at[@]}" >/dev/null || exit 1
 	case $verb in
@@ -44,6 +47,12 @@ before() {
 	sr-introduce) sm sr forget deaths || exit 1 ;;
 	vdi-detach) sm vdi attach one >/dev/null || exit 1 ;;
 	vdi-resize) [ -n "$here" ] || sm vdi attach one >/dev/null || exit 1 ;;
+	vg-*)
+		sm vg backup "$device" "$second" --to "$scratch/backup.new" && mv "$scratch/backup.new" "$scratch/backup" &&
+			sm vdi resize one 8M && sm sr detach deaths || exit 1
+		pv=$(sm vg show "$second" --json 2>/dev/null | tr -d ' \n' | sed 's/.*"uuid":"\([^"]*\)","path":"[^"]*".*/\1/')
+		;;&
+	vg-restore-label) dd if=/dev/zero of="$second" bs=1M count=1 conv=notrunc,fsync 2>/dev/null ;;
 	esac
 }
 
@@ -56,9 +65,27 @@ run() {
 	vdi-create) set -- vdi create one --sr deaths --uuid $one --size 8M --format raw ;;
 	vdi-resize) set -- vdi resize one 8M ;;
 	vdi-rename) set -- vdi rename one other ;;
+	vdi-lock) set -- vdi lock one --owner x ;;
+	# Back to when the disk was smaller; where the label of a PV is lost, too.
+	vg-restore) set -- "${restore[@]}" ;;
+	vg-restore-label) set -- "${restore[@]}" --pv "$pv=$second" ;;
 	*) set -- vdi "${verb#vdi-}" one ;;
 	esac
 	disturb "$(command -v sm)" "$@" >"$said" 2>&1
+}
+
+# The VG is the old one or the new one, and when it is given once more the new one.
+restored() {
+	local sizes="4194304 8388608" size
+
+	if [ "$verb" = vg-restore-label ] || [ $((points % 2)) -eq 0 ]; then
+		# Its label may be there again.
+		sm "${restore[@]}" --pv "$pv=$second" >/dev/null 2>&1 || must 0 "${restore[@]}"
+		sizes=4194304
+	fi
+	must 0 sr attach $sr
+	size=$(sm vdi show one --json | tr -d '\n' | sed 's/.*"virtual_size": \([0-9]*\),.*/\1/')
+	[[ " $sizes " == *" $size "* ]] || complain "the disk has $size bytes"
 }
 
 # The same once more, or what it says is to be done.
@@ -77,6 +104,12 @@ after() {
 	vdi-resize) must 0 vdi resize one 8M ;;
 	vdi-rename) must 0 vdi rename $one other --sr $sr ;;
 	vdi-attach | vdi-detach) must "0 4" "${verb%-*}" "${verb#*-}" one ;;
+	vdi-lock)
+		must 0 vdi lock one --owner x
+		[[ $(sm lock show one --json) == *'"owner": "x"'* ]] || complain "not locked: $(sm lock show one --json)"
+		must 0 vdi unlock one --owner x
+		;;
+	vg-*) restored ;;
 	esac
 	must 0 sr check $sr
 	! every20 || lvm2 vgck VG_XenStorage-$sr || complain "vgck"
@@ -95,6 +128,10 @@ if [ -n "$here" ]; then
 else
 	verbs='sr-create sr-destroy sr-attach vdi-create vdi-resize vdi-attach vdi-detach vdi-delete'
 fi
+[ -z "$second" ] || verbs+=' vg-restore'
+# A sample has few of these: two devices at each point, and the first lock of an SR takes seconds.
+[ "$every" -gt 1 ] && [ -z "$here" ] || verbs+=' vg-restore-label'
+[ "$every" -gt 1 ] && { [ -z "$here" ] || [ $((first % 3)) -ne 0 ]; } || verbs+=' vdi-lock'
 # shellcheck disable=SC2086 # words
 sweep lvm '' ${SWEEP_VERBS-$verbs}
 [ $bad -eq 0 ]

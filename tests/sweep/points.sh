@@ -25,6 +25,9 @@ export AT_COUNT=$scratch/count AT_OPEN=$scratch/open
 ! command -v judge >/dev/null || judge true	# what it mounts for itself is no matter
 left "${SM_ROOT:-/}" "$device" >"$held"
 
+# Whose locks.
+[ -s "${SM_ROOT-}/etc/machine-id" ] || { mkdir -p "${SM_ROOT-}/etc" && echo 6f0c1a523b7e4d0a9a510d2c4b8f7e99 >"${SM_ROOT-}/etc/machine-id"; }
+
 complain() {
 	echo "$verb, call $n: $*" | cut -c1-600
 	bad=$((bad + 1))

@@ -7,7 +7,8 @@
 
 /*
  * In verbs: @ is DIR, $, % and & are the uuids, which no other sweep uses.  What begins with ! does
- * sweep.c by itself: !leaf and !copy write to the disks, !damage does what a repair mends.
+ * sweep.c by itself: !leaf and !copy write to the disks, !mark to the log of changed blocks, !damage
+ * does what a repair mends.
  */
 #define SR	"$"
 #define VDI	"%"
@@ -20,12 +21,16 @@
 #define CLONE	"vdi clone " VDI " copy --uuid " COPY " --sr " SR " --description about"
 #define MEMBER(k, v) "<member><name>" k "</name><value>" v "</value></member>"
 /* No blank in it: one argument, of a driver and not of sm. */
-#define COMPOSE	"<methodCall><methodName>vdi_compose</methodName><params><param><value><struct>" \
-	MEMBER("command", "vdi_compose") MEMBER("sr_uuid", SR) MEMBER("vdi_uuid", VDI) \
-	MEMBER("args", "<array><data><value>" COPY "</value></data></array>") \
+#define OF_TWO(c, one, other) "<methodCall><methodName>" c "</methodName><params><param><value><struct>" \
+	MEMBER("command", c) MEMBER("sr_uuid", SR) MEMBER("vdi_uuid", one) \
+	MEMBER("args", "<array><data><value>" other "</value></data></array>") \
 	MEMBER("device_config", "<struct>" MEMBER("location", "@/loc") "</struct>") \
 	"</struct></value></param></params></methodCall>"
+#define COMPOSE	OF_TWO("vdi_compose", VDI, COPY)
+#define REVERT	OF_TWO("vdi_revert", COPY, VDI)
 
+#define LOCK	"vdi lock " VDI " --owner x --lease 600"
+#define TRACK	"cbt enable " VDI
 #define COPIED	"vdi copy " VDI " copy --uuid " COPY " --sr " SR " --description about"
 #define REPAIR	"sr check " SR " --repair"
 #define UNDO	"sr check " SR " --undo @/root/var/lib/sm/" SR ".before-repair"
@@ -39,6 +44,7 @@ struct example {
 	const char *again;	/* exit statuses, as digits */
 	bool downhill;		/* once begun it is not undone: the next call goes on */
 	const char *next;	/* who finds all in order only after this */
+	bool turns;		/* of these a sample has a third each day */
 };
 
 /* Members that are not given are 0. */
@@ -79,9 +85,19 @@ static const struct example examples[] = {
 	{ "vhd delete", { CREATE, VHD, SNAPSHOT }, "vdi delete " VDI, "04", true },
 	{ "vhd delete last", { CREATE, VHD, SNAPSHOT, "vdi delete " COPY }, "vdi delete " VDI, "04", true },
 	{ "vhd compose", { CREATE, VHD, CLONE, "!leaf", "!copy" }, COMPOSE, "0" },
+	{ "vhd revert", { CREATE, VHD, SNAPSHOT, "!leaf" }, REVERT, "0", .turns = true },
 	{ "vhd scan", { CREATE, VHD, SNAPSHOT }, "sr scan " SR, "0" },
 	{ "image repair", { CREATE, VHD, "!damage" }, MEND, "0", true, MEND },
 	{ "vhd tree", { CREATE, VHD, CLONE }, "vdi tree " SR, "0" },
+	{ "vdi lock", { CREATE, DISK }, LOCK, "0", .turns = true },
+	{ "vdi unlock", { CREATE, DISK, LOCK }, "vdi unlock " VDI " --owner x", "03", .turns = true },	/* 3: it is not locked */
+	{ "lock break", { CREATE, DISK, LOCK }, "lock break " VDI " --force", "0", .turns = true },
+	{ "lock renew", { CREATE, DISK, LOCK }, "lock renew " VDI " --owner x --lease 700", "0", .turns = true },
+	{ "cbt enable", { CREATE, VHD }, TRACK, "0", .turns = true },
+	{ "cbt disable", { CREATE, VHD, TRACK, "!mark" }, "cbt disable " VDI, "0", .turns = true },
+	{ "cbt snapshot", { CREATE, VHD, TRACK, "!mark" }, SNAPSHOT, "01", .turns = true },
+	{ "cbt data-destroy", { CREATE, VHD, TRACK, SNAPSHOT }, "cbt data-destroy " COPY, "0", true, .turns = true },
+	{ "cbt revert", { CREATE, VHD, TRACK, SNAPSHOT, "!leaf" }, REVERT, "0", .turns = true },
 };
 
 #endif
