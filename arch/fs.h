@@ -36,6 +36,13 @@ struct fs_id {
 int fs_space(int fd, struct fs_space *s);
 int fs_type(int fd, uint32_t *magic);
 
+/*
+ * Until direct writes of this host to that file have ended, also those of processes that are
+ * dead: on NFS they go on after their end, and may come to the server, or be done there, after what others
+ * write later.  It waits as long as the server does not answer, and no signal ends that.
+ */
+int fs_settle(int fd);
+
 /* Is the name there, and which object is it?  A link itself, not what it leads to. */
 int fs_id(int dir, const char *name, struct fs_id *id);
 int fs_id_fd(int fd, struct fs_id *id);

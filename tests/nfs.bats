@@ -438,6 +438,29 @@ lie() {
 	done
 }
 
+@test "the worker of a disk is dead, and its last write is with the server: the next one waits for that" {
+	needs DATAPATH_NBD
+	create 4.2
+	guest_ok 'sm vdi create d --sr n --size 8M --format vhd' >/dev/null
+	V=${lines[-1]}
+	cat >"$BATS_TEST_TMPDIR/clear" <<-'END'
+		import fcntl, os
+		fcntl.ioctl(os.open("/dev/nbd0", os.O_RDWR), 0xab04)	# NBD_CLEAR_SOCK: nothing is asked again
+	END
+	guest_put "$BATS_TEST_TMPDIR/clear" /tmp/clear
+	guest_put tests/nbd/guest.bash /tmp/nbd.bash
+	# A file system that is frozen lets others read, and keeps who writes.
+	guest_ok -t 90 "V=$V D=/dev/mapper/sm-$V"'; . /tmp/nbd.bash; sm vdi attach d; pattern 1 0 2; judge sync $D
+		judge fsfreeze -f /mnt/exp
+		(bytes 2 1 | dd of=$D bs=4k count=1 oflag=direct conv=notrunc || true) 2>/dev/null & until [ "$(awk "{ print \$2 }" /sys/block/nbd0/inflight)" != 0 ]; do sleep 0.02; done
+		sleep 0.5; w=$(worker); kill -9 $w; wait_worker $w
+		(dd if=$D of=/tmp/read bs=4k skip=256 count=1 iflag=direct status=none; : >/tmp/has_read) & r=$!
+		sleep 3; [ ! -e /tmp/has_read ]
+		judge fsfreeze -u /mnt/exp
+		wait $r; [ "$(tr -d "\1" </tmp/read | wc -c)" = 0 ]
+		judge python3 /tmp/clear; wait; sm vdi detach d; D=$(sm vdi attach d); check 1 1 1; sm vdi detach d; sm vdi delete d; sm sr destroy n'
+}
+
 @test "the lock of a disk, as it was asked for in 2007" {
 	create 4.2
 	guest_ok "sm vdi create v --sr n --size 4M"

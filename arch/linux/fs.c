@@ -12,6 +12,7 @@
 
 #include "arch/fs.h"
 #include "lib/bytes.h"
+#include "lib/cleanup.h"
 
 /* Counts are in f_frsize, not f_bsize.  EINTR may come from a network file system. */
 int fs_space(int fd, struct fs_space *s)
@@ -39,6 +40,20 @@ int fs_type(int fd, uint32_t *magic)
 		return -errno;
 	*magic = (uint32_t)s.f_type;	/* the field is signed, the numbers are not */
 	return 0;
+}
+
+/* Before it reads by way of its page cache, NFS waits for what goes past that (since Linux 4.8). */
+int fs_settle(int fd)
+{
+	_close_ int cached = -1;
+	char path[32], byte;
+	uint32_t magic;
+
+	if (fs_type(fd, &magic) || magic != FS_NFS)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	cached = open(path, O_RDONLY | O_CLOEXEC);
+	return cached < 0 || pread(cached, &byte, 1, 0) < 0 ? -errno : 0;
 }
 
 int fs_id(int dir, const char *name, struct fs_id *id)

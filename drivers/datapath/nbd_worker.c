@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "arch/clock.h"
+#include "arch/fs.h"
 #include "arch/lock.h"
 #include "arch/proc.h"
 #include "arch/sock.h"
@@ -108,13 +109,18 @@ static int find_image(struct worker *w, struct sr *sr, struct image **im)
 
 /*
  * What a dead one had acknowledged may be in an image that is a parent by now, which no flush
- * of the disk reaches.
+ * of the disk reaches.  And what it had not may be under way still, which must not come after ours.
  */
 static int flush_all(struct worker *w, const struct image *im)
 {
-	for (size_t i = 0; w->heir > 0 && w->k->writable && i < im->n; i++)
-		if (im->levels[i].io->fd >= 0 && fdatasync(im->levels[i].io->fd))
+	for (size_t i = 0; w->heir > 0 && w->k->writable && i < im->n; i++) {
+		int fd = im->levels[i].io->fd, err = fd < 0 ? 0 : fs_settle(fd);
+
+		if (err)
+			return err;
+		if (fd >= 0 && fdatasync(fd))
 			w->heir = -errno;	/* for good: the kernel tells it once */
+	}
 	if (w->heir > 0)
 		w->heir = 0;
 	return w->heir;

@@ -33,7 +33,7 @@ page() { timeout 20 dd if="$D" of=/tmp/page bs=4k skip="$1" count=1 iflag=direct
 before() {
 	size=16
 	mkdir -p /srv/d
-	sm sr create grows --type $type --dconf $where ${thin:+--dconf live_growth=true} >/dev/null || exit 1
+	sm sr create grows --type $type --dconf $where ${thin:+--dconf allocation=thin --dconf live_growth=true} >/dev/null || exit 1
 	V=$(sm vdi create v --sr grows --size ${size}M --format $format) || exit 1
 	D=$(sm vdi attach v) || exit 1
 	dd if=/dev/urandom of="$D" bs=1M count=8 oflag=direct status=none
