@@ -160,9 +160,9 @@ if [ -n "${LONG:-}" ]; then
 	needs hosts bats && TURNS=40 stage hosts lab musl tests/nfs_hosts.bats
 	needs growth bats && HOST_DEATHS=20 stage growth lab musl tests/nbd_hosts.bats
 	needs doors bats && LAB_SR_TYPE=nfs stage doors lab musl tests/sr.bats
-	needs churn bats && CHURN_PLACES='file xfs 4096 nfs' CHURN_FS='ext4 xfs' CHURN_STEPS=40 CHURN_OPS=3000 stage churn lab musl tests/churn.bats
+	needs churn bats && CHURN_PLACES='file xfs 4096 nfs' CHURN_FS='ext4 xfs' CHURN_STEPS=40 CHURN_OPS=3000 \
+		GC_PLACES='lvm thin nfs' GC_STEPS=150 GC_DEPTH=29 GC_LIVE=6 GC_SECONDS=14400 stage churn lab musl tests/churn.bats
 	needs trees bats && GC_STEPS=400 SM=$O/musl/bin/sm stage trees bats --tap -f "random trees" tests/host/gc.bats
-	needs trees-lvm bats && GC_STEPS=100 GC_DEPTH=24 GC_SECONDS=7200 stage trees-lvm lab musl tests/live.bats
 	needs fuzz clang && stage fuzz tests/fuzz/fuzz.sh "$O/fuzz" "${FUZZ_SECONDS:-120}"
 	result
 fi
@@ -191,7 +191,7 @@ needs lab bats && stage lab lab musl $(lab_files)
 # (the others' have host's tests under it), and nothing of which others compute the same.
 plain='lab_|docs|hybrid|power|writelog|lvm_ring|lvm_take|lvm_host|nfs_hosts|nbd_hosts|dm|churn'
 # shellcheck disable=SC2046 # names without blanks
-needs lab-ubsan bats && LAB_DOORS=people STRESS_SECONDS=2 STEPS=40 SWEEP_EVERY=$((1201 * PACE)) GC_STEPS=1 GC_DEPTH=2 stage lab-ubsan lab ubsan \
+needs lab-ubsan bats && LAB_DOORS=people STRESS_SECONDS=2 STEPS=40 SWEEP_EVERY=$((1201 * PACE)) stage lab-ubsan lab ubsan \
 	$(lab_files | grep -vE "/($plain)")
 needs driver bats && stage driver tests/driver_readme.sh "$O/driver"
 stage layers tests/layers.sh

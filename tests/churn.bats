@@ -3,7 +3,8 @@
 # Disks under random I/O and all that may be done to a disk in use, or cut off at any write, against a
 # model (lab/tools/churn.h).  CHURN_STEPS: how many changes, CHURN_OPS: how much is written before
 # the cuts, CHURN_EVERY: of how many writes one is followed by a cut; CHURN_PLACES: on which file
-# systems, CHURN_FS: which ones on a disk, one each day without; SEED: from where.
+# systems, CHURN_FS: which ones on a disk, GC_PLACES: where trees are collected (sweep/gcmodel.sh,
+# GC_STEPS, GC_DEPTH, GC_LIVE), one each day without; SEED: from where.
 
 setup_file() {
 	load helpers/lab
@@ -34,7 +35,7 @@ in_guest() {
 }
 
 teardown() {
-	guest 'umount /srv/fs; for v in $(sm vdi list --minimal | tr , " "); do sm vdi detach $v; done
+	guest 'umount /srv/fs /tmp/m; rmdir /tmp/m; for v in $(sm vdi list --minimal | tr , " "); do sm vdi detach $v; done
 		for i in 1 2 3 4 5; do for v in $(sm vdi list --minimal | tr , " "); do sm vdi delete $v; done; done
 		for s in $(sm sr list --minimal | tr , " "); do sm sr destroy $s; done
 		. /tmp/churn.bash; unplace; rm -rf /etc/smtab /run/sm /dev/sm /tmp/made.* /tmp/n.*' >/dev/null 2>&1 || true
@@ -66,4 +67,37 @@ teardown() {
 
 	echo "CHURN_FS='$kinds'"
 	in_guest "place file /dev/ubdb; for k in $kinds; do lived \$steps \$k; wiped; done"
+}
+
+@test "random trees under a collector that never rests, and is killed: every disk holds what it should, on LVM, thick and thin, and on NFS" {
+	needs SR_NFS GC LVM_THIN_GROW
+	local all=(lvm thin nfs)
+	local places=${GC_PLACES:-${all[day % 3]}}
+
+	echo "GC_PLACES='$places'"
+	guest_put "$BATS_TEST_DIRNAME/sweep/gcmodel.sh" /tmp/gcmodel.sh
+	guest_ok -t "${GC_SECONDS:-300}" '. /tmp/nbd.bash; . /tmp/churn.bash
+		export T=/tmp/m SM_GC=off LIVE='${GC_LIVE:-3}' MIB=8
+		lvm="--type lvm --dconf device=/dev/ubdb --dconf allocation"
+		judge mkfs.ext4 -qF /dev/ubda
+		mkdir /tmp/m
+		mount /dev/ubda /tmp/m
+		for p in '"$places"'; do
+			case $p in
+			nfs) place nfs /dev/ubdb; sm sr rename disks S
+				# Not what shares blocks from the beginning, but trees, as of those who make them everywhere.
+				mkdir -p /run/sm/shares; echo 0 >/run/sm/shares/$(sm sr show S --minimal) ;;
+			lvm) sm sr create S $lvm=thick >/dev/null ;;
+			thin) sm sr create S $lvm=thin --dconf live_growth=true >/dev/null ;;
+			esac
+			[ $p != nfs ] || cd /run/sr-mount/*
+			bash /tmp/gcmodel.sh $p '"${GC_STEPS:-3} ${GC_DEPTH:-4} $SEED"'
+			cd /
+			sm vdi delete disk
+			[ $p = nfs ] || judge vgck $(judge vgs --noheadings -o vg_name)
+			sm sr destroy S
+			unplace
+			rm -r /tmp/m/*
+		done
+		umount /tmp/m'
 }

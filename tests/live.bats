@@ -187,15 +187,6 @@ raw_away=$raw_again$'\n'${raw_away/sm vdi detach v;/kept; sm vdi detach v;}
 		sm vdi detach v; sm sr check disks; sm vdi attach v; seen; sm vdi detach v; nothing_left' 120
 }
 
-@test "lvm: random trees under a collector that never rests, and is killed: every disk holds what it should" {
-	guest_put "$BATS_TEST_DIRNAME/sweep/gcmodel.sh" /tmp/gcmodel.sh
-	guest_ok 'sm sr create S --type lvm --dconf device=/dev/ubdb --dconf allocation=thick' >/dev/null
-	SEED=${SEED:-$RANDOM}
-	echo "SEED=$SEED"
-	guest_ok -t ${GC_SECONDS:-300} "mkdir /tmp/m; export T=/tmp/m SM_GC=off LIVE=3 MIB=8
-		bash /tmp/gcmodel.sh lvm ${GC_STEPS:-3} ${GC_DEPTH:-4} $SEED && rm -r /tmp/m"
-}
-
 @test "lvm, thin: what there is no room for is refused, and the disk goes on" {
 	new_sr lvm thin
 	in_guest 'pattern 1 0 1; i=0

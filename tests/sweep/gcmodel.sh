@@ -1,26 +1,27 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# gcmodel.sh TYPE STEPS DEPTH SEED: a chain of DEPTH snapshots in the SR "S", of that type,
-# and then so many random writes, snapshots, clones and deletions, while a collector
+# gcmodel.sh TYPE STEPS DEPTH SEED: a chain of DEPTH snapshots in the SR "S", of that type
+# (file, nfs, lvm; or thin: lvm with live_growth=true), and then so many random writes,
+# snapshots, clones, deletions and growths, while a collector
 # is at work all the time and is killed now and then.  After each step every live disk
 # holds what it should (TYPE file: of two trees, and a process that copies is killed,
 # too); at the end there are as many images as the model says, and
 # they take the room that it says.  LIVE: how many disks there are at most.  $T is a
-# folder for files; with TYPE lvm the disks of the SR are attached to be read, with
-# TYPE file the current directory is the SR's.  Prints what it did; status 0: all is true.
+# folder for files; with TYPE file the current directory is the SR's, with the others
+# disks are attached to be written and read.  Prints what it did; status 0: all is true.
 set -eEu -o pipefail
 trap 'echo "failed: line $LINENO: $BASH_COMMAND" >&2' ERR
 
 type=$1 steps=$2 depth=$3 most=${LIVE:-10}
 RANDOM=$4
-size=${MIB:-16} block=4096		# MiB of a disk; sectors of a block
+size=${MIB:-16} block=4096		# MiB of a new disk; sectors of a block
 m=$T/model pieces=3 rest=0.0
 # A guest of the lab has one processor, and a process costs it 30 ms.
 [ "$type" = file ] || pieces=1 rest=0.
 mkdir "$m"
 # The tree: images by number.  Of each what it stands on, and its blocks; of each disk its image.
-declare -A up=() has=() top=()
+declare -A up=() has=() top=() mib=()
 nodes=0 made=0 live=() did=()
 
 uuid() { printf -v new 'bbbbbbbb-0000-4000-8000-%012d' $((made += 1)); }
@@ -58,7 +59,7 @@ collector() {
 
 # open DISK: its device or socket in $at, close lets go of it.
 open() {
-	if [ "$type" = lvm ]; then
+	if [ "$type" != file ]; then
 		at=$(sm vdi attach "$1" ${2:+--read-only})
 		return
 	fi
@@ -69,7 +70,7 @@ open() {
 }
 
 close() {
-	if [ "$type" = lvm ]; then
+	if [ "$type" != file ]; then
 		sm vdi detach "$1"
 	else
 		kill "$server"
@@ -84,10 +85,10 @@ write() {
 	open "$1"
 	for ((i = 0; i < pieces; i++)); do
 		from=$((RANDOM * 32768 + RANDOM)) n=$((RANDOM % 4 ? RANDOM % 64 + 1 : RANDOM % 2048 + 1))
-		from=$((from % (size * 2048 - n)))
+		from=$((from % (mib[$1] * 2048 - n)))
 		head -c $((n * 512)) /dev/urandom >"$T/piece$i"
 		dd if="$T/piece$i" of="$m/$1" bs=512 seek=$from conv=notrunc status=none
-		if [ "$type" = lvm ]; then
+		if [ "$type" != file ]; then
 			dd if="$T/piece$i" of="$at" bs=512 seek=$from oflag=direct conv=notrunc status=none
 		else
 			args+=(-c "write -s $T/piece$i $((from * 512)) $((n * 512))")
@@ -96,7 +97,7 @@ write() {
 			[[ ${has[${top[$1]}]} == *" $b "* ]] || has[${top[$1]}]+="$b "
 		done
 	done
-	[ "$type" = lvm ] || qemu-io -f raw "${args[@]}" "nbd+unix:///?socket=$at" >/dev/null
+	[ "$type" != file ] || qemu-io -f raw "${args[@]}" "nbd+unix:///?socket=$at" >/dev/null
 	close "$1"
 }
 
@@ -104,7 +105,7 @@ write() {
 same() {
 	local i
 
-	if [ "$type" = lvm ]; then
+	if [ "$type" != file ]; then
 		open "$1" read
 		cmp "$at" "$m/$1"
 		close "$1"
@@ -133,6 +134,7 @@ split() {
 
 	uuid
 	sm vdi "$1" "$2" "$1 $made" --uuid "$new" >/dev/null
+	mib[$new]=${mib[$2]}
 	cp --sparse=always "$m/$2" "$m/$new" 2>/dev/null || cp "$m/$2" "$m/$new"
 	# A disk that has written nothing since its last snapshot shares what that stands on.
 	if [ "${has[$base]}" = ' ' ] && [ "${up[$base]}" != 0 ]; then
@@ -154,11 +156,18 @@ delete() {
 	live=("${live[@]}")
 }
 
+# What is there stays, and behind it are zeros: also what a larger disk has there that this one once was.
+grow() {
+	mib[$1]=$((mib[$1] + 2))
+	sm vdi resize "$1" "${mib[$1]}M" >/dev/null
+	truncate -s "${mib[$1]}M" "$m/$1"
+}
+
 step() {
 	local v=${live[RANDOM % ${#live[@]}]} w
 
 	# One that has been written is as good as any, snapshots stay as they are.
-	case $((RANDOM % 10)) in
+	case $((RANDOM % 12)) in
 	0 | 1 | 2)
 		for w in "${live[@]}"; do [[ ${writes[$w]-} != 1 ]] || v=$w; ((RANDOM % 2)) || break; done
 		did+=("write $v"); write "$v" ;;
@@ -166,6 +175,10 @@ step() {
 		did+=("snapshot $v"); split snapshot "$v" ;;
 	6) [ ${#live[@]} -lt "$most" ] || { did+=(skip); return 0; }
 		did+=("clone $v"); split clone "$v"; writes[$new]=1 ;;
+	10 | 11)
+		for w in "${live[@]}"; do [[ ${writes[$w]-} != 1 ]] || v=$w; ((RANDOM % 2)) || break; done
+		[[ ${writes[$v]-} = 1 && ${mib[$v]} -lt $((size * 2)) ]] || { did+=(skip); return 0; }
+		did+=("grow $v"); grow "$v" ;;
 	*) [[ "$disk $other" != *"$v"* ]] || { did+=(skip); return 0; }
 		did+=("delete $v"); delete "$v" ;;
 	esac
@@ -199,6 +212,8 @@ collect() {
 
 blocks() { local n all=0 b; for n in "${!has[@]}"; do read -ra b <<<"${has[$n]}"; all=$((all + ${#b[@]})); done; echo $all; }
 
+allocated() { sm image info "$1" --json | sed -n 's/.*"allocated_blocks": *\([0-9]*\).*/\1/p'; }
+
 # judge: nothing is left to be done, and the SR is as large as the model says.
 judge_it() {
 	local is=0 f
@@ -210,16 +225,19 @@ judge_it() {
 	is=$(sm vdi tree S --json | grep -o '"uuid"' | wc -l)
 	[ "$is" -eq ${#up[@]} ] || { echo "$is images, not ${#up[@]}" >&2; sm vdi tree S >&2; return 1; }
 	all_same
-	[ "$type" = file ] || return 0
+	case $type in lvm | thin) return ;; esac
 	is=0
-	for f in *.vhd; do is=$((is + $(sm image info "$f" --json | jq .allocated_blocks))); done
+	for f in *.vhd; do is=$((is + $(allocated "$f"))); done
 	[ $is -eq "$(blocks)" ] || { echo "$is blocks, not $(blocks)" >&2; return 1; }
 	# No byte more than those blocks need: bitmaps, and what aligns them.
 	for f in *.vhd; do
-		[ "$(stat -c %s "$f")" -le $((20480 + $(sm image info "$f" --json | jq .allocated_blocks) * ((2 << 20) + 4096))) ]
+		[ "$(stat -c %s "$f")" -le $((20480 + $(allocated "$f") * ((2 << 20) + 4096))) ]
 	done
 }
 
+# MiB of an LV: that of a disk of so many MiB which has all its space; that of the one that is left, for its data.
+full() { echo $((($1 * 1024 + 4228 + $1 * 2 + 4095) / 4096 * 4)); }
+data() { echo $((($(blocks) * 2052 + 4228 + ${mib[$disk]} * 2 + 4095) / 4096 * 4)); }
 used() { sm sr show S --json | grep -o '"used": *[0-9]*' | grep -o '[0-9]*$'; }
 
 uuid
@@ -227,6 +245,7 @@ disk=$new
 declare -A writes=([$disk]=1)
 sm vdi create disk --sr S --size "${size}M" --format vhd --uuid "$disk" >/dev/null
 truncate -s "${size}M" "$m/$disk"
+mib[$disk]=$size
 image 0; top[$disk]=$nodes
 live=("$disk")
 empty=$(used) other=
@@ -236,6 +255,7 @@ if [ "$type" = file ]; then
 	writes[$other]=1
 	sm vdi create other --sr S --size "${size}M" --format vhd --uuid "$other" >/dev/null
 	truncate -s "${size}M" "$m/$other"
+	mib[$other]=$size
 	image 0; top[$other]=$nodes
 	live+=("$other")
 fi
@@ -265,5 +285,8 @@ trap - EXIT
 judge_it
 for v in "${live[@]}"; do [ "$v" = "$disk" ] || delete "$v"; done
 judge_it
-[ "$type" = file ] || [ "$(used)" -eq "$empty" ] || { echo "$(used) bytes are used, $empty were" >&2; exit 1; }
+case $type in
+lvm) [ "$(used)" -eq $((empty + ($(full ${mib[$disk]}) - $(full $size)) * 1048576)) ] ;;
+thin) [ "$(used)" -le $((empty + $(data) * 1048576)) ] ;;
+esac || { echo "$(used) bytes are used, $empty were" >&2; exit 1; }
 echo "${#did[@]} steps, $(grep -c merged "$T/gc" || true) merges while they were done, $(grep -c killed "$T/gc" || true) processes killed that copied"
