@@ -187,6 +187,42 @@ raw_away=$raw_again$'\n'${raw_away/sm vdi detach v;/kept; sm vdi detach v;}
 		sm vdi detach v; sm sr check disks; sm vdi attach v; seen; sm vdi detach v; nothing_left' 120
 }
 
+# A disk grows while what lies below it is copied, and while it is copied itself: it sleeps 100 ms at most before it has the
+# locks that it needs (of three in use the one between the others), and loses nothing.
+grows_meanwhile='copying() { kill -0 $g; sm gc status disks | grep >/dev/null copying; }
+		until_copying() { until sm gc status disks | grep >/dev/null copying; do kill -0 $g; done; }
+		grow() {
+			(kill -STOP $BASHPID; exec sm vdi resize v $((size += 2))M >/dev/null) & p=$!
+			size=$((size + 2))
+			judge strace -qq -p $p -e trace=nanosleep -o /tmp/slept >/dev/null 2>&1 & s=$!
+			until grep >/dev/null "^TracerPid:.*[1-9]" /proc/$p/status; do kill -0 $s; done
+			kill -CONT $p; wait $p; wait $s || true
+			awk -F "[=,}]" "{ ms += \$2 * 1000 + \$4 / 1000000 } END { print int(ms) }" /tmp/slept >>/tmp/ms
+		}
+		slept() { sort -n /tmp/ms | sed -n $1p; rm /tmp/ms; }
+		seen() { echo 3 >/proc/sys/vm/drop_caches; check 3 0 2; check 4 2 6; check 5 8 8; [ -z "$1" ] || check 6 66 4; }
+		size=64; pattern 3 0 4; sm vdi snapshot v s1 >/dev/null; pattern 4 2 8; sm vdi snapshot v s2 >/dev/null; pattern 5 8 8
+		sm vdi delete s1; sm gc run disks --rate 512K >/tmp/gc & g=$!
+		until_copying; for i in 1 2 3; do grow; copying; done; used=$(slept 2)
+		pattern 6 66 4; seen 6; sm gc stop disks; ! wait $g; seen 6
+		sm vdi detach v; sm vdi delete s2
+		sm gc run disks --rate 2M >/tmp/gc 2>&1 & g=$!
+		until_copying; grow; wait $g || [ $? = 7 ]; leaf=$(slept 1)
+		echo "slept: $used ms in use, $leaf ms as a leaf" >&2
+		sm gc run disks; [ "$(sm vdi tree disks --json | grep -c "\"uuid\"")" -eq 1 ]; sm sr check disks
+		sm vdi attach v; seen 6; check 0 70 $((size - 70)); [ "$(blockdev --getsize64 $D)" = $((size << 20)) ]; sm vdi detach v; nothing_left
+		[ $used -le 100 ]; [ $leaf -le 100 ]'
+
+@test "file: a disk grows while its tree is copied: it hardly waits, and loses nothing" {
+	new_sr file
+	in_guest "$grows_meanwhile" 240
+}
+
+@test "lvm: a disk grows while its tree is copied: it hardly waits, and loses nothing" {
+	new_sr lvm thick
+	in_guest "$grows_meanwhile" 240
+}
+
 @test "lvm, thin: what there is no room for is refused, and the disk goes on" {
 	new_sr lvm thin
 	in_guest 'pattern 1 0 1; i=0
