@@ -131,6 +131,7 @@ fi
 [ -z "$second" ] || verbs+=' vg-restore'
 # A sample has few of these: two devices at each point, and the first lock of an SR takes seconds.
 [ "$every" -gt 1 ] && [ -z "$here" ] || verbs+=' vg-restore-label'
+[ "$every" -gt 1 ] || slow[vdi-lock]=11
 [ "$every" -gt 1 ] && { [ -z "$here" ] || [ $((first % 3)) -ne 0 ]; } || verbs+=' vdi-lock'
 # shellcheck disable=SC2086 # words
 sweep lvm '' ${SWEEP_VERBS-$verbs}

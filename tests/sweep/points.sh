@@ -103,6 +103,9 @@ point() {
 	nothing
 }
 
+# Of some verbs, each point of which takes seconds, one point of so many.
+declare -A slow=()
+
 # sweep TYPE PREFIX VERB…
 sweep() {
 	local type=$1 prefix=$2 did=failed tried bad_before status over calls
@@ -111,7 +114,7 @@ sweep() {
 	shift 2
 	for verb; do
 		tried=0 bad_before=$bad
-		for ((n = first; ; n += every)); do
+		for ((n = first; ; n += every * ${slow[$verb]:-1})); do
 			point
 			[ -z "$over" ] || break
 			[ $bad -lt 10 ] || break
