@@ -282,7 +282,10 @@ int do_vdi_create(struct run *r)
 	return err ? err : reply_vdi(r, REPLY_VDI);
 }
 
-/* The next log takes over what this one says, and then nothing needs it. */
+/*
+ * The next log takes over what this one says, and then nothing needs it.  Nor does anybody
+ * need the records of a lock that the disk had when it had data, or whose delete has died.
+ */
 static int delete_log(struct run *r)
 {
 	int err;
@@ -290,6 +293,8 @@ static int delete_log(struct run *r)
 	if (r->ctx->dry_run)
 		return plan(r, 0, "remove the log of changed blocks of VDI %s", r->vdi.uuid.s);
 	err = cbt_bypass(&r->sr, &r->vdi.uuid);
+	if (WITH_LOCKS && !err)
+		err = lease_after_delete(r, 0);
 	return err ? err : cbt_disable(&r->sr, &r->vdi.uuid);
 }
 

@@ -223,6 +223,17 @@ in_sr() {
 		[ ! -e "$(log d)" ] && is ".cbt.enabled == false" sm cbt show d && sm sr check disks'
 }
 
+@test "cbt: with the log of a snapshot without data goes what was noted of its lock" {
+	in_sr '
+		mkdir -p "$SM_ROOT/etc"; echo "INSTALLATION_UUID=$(uuid d)" >"$SM_ROOT/etc/xensource-inventory"
+		sm cbt enable d; sm vdi snapshot d s >/dev/null
+		sm vdi lock s --owner backup; sm vdi unlock s --owner backup
+		sm cbt data-destroy s
+		find "$T/store" -name ".*.xenlk.*" | grep .
+		sm vdi delete s
+		[ -z "$(find "$T/store" -name "*.xenlk*")" ]'
+}
+
 @test "cbt: chains that a death left in between are put back" {
 	in_sr '
 		sm cbt enable d; write d 0 1; sm vdi snapshot d s1 >/dev/null; write d 1M 1
