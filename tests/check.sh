@@ -159,6 +159,8 @@ if [ -n "${LONG:-}" ]; then
 	needs ring bats && SECS=120 stage ring lab musl tests/lvm_ring.bats
 	needs hosts bats && TURNS=40 stage hosts lab musl tests/nfs_hosts.bats
 	needs growth bats && HOST_DEATHS=20 stage growth lab musl tests/nbd_hosts.bats
+	needs resize bats && RESIZE_EVERY=41 RESIZE_KIND='file-vhd file-base file-raw file-nbd lvm-vhd lvm-thin lvm-raw' \
+		RESIZE_HOW='kill EIO EIO+ ENOSPC EINTR short server' stage resize lab musl tests/live.bats
 	needs doors bats && LAB_SR_TYPE=nfs stage doors lab musl tests/sr.bats
 	needs churn bats && CHURN_PLACES='file xfs 4096 nfs' CHURN_FS='ext4 xfs' CHURN_STEPS=40 CHURN_OPS=3000 \
 		GC_PLACES='lvm thin nfs' GC_STEPS=150 GC_DEPTH=29 GC_LIVE=6 GC_SECONDS=14400 stage churn lab musl tests/churn.bats

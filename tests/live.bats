@@ -336,17 +336,20 @@ raw_merge_deaths='export SM_GC=off; died=0
 	in_guest "every=$every first=$(($(date +%-j) * 7 % every + 1)); $raw_merge_deaths" 180
 }
 
-# One kind of disk and one way of dying or failing a day: sweep/grow.sh.  GROW_EVERY=1, GROW_KIND and GROW_HOW try more.
+# One kind of disk and one way of dying or failing a day: sweep/grow.sh.  RESIZE_EVERY=1, RESIZE_KIND and RESIZE_HOW try more.
 @test "who grows a disk in use is disturbed anywhere, or its server dies: the disk goes on, and the next verb makes an end of it" {
-	local day every=${GROW_EVERY:-$((263 * ${PACE:-1}))} kinds=(file-vhd lvm-raw lvm-thin file-base lvm-vhd file-raw lvm-base)
+	local day every=${RESIZE_EVERY:-$((397 * ${PACE:-1}))} kinds=(file-vhd lvm-raw lvm-thin file-base lvm-vhd file-raw lvm-base)
 	local ways=(kill EIO server EINTR ENOSPC EIO+ short server kill EMFILE)
 
 	day=$(date +%-j)
-	first=${GROW_FIRST:-$((day * 7 % every + 1))} kind=${GROW_KIND:-${kinds[day % 7]}} how=${GROW_HOW:-${ways[day % 10]}}
-	echo "GROW_KIND='$kind' GROW_HOW='$how' GROW_FIRST=$first GROW_EVERY=$every"
+	kind=${RESIZE_KIND:-${kinds[day % 7]}} how=${RESIZE_HOW:-${ways[day % 10]}}
+	# Of these each takes seconds.
+	[ "$how" != server ] || every=${RESIZE_EVERY:-$((every * 4))}
+	first=${RESIZE_FIRST:-$((day * 7 % every + 1))}
+	echo "RESIZE_KIND='$kind' RESIZE_HOW='$how' RESIZE_FIRST=$first RESIZE_EVERY=$every"
 	sweep_put grow.sh
 	for k in $kind; do
-		guest_ok -t $((every > 1 ? 600 : 86400)) "bash /tmp/grow.sh $every $first $k $how"
+		guest_ok -t $([ -n "${RESIZE_EVERY-}" ] && echo 86400 || echo 600) "bash /tmp/grow.sh $every $first $k $how"
 		grep '^# sweep' <<<"$output" >&3
 	done
 }

@@ -126,7 +126,7 @@ for how; do
 		point
 		[ -z "$over" ] || break
 		[ $((bad - was)) -lt 10 ] || break
-		[ $size -lt 900 ] || { after; before; writes; }
+		[ $size -lt 400 ] || { after; before; writes; }
 	done
 	after
 	did=failed
