@@ -11,6 +11,7 @@
 
 #include "drivers/layout.h"
 #include "drivers/layout/dir.h"
+#include "drivers/lease.h"
 #include "drivers/sr.h"
 #include "lib/cleanup.h"
 #include "lib/err.h"
@@ -122,6 +123,9 @@ int dir_recover(struct sr *sr)
 			err = dir_clear_away(vdi, u.s);
 			if (err)
 				return fail(sr->ctx, err, "remove the record %s", u.s);
+			/* Who deleted it had it locked. */
+			if (IS_ENABLED(CONFIG_DIR_LOCKS) && (err = dir_leases.forget(sr, &u)))
+				return err;
 		}
 		fail_clear(sr->ctx);
 		err = dir_clear_away(tmp, e->d_name);

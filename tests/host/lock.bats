@@ -139,6 +139,17 @@ second_host() {
 	END
 }
 
+@test "who deletes a disk, and dies, leaves no lock of it: the next verb ends that, too" {
+	ns <<-'END'
+		sm vdi lock root --owner a
+		mv $VDI.raw .sm/tmp/
+		[ -e .$VDI.xenlk.0000000000000001 ]
+		sm vdi create other --sr S --size 1M --format raw >/dev/null
+		[ -z "$(find . -name "*$VDI*")" ]
+		[ -z "$(sm lock list S --minimal)" ]
+	END
+}
+
 @test "a disk of a shared SR: one host writes it, the other is told which one does" {
 	[ -c /dev/loop-control ] || skip "no loop devices here"
 	second_host
