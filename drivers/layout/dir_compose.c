@@ -12,8 +12,9 @@
  *	4. compose_<child> removed
  *
  * Each is on the disk before the next begins.  The next verb repeats 2 and 3 if
- * the child names the parent by then, and does nothing if it does not.  Upstream
- * has no such journal and does not look at it.
+ * the child names the parent by then.  If it does not, the texts beside its header
+ * may name it all the same, and are made to say what the header says: we go by that,
+ * upstream by them.  Upstream has no such journal and does not look at it.
  */
 #include <errno.h>
 #include <string.h>
@@ -80,6 +81,7 @@ int dir_compose_recover(struct sr *sr, const char *name)
 {
 	struct vdi child, parent = { 0 };
 	struct uuid c, p;
+	bool done = false;
 	int err = dir_read_journal(sr, name, &p);
 
 	if (err < 0)
@@ -87,14 +89,16 @@ int dir_compose_recover(struct sr *sr, const char *name)
 	/* One that is not whole: nothing has been done. */
 	if (err && !uuid_parse(&c, name + strlen(COMPOSE))) {
 		err = dir_find(sr, &c, &child);
-		if (!err && uuid_equal(&child.parent, &p))
-			err = dir_find(sr, &p, &parent);
+		done = !err && uuid_equal(&child.parent, &p);
+		if (!err && child.parent.s[0])
+			err = dir_find(sr, &child.parent, &parent);
 		if (!err && parent.volume[0])
-			err = both(sr, &child, &parent);
+			err = done ? both(sr, &child, &parent) : stand_on(sr, &child, &parent);
 		if (err && err != -E_VDI_MISSING)
 			return err;
+		done = done && !err;
 		fail_clear(sr->ctx);
-		logf_warn(sr->ctx, "%s: %s", name, parent.volume[0] ? "finished" : "undone");
+		logf_warn(sr->ctx, "%s: %s", name, done ? "finished" : "undone");
 	}
 	return drop_journal(sr, name);
 }

@@ -12,7 +12,9 @@
  *	4. its LV is read-only, a raw one has the tag "hidden", and that tag is gone
  *
  * 1 and 4 are commits of the VG.  The next verb repeats the rest if the child
- * names the parent by then, and takes the tag away if it does not.  A journal LV
+ * names the parent by then.  If it does not, the texts beside its header may name it
+ * all the same (upstream goes by those): they are made to say what the header says,
+ * and the tag goes.  A journal LV
  * would need an extent, and upstream would let nobody have the child for one that
  * it does not know; a tag it keeps and does not look at.
  */
@@ -162,20 +164,21 @@ static int settle(struct sr *sr, struct lvm_lv *lv, const char *mark, const stru
 
 	lvhd_bind(sr, &h);
 	lvhd_name_parse(lv->name, &n);
+	stands = !err && uuid_equal(&child.parent, &n.uuid);
+	if (!err && child.parent.s[0]) {
+		err = lvm_vdi_find(sr, &child.parent, &parent);
+		if (!err)
+			err = both_idle(sr, &child, stands ? &parent : NULL);
+		if (!err)
+			err = stand_on(sr, &h, &child, &parent);
+	}
 	if (err && err != -E_VDI_MISSING)
 		return err;
-	stands = !err && uuid_equal(&child.parent, &n.uuid);
 	fail_clear(sr->ctx);
-	if (!stands) {
-		err = lvm_lv_tag(h.vg, lv, mark, false);
-		return err ? err : lvm_commit_now(sr, "recovery");
-	}
-	err = lvm_vdi_find(sr, &n.uuid, &parent);
-	if (!err)
-		err = both_idle(sr, &child, &parent);
-	if (!err)
-		err = stand_on(sr, &h, &child, &parent);
-	return err ? err : hide(sr, &h, &parent, true, mark);
+	if (stands && !err)
+		return hide(sr, &h, &parent, true, mark);
+	err = lvm_lv_tag(h.vg, lv, mark, false);
+	return err ? err : lvm_commit_now(sr, "recovery");
 }
 
 /* As lvhd_recover(): one that cannot be dealt with is in the way of its own disks only. */
