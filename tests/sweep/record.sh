@@ -4,7 +4,7 @@
 # record.sh lvm|file DISK LOG: in the lab, do the verbs that change an SR, with all that reaches
 # DISK noted in LOG by dm-log-writes.  Three marks for each verb: STEP.from, STEP.done as
 # soon as it has answered, and STEP.end when the rest is flushed, too.  Then replay.sh.
-# FEW=1 leaves out those that change little.
+# FEW=1 leaves out the marks of those that change little.
 #
 # record.sh TYPE DISK LOG SEQUENCE…: instead, for each of them a fresh SR with one disk, and these verbs in
 # a row, "snapshot,resize,delete"; STEP is SEQUENCE.N_VERB.  Marks are for the last one only, or for each with
@@ -17,7 +17,9 @@ one=11111111-0000-4000-8000-000000000001
 two=11111111-0000-4000-8000-000000000002
 raw=11111111-0000-4000-8000-000000000003
 three=11111111-0000-4000-8000-000000000004
-sr=6f0c1a52-3b7e-4d0a-9a51-0d2c4b8f7e11
+four=11111111-0000-4000-8000-000000000005
+five=11111111-0000-4000-8000-000000000006
+sr=6f0c1a52-3b7e-4d0a-9a51-0d2c4b8f7e18
 export SM_GC=off
 
 mark() { judge dmsetup message logged 0 mark "$1"; }
@@ -27,12 +29,31 @@ settle() {
 	dd if=/dev/null of=/dev/mapper/logged conv=fsync,notrunc 2>/dev/null
 }
 
-# step NAME SM-ARGUMENT…
+# call COMMAND VDI OTHER: what only xapi asks for.
+call() {
+	local m='<member><name>%s</name><value>%s</value></member>' answer
+
+	# shellcheck disable=SC2059 # a format it is
+	answer=$("$driver" "$(printf "<methodCall><methodName>$1</methodName><params><param><value><struct>$m$m$m$m$m</struct></value></param></params></methodCall>" \
+		command "$1" args "<array><data><value>$3</value></data></array>" sr_uuid $sr vdi_uuid "$2" \
+		device_config "<struct><member><name>${at[3]%%=*}</name><value>${at[3]#*=}</value></member></struct>")")
+	[[ $answer != *'<fault>'* ]] || { echo "$answer" >&2; return 1; }
+}
+
+# step NAME call|SM-ARGUMENT…
 step() {
-	case ${FEW-}$1 in 1raw_* | 1cbt_* | 1rename) return ;; esac
+	local cmd=("${@:2}")
+
+	[ "$2" = call ] || cmd=(sm "${cmd[@]}")
+	case ${FEW-}$1 in
+	1raw_* | 1cbt_enable | 1cbt_disable | 1rename)
+		"${cmd[@]}" >/dev/null
+		return
+		;;
+	esac
 	settle
 	mark "$1.from"
-	sm "${@:2}" >/dev/null
+	"${cmd[@]}" >/dev/null
 	mark "$1.done"
 	settle
 	mark "$1.end"
@@ -55,12 +76,12 @@ dd if=/dev/zero of="$disk" bs=64k count=17 conv=fsync,notrunc 2>/dev/null
 # A path of it, so that nobody takes DISK for a second device with the same bytes.
 judge dmsetup --noudevsync create -u mpath-logged logged --table "0 $(blockdev --getsz "$disk") log-writes $disk $log"
 case $type in
-lvm) at=(--type lvm --dconf device=/dev/mapper/logged) ;;
+lvm) at=(--type lvm --dconf device=/dev/mapper/logged) driver=LVMSR ;;
 file)
 	judge mkfs.ext4 -q -E lazy_itable_init=0,lazy_journal_init=0 /dev/mapper/logged
 	mkdir -p /srv/logged
 	mount /dev/mapper/logged /srv/logged
-	at=(--type file --dconf location=/srv/logged/sr)
+	at=(--type file --dconf location=/srv/logged/sr) driver=FileSR
 	;;
 esac
 
@@ -138,15 +159,34 @@ damage
 step repair sr check s --repair
 step undo sr check s --undo /var/lib/sm/$sr.before-repair
 sm sr check s --repair >/dev/null
+[ "$type" = file ] || was=$(sm vg history /dev/mapper/logged --minimal | cut -d, -f1)
 step raw_resize vdi resize raw 8M
+if [ "$type" = lvm ]; then
+	sm sr detach s
+	step vg_restore vg restore /dev/mapper/logged --seqno "$was"
+	dd if=/dev/zero of=/dev/mapper/logged bs=512 count=9 conv=fsync,notrunc 2>/dev/null
+	step vg_anew vg restore /dev/mapper/logged --seqno "$was"
+	sm sr attach s >/dev/null
+fi
 step rename vdi rename raw new
 step cbt_enable cbt enable one
 step delete vdi delete two
 step gc gc run s
 step raw_delete vdi delete new
 step clone vdi clone one two --uuid $two
+sm vdi snapshot one four --uuid $four >/dev/null
+put one 0 106
+step cbt_data_destroy cbt data-destroy four
+sm vdi snapshot one five --uuid $five >/dev/null
+put one 0 107
+step revert call vdi_revert $five $one
 step cbt_disable cbt disable one
-sm sr detach s
-sm sr forget s
+step compose call vdi_compose $one $three
+echo 10000000000000000000000000000000 >/etc/machine-id
+step first_lock vdi lock one --owner somebody
+sm vdi unlock one --owner somebody
+for disk in $one $two $four $five; do sm vdi delete "$disk"; done
+sm gc run s >/dev/null
+step sr_destroy sr destroy s
 [ "$type" = lvm ] || umount /srv/logged
 judge dmsetup --noudevsync remove logged
