@@ -26,7 +26,7 @@ for name; do
 	mkdir -p "$O/corpus/$name"
 	case $name in image_chain|vhd_change) len=16384 ;; *) len=4096 ;; esac	# of several files
 	more=()
-	[[ $name != @(smtab|record) ]] || mapfile -t more < <(find "$O"/obj/{arch,drivers,sm} -name '*.o' ! -path '*/sm/main.o')
+	[[ $name != @(smtab|record|keep) ]] || mapfile -t more < <(find "$O"/obj/{arch,drivers,sm} -name '*.o' ! -path '*/sm/main.o')
 	clang "${flags[@]}" -o "$O/fuzz-$name" "tests/fuzz/$name.c" "${objects[@]}" "${more[@]}"
 	"$O/fuzz-$name" -max_total_time="$seconds" -max_len=$len -timeout=5 -print_final_stats=1 \
 		-artifact_prefix="$O/$name-" "$O/corpus/$name" "tests/fuzz/corpus/$name"

@@ -14,7 +14,7 @@ replay() {	# replay NAME
 	local objects more=()
 	mapfile -t objects < <(find "$O/obj/lib" -name '*.o')
 	# What is read by the core itself needs all of it.
-	[[ $1 != @(smtab|record) ]] || mapfile -t more < <(find "$O"/obj/{arch,drivers,sm} -name '*.o' ! -path '*/sm/main.o')
+	[[ $1 != @(smtab|record|keep) ]] || mapfile -t more < <(find "$O"/obj/{arch,drivers,sm} -name '*.o' ! -path '*/sm/main.o')
 	gcc "${flags[@]}" -o "$O/replay-$1" "tests/fuzz/$1.c" tests/fuzz/replay.c "${objects[@]}" "${more[@]}" &&
 		"$O/replay-$1" tests/fuzz/corpus/"$1"/*
 }
