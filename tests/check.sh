@@ -186,7 +186,7 @@ stage fuzz tests/fuzz/replay.sh "$O/gcc"
 in_order() { { printf "$1/%s.bats\n" "${@:2}"; printf '%s\n' "$1"/*.bats; } | awk '!seen[$0]++'; }
 # shellcheck disable=SC2046 # names without blanks
 needs host bats && stage host host gcc $(in_order tests/host sweep gc image_crash image_broken vhd_sr)
-lab_files() { in_order tests live nfs lvm_host lvhd sr hybrid lvm_take nfs_hosts; }
+lab_files() { in_order tests live nfs nbd_lvm lvhd lvm_host sr hybrid nbd power lvm_turns lvm_take nfs_hosts; }
 # shellcheck disable=SC2046 # names without blanks
 needs lab bats && stage lab lab musl $(lab_files)
 # UBSan looks at how we compute, not at when we die or what a table of the kernel's says: few of the sweeps' deaths, one door

@@ -78,7 +78,7 @@ teardown() {
 	guest_put "$BATS_TEST_DIRNAME/sweep/gcmodel.sh" /tmp/gcmodel.sh
 	guest_ok -t "${GC_SECONDS:-300}" '. /tmp/nbd.bash; . /tmp/churn.bash
 		export T=/tmp/m SM_GC=off LIVE='${GC_LIVE:-3}' MIB=8
-		lvm="--type lvm --dconf device=/dev/ubdb --dconf allocation"
+		lvm="--type lvm --force --dconf device=/dev/ubdb --dconf allocation"	# whatever lay there before
 		judge mkfs.ext4 -qF /dev/ubda
 		mkdir /tmp/m
 		mount /dev/ubda /tmp/m

@@ -211,7 +211,7 @@ static int open_used(struct ctx *ctx, struct io *io, bool table, struct vhd **v,
 	bool known = false;
 	int err = IS_ENABLED(CONFIG_GC_SHARE) && !table ? open_ro(ctx, io, VHD_NO_TABLE, v) : 0;
 
-	if (!err && *v && (*v)->footer.type != VHD_FIXED) {
+	if (IS_ENABLED(CONFIG_GC_SHARE) && !err && *v && (*v)->footer.type != VHD_FIXED) {
 		err = vhd_scan_used(*v, used, &known);
 		if (err)
 			return fail(ctx, err, "read the VHD");
