@@ -190,8 +190,8 @@ lab_files() { in_order tests live nfs nbd_lvm lvhd lvm_host sr hybrid nbd power 
 # shellcheck disable=SC2046 # names without blanks
 needs lab bats && stage lab lab musl $(lab_files)
 # UBSan looks at how we compute, not at when we die or what a table of the kernel's says: few of the sweeps' deaths, one door
-# (the others' have host's tests under it), and nothing of which others compute the same.
-plain='lab_|docs|hybrid|power|writelog|lvm_ring|lvm_take|lvm_host|nfs_hosts|nbd_hosts|dm|churn'
+# (the others' have host's tests under it), and nothing of which others, or host's files of the same name, compute the same.
+plain='lab_|docs|hybrid|power|writelog|lvm_ring|lvm_take|lvm_host|nfs_hosts|nbd_hosts|dm|churn|cbt|lock|stress|vg'
 # shellcheck disable=SC2046 # names without blanks
 needs lab-ubsan bats && LAB_DOORS=people STRESS_SECONDS=2 STEPS=40 SWEEP_EVERY=$((1201 * PACE)) stage lab-ubsan lab ubsan \
 	$(lab_files | grep -vE "/($plain)")
