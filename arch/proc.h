@@ -62,6 +62,8 @@ pid_t proc_fork(void);
 /* Of a child, which is reaped then; and of any process. */
 bool proc_ended(pid_t pid);
 bool proc_is_there(pid_t pid);
+/* Has it this file open, by a descriptor below 1024?  true also where that cannot be seen. */
+bool proc_may_have(pid_t pid, const char *path);
 
 /*
  * For a process in the path of block I/O: nothing of it is swapped, it is the

@@ -140,17 +140,19 @@ static int end_note(struct sr *sr, const char *path)
 {
 	_close_ int ctl = dm_open();
 	_unlock_ int lock = -1;
-	struct view text = { 0 };
-	bool none = dm_is_absent(ctl);		/* nothing has become active */
-	int err = ctl < 0 && !none ? 0 : lock_take(&lock, path, false, LOCK_TRY);
+	struct view text;
+	int err;
 
-	if ((ctl < 0 && !none) || err == -ETIMEDOUT)
+	if (ctl < 0 && !dm_is_absent(ctl))
 		return 0;
-	if (!err && !none)
+	err = lock_take(&lock, path, false, LOCK_TRY);
+	if (err == -ETIMEDOUT)
+		return 0;
+	if (!err && ctl >= 0)
 		err = file_read_small(AT_FDCWD, path, &sr->ctx->arena, NOTE_ROOM, &text);
 	if (err)
 		return fail(sr->ctx, err, "read %s", path);
-	if (!none)
+	if (ctl >= 0)				/* without device-mapper nothing has become active */
 		err = put_all_away(sr, ctl, arena_strndup(&sr->ctx->arena, text.p, text.n));
 	if (!err)
 		unlink(path);

@@ -19,6 +19,13 @@ const char *kv_get(const struct kvs *s, const char *key)
 	return kv ? kv->value : NULL;
 }
 
+bool kv_is(const struct kvs *s, const char *key, const char *value)
+{
+	const char *is = kv_get(s, key);
+
+	return is && !strcmp(is, value);
+}
+
 void kv_set(struct arena *a, struct kvs *s, const char *key, const char *value)
 {
 	struct kv *kv = find(s, key);

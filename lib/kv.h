@@ -27,6 +27,7 @@ struct kvs {
 
 /* The value, or NULL when the key is absent (an empty value is ""). */
 const char *kv_get(const struct kvs *s, const char *key);
+bool kv_is(const struct kvs *s, const char *key, const char *value);
 /* Set or replace; both strings are copied. */
 void kv_set(struct arena *a, struct kvs *s, const char *key, const char *value);
 /* Is this the name of a key whose value nobody may read: password, chappassword …? */

@@ -316,24 +316,18 @@ int do_gc_stop(struct run *r)
 
 /* --- by itself ---------------------------------------------------------------------------- */
 
-static bool says(const struct run *r, const char *key, const char *value)
-{
-	const char *s = kv_get(&r->sr.dconf, key);
-
-	return s && !strcmp(s, value);
-}
-
 /*
  * SM_GC=off, or gc=false in the SR's dconf, upstream's word for it.  And where
  * another host may read what lies below a disk without a lock that tells.
  */
 static bool is_off(const struct run *r)
 {
+	const struct kvs *dconf = &r->sr.dconf;
 	const char *env = getenv("SM_GC");
 
-	return (env && !strcmp(env, "off")) || says(r, "gc", "false") ||
-	       (kv_get(&r->sr.dconf, "SRmaster") && !says(r, "SRmaster", "true")) ||
-	       ((r->sr.type->shared || says(r, "shared", "true")) && !(WITH_READERS && r->sr.shared));
+	return (env && !strcmp(env, "off")) || kv_is(dconf, "gc", "false") ||
+	       (kv_get(dconf, "SRmaster") && !kv_is(dconf, "SRmaster", "true")) ||
+	       ((r->sr.type->shared || kv_is(dconf, "shared", "true")) && !(WITH_READERS && r->sr.shared));
 }
 
 /* Can the verb have left anything to do? */

@@ -123,9 +123,7 @@ int bind_sr(struct run *r)
 	if (!err)
 		err = sr_check_dconf(r->ctx, r->sr.type, &r->sr.dconf, !rq->by_uuid);
 	if (IS_ENABLED(CONFIG_SHARED_SR) && !err) {
-		const char *shared = kv_get(&r->sr.dconf, "shared");
-
-		r->sr.shared = shared && !strcmp(shared, "true");
+		r->sr.shared = kv_is(&r->sr.dconf, "shared", "true");
 		r->sr.verb = run_verb(r);
 	}
 	return err;

@@ -4,9 +4,11 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,6 +22,7 @@
 
 /* How long a killed child may take to go. */
 #define KILL_WAIT	NS_PER_S
+#define FDS_MOST	1024		/* descriptors of another process that are looked at */
 
 struct answer {
 	int err;
@@ -149,4 +152,20 @@ void *proc_shared(size_t n)
 void proc_keep_secret(void)
 {
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+bool proc_may_have(pid_t pid, const char *path)
+{
+	struct stat want, st;
+	char fd[40];
+
+	snprintf(fd, sizeof(fd), "/proc/%d/fd", (int)pid);
+	if (access(fd, F_OK) || stat(path, &want))
+		return true;
+	for (int i = 0; i < FDS_MOST; i++) {
+		snprintf(fd, sizeof(fd), "/proc/%d/fd/%d", (int)pid, i);
+		if (!stat(fd, &st) && st.st_dev == want.st_dev && st.st_ino == want.st_ino)
+			return true;
+	}
+	return false;
 }

@@ -469,7 +469,7 @@ int hybrid_demote(struct hybrid *h, struct ctx *ctx, int n)
 		return 0;
 	ctl = dm_open();
 	if (ctl < 0)
-		return ctl == -ENODEV || ctl == -ENXIO ? 0 : ctl;
+		return dm_is_absent(ctl) ? 0 : ctl;
 	err = nbd_info(n, &nbd);
 	if (!err)
 		err = all_to_server(h, &ctx->arena, ctl, &nbd);

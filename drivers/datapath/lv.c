@@ -57,7 +57,7 @@ static int open_dm(struct sr *sr)
 {
 	int ctl = dm_open();
 
-	if (ctl == -ENODEV || ctl == -ENXIO)
+	if (dm_is_absent(ctl))
 		hint(sr->ctx, "load the module dm-mod");
 	return ctl < 0 ? fail(sr->ctx, ctl, "open device-mapper") : ctl;
 }

@@ -411,7 +411,7 @@ static int prepare(struct keeper *k, bool writable)
 
 static bool may_wait(const struct sr *sr)
 {
-	return IS_ENABLED(CONFIG_LVM_THIN_GROW) && kv_get(&sr->dconf, "live_growth");
+	return IS_ENABLED(CONFIG_LVM_THIN_GROW) && kv_is(&sr->dconf, "live_growth", "true");
 }
 
 int nbd_server_start(struct sr *sr, const struct vdi *vdi, bool writable, int how)

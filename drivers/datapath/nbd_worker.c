@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "arch/clock.h"
@@ -35,7 +34,6 @@
 #define OPEN_PATIENCE	(10 * NS_PER_S)		/* for lvm2's lock and the like */
 #define FAIL_AFTER	(20 * NS_PER_S)		/* requests wait so long for an image */
 #define LOCK_PATIENCE	(90 * NS_PER_S)		/* and so long for a lock */
-#define FDS_MOST	1024			/* of a commander */
 #define LOOK_MS		500			/* is the device still there? */
 #define LOCK_EVERY	(10 * NS_PER_S)		/* is the disk's lock still ours? */
 #define WITH_SHARED	IS_ENABLED(CONFIG_SHARED_SR)
@@ -509,28 +507,13 @@ static void hear_boss(struct worker *w)
 }
 
 /* The kernel does not tell whose lock it is; who has none any more has closed it. */
-static bool has_open(pid_t pid, const char *path)
-{
-	struct stat want, st;
-	char fd[40];
-
-	snprintf(fd, sizeof(fd), "/proc/%d/fd", (int)pid);
-	if (access(fd, F_OK) || stat(path, &want))
-		return true;
-	for (int i = 0; i < FDS_MOST; i++) {
-		snprintf(fd, sizeof(fd), "/proc/%d/fd/%d", (int)pid, i);
-		if (!stat(fd, &st) && st.st_dev == want.st_dev && st.st_ino == want.st_ino)
-			return true;
-	}
-	return false;
-}
-
 static bool is_locked_by(struct worker *w, pid_t pid)
 {
 	struct ctx ctx = { .root = w->k->sr->ctx->root };
 	const char *path = sm_path(&ctx, "/var/lock/sm/%s/sr", w->k->sr->uuid.s);
 	_unlock_ int lock = -1;
-	bool locked = lock_take(&lock, path, false, LOCK_TRY) == -ETIMEDOUT && has_open(pid, path);
+	bool locked = lock_take(&lock, path, false, LOCK_TRY) == -ETIMEDOUT &&
+		      proc_may_have(pid, path);
 
 	arena_free(&ctx.arena);
 	return locked;

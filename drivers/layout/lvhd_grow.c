@@ -21,9 +21,7 @@
 
 bool lvhd_grows(struct sr *sr)
 {
-	const char *s = kv_get(&sr->dconf, "live_growth");
-
-	return s && !strcmp(s, "true") && !lvhd_is_thick(sr);
+	return kv_is(&sr->dconf, "live_growth", "true") && !lvhd_is_thick(sr);
 }
 
 /* By the image itself, which nobody writes. */

@@ -51,9 +51,7 @@ const char *nfs_serverpath(const struct sr *sr)
 
 static bool says(const struct sr *sr, const char *key, const char *value)
 {
-	const char *d = kv_get(&sr->dconf, key), *c = kv_get(&sr->sm_config, key);
-
-	return (d && !strcmp(d, value)) || (c && !strcmp(c, value));
+	return kv_is(&sr->dconf, key, value) || kv_is(&sr->sm_config, key, value);
 }
 
 bool nfs_is_whole(const struct sr *sr)

@@ -139,7 +139,7 @@ static int check_version(struct sr *sr, const char *v)
 
 int nfs_options(struct sr *sr, struct nfs_options *o)
 {
-	const char *version = kv_get(&sr->dconf, "nfsversion"), *udp = kv_get(&sr->dconf, "useUDP");
+	const char *version = kv_get(&sr->dconf, "nfsversion");
 	const char *s = kv_get(&sr->dconf, "options");
 	_buf_free_ struct buf rest = { 0 };
 	char *words = arena_strdup(&sr->ctx->arena, s ? s : ""), *next;
@@ -147,7 +147,7 @@ int nfs_options(struct sr *sr, struct nfs_options *o)
 
 	*o = (struct nfs_options){ .flags = MS_NOSUID | MS_NODEV, .timeo = 200, .retrans = 4 };
 	take_version(o, version && *version ? version : "3");
-	if (udp && !strcmp(udp, "true"))
+	if (kv_is(&sr->dconf, "useUDP", "true"))
 		return fail_say(sr->ctx, -E_DCONF_BAD, "NFS over UDP is not offered: kernels have it no more");
 	for (char *word = words; !err && word; word = next) {
 		next = strchr(word, ',');
